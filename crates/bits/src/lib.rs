@@ -1,0 +1,3 @@
+//! The layout law: which bit means which sign; packed tensors.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Datasets, decoding, augmentation, samplers and batching.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Schedule, liveness, plan, program and the Backend trait.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! File formats: bytes in, bytes out, never paths.
+
+#![forbid(unsafe_code)]

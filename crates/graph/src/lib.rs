@@ -1,0 +1,3 @@
+//! Ops, shapes, gradients and passes as data; runs nothing.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! CPU micro-kernels and packers; knows slices, not graphs.
