@@ -1,0 +1,145 @@
+// Imports point one way: the manifests and the sources are compared with the tables below. A new crate or file fails
+// here until its line is added, which is the moment to ask whether it may import what it imports.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import test from 'ava'
+import ts from 'typescript'
+
+type Table = Record<string, readonly string[]>
+
+/** crates/: what each may import of the others. */
+const CRATES: Table = {
+  bits: [],
+  kernels: ['bits'],
+  graph: ['bits'],
+  exec: ['graph', 'bits'],
+  cpu: ['exec', 'graph', 'kernels', 'bits'],
+  data: [],
+  formats: ['graph', 'bits'],
+  network: ['exec', 'graph', 'formats', 'data'],
+  node: ['network', 'cpu', 'exec', 'graph', 'formats', 'data', 'bits'],
+  conformance: ['exec', 'graph', 'bits'],
+}
+
+/** crates/: what each may import besides for its own tests. */
+const CRATES_DEV: Table = { cpu: ['conformance'], network: ['cpu'] }
+
+/**
+ * packages/binary-nets/src: what each file or folder may import of the others. Left of `spec` a graph is described, right of
+ * it one is run: models → layers → trace → sym, and fit → network → native.
+ */
+const SOURCES: Table = {
+  errors: [],
+  spec: [],
+  sym: ['spec', 'errors'],
+  trace: ['sym', 'spec', 'errors'],
+  layers: ['trace', 'sym', 'spec', 'errors'],
+  losses: ['trace', 'sym', 'spec', 'errors'],
+  models: ['layers', 'trace', 'sym', 'errors'],
+  native: ['errors'],
+  optimizers: ['spec', 'errors'],
+  data: ['native', 'errors'],
+  network: ['native', 'data', 'trace', 'sym', 'spec', 'errors'],
+  fit: ['network', 'data', 'losses', 'optimizers', 'trace', 'sym', 'spec', 'errors'],
+  cli: ['index', 'models', 'layers', 'losses', 'network', 'fit', 'data', 'optimizers', 'sym', 'errors'],
+  index: [
+    ...['sym', 'trace', 'layers', 'models', 'losses', 'optimizers', 'fit', 'data', 'network', 'errors', 'spec'],
+    'native',
+  ],
+}
+
+/** The one file that imports the native package. */
+const BORDER = 'packages/binary-nets/src/native.ts'
+
+const SRC = 'packages/binary-nets/src'
+
+interface Manifest {
+  readonly name: string
+  readonly manifest_path: string
+  readonly targets: readonly { readonly crate_types: readonly string[] }[]
+  readonly dependencies: readonly { readonly name: string; readonly kind: null | 'dev' | 'build' }[]
+}
+
+const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], { encoding: 'utf8' })
+const manifests: readonly Manifest[] = JSON.parse(metadata).packages
+
+/** The crate `binary-nets-<name>` as `name`; undefined for a crate that is not ours. */
+const crate = (name: string) => /^binary-nets-(.+)$/.exec(name)?.[1]
+
+test('every crate has a line in the table, and its folder its name', (t) => {
+  const names = manifests.map(({ name }) => crate(name))
+  t.deepEqual(names.toSorted(), Object.keys(CRATES).toSorted())
+  t.deepEqual(
+    names,
+    manifests.map(({ manifest_path }) => basename(dirname(manifest_path))),
+  )
+})
+
+for (const { name, dependencies, targets } of manifests) {
+  const self = crate(name) ?? name
+  test(`crates/${self} imports what it may`, (t) => {
+    const forbidden = dependencies
+      .map(({ name, kind }) => ({ other: crate(name), allowed: kind === 'dev' ? [CRATES, CRATES_DEV] : [CRATES] }))
+      .filter(({ other, allowed }) => other !== undefined && !allowed.some((table) => table[self]?.includes(other)))
+    t.deepEqual(
+      forbidden.map(({ other }) => other),
+      [],
+    )
+
+    const isAddon = targets.some(({ crate_types }) => crate_types.includes('cdylib'))
+    t.is(isAddon, self === 'node', 'one cdylib, for two addons cannot share classes')
+  })
+}
+
+/** Every file below `folder`, without what is installed or built. */
+function files(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (!entry.isDirectory()) return [path]
+    return ['node_modules', 'dist', 'target'].includes(entry.name) ? [] : files(path)
+  })
+}
+
+/** The first step of a path below `SRC`, without its ending: a line of the table. */
+const unit = (path: string) => relative(SRC, path).split('/')[0]?.replace(/\.ts$/, '') ?? ''
+
+const folders = ['crates', 'packages', '__test__', 'examples', 'bench', 'scripts'].filter((it) => existsSync(it))
+const sources = folders.flatMap(files).filter((path) => /\.m?[jt]s$/.test(path))
+const imports = (path: string) =>
+  ts.preProcessFile(readFileSync(path, 'utf8'), true, true).importedFiles.map(({ fileName }) => fileName)
+
+for (const path of sources.filter((path) => path.startsWith(SRC))) {
+  const self = unit(path)
+  test(`${path} imports what it may`, (t) => {
+    const allowed = SOURCES[self]
+    if (allowed === undefined) return t.fail(`${self} has no line in the table`)
+    const forbidden = imports(path)
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => unit(join(dirname(path), specifier.replace(/\.js$/, '.ts'))))
+      .filter((other) => other !== self && !allowed.includes(other))
+    t.deepEqual(forbidden, [])
+  })
+}
+
+test('index files only re-export', (t) => {
+  for (const path of sources.filter((path) => path.startsWith(SRC) && basename(path) === 'index.ts')) {
+    const { statements } = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest)
+    const others = statements.filter((it) => !(ts.isExportDeclaration(it) && it.moduleSpecifier))
+    t.is(others.length, 0, `${path} does more than re-export`)
+  }
+})
+
+test('one file imports the native package', (t) => {
+  const isNative = (specifier: string) =>
+    specifier.startsWith('@binary-nets/native') || specifier.includes('packages/native')
+  const importers = sources.filter((path) => !path.startsWith('packages/native/') && imports(path).some(isNative))
+  t.deepEqual(importers, [BORDER])
+})
+
+test('nothing is called utils, helpers or common', (t) => {
+  const named = folders
+    .flatMap(files)
+    .filter((path) => path.split('/').some((part) => /^(utils?|helpers?|common)(\.|$)/.test(part)))
+  t.deepEqual(named, [])
+})
