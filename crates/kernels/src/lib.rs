@@ -1,1 +1,25 @@
 //! CPU micro-kernels and packers; knows slices, not graphs.
+//!
+//! Every kernel is written once over the small vector traits of [`vector`], and each instruction set implements those traits in
+//! its folder of `arch`. A token that only detection can build ([`Isa`]) proves the features, so no caller can pick a kernel
+//! that this machine lacks. Kernels stand in static lists ([`binary_conv2d::KERNELS`], [`gemm::KERNELS`]): being listed makes a
+//! kernel selectable, tested and benchmarked.
+//!
+//! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
+
+#![deny(unsafe_code)]
+
+mod arch;
+pub mod binary_conv2d;
+mod codes;
+mod error;
+pub mod gemm;
+mod isa;
+pub mod naive;
+pub mod vector;
+
+pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};
+pub use codes::{pack_codes, pack_weights, unpack_codes};
+pub use error::KernelError;
+pub use gemm::{Gemm, Matrix};
+pub use isa::{Isa, IsaError};

@@ -1,0 +1,75 @@
+//! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
+
+use super::{Dot, Job, tile};
+#[cfg(target_arch = "x86_64")]
+use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::{Isa, arch::scalar::Scalar, vector::Words};
+
+/// One binary convolution kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    name: &'static str,
+    isa_name: &'static str,
+    detect: fn() -> Option<Isa>,
+    block: usize,
+    pub(super) i16: fn(Isa, Job<'_, i16>),
+    pub(super) i32: fn(Isa, Job<'_, i32>),
+}
+
+/// Every kernel; of one instruction set, the fastest first.
+pub static KERNELS: &[Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, 4, 2>("binary_conv2d_4x16_avx512"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, 7, 1>("binary_conv2d_7x8_avx512"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 4, 1>("binary_conv2d_4x4_avx2"),
+    Kernel::of::<Scalar, 2, 2>("binary_conv2d_2x2_scalar"),
+];
+
+/// The first kernel listed for `isa`.
+pub(super) fn fastest(isa: Isa) -> &'static Kernel {
+    KERNELS.iter().find(|kernel| kernel.isa_name == isa.name()).expect("every instruction set has a kernel")
+}
+
+impl Kernel {
+    /// A tile of `P` pixels × `N` vectors of channels.
+    const fn of<S: Words, const P: usize, const N: usize>(name: &'static str) -> Self {
+        Self {
+            name,
+            isa_name: S::NAME,
+            detect: || S::detect().map(S::isa),
+            block: N * S::LANES,
+            i16: run::<S, i16, P, N>,
+            i32: run::<S, i32, P, N>,
+        }
+    }
+
+    /// Pixels × output channels of the tile, and the instruction set: `binary_conv2d_4x16_avx512`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The instruction set it needs.
+    pub fn isa_name(&self) -> &'static str {
+        self.isa_name
+    }
+
+    /// The instruction set it runs on, if this machine has it.
+    pub fn isa(&self) -> Option<Isa> {
+        (self.detect)()
+    }
+
+    /// Output channels of the tile.
+    pub(super) fn block(&self) -> usize {
+        self.block
+    }
+}
+
+fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
+    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
+    token.vectorize(
+        #[inline(always)]
+        || tile::run::<S, T, P, N>(token, job),
+    );
+}

@@ -1,0 +1,129 @@
+//! The tile: P output pixels × N vectors of output channels, counted over the depth.
+//!
+//! With x_i = a_i ^ w_i, the running parity of x is the running parity of a xor that of w: one xor, if both are stored so. Two words
+//! then need only one popcount, that of the carry:
+//!
+//! ```text
+//! parity = x_0
+//! for each pair (x_i, x_i+1):  carry = majority(parity, x_i, x_i+1);  ones += 2 · popcount(carry);  parity ^= x_i ^ x_i+1
+//! ones += popcount(parity)
+//! ```
+//!
+//! and with s_i the stored parities, majority(s_prev, x_i, x_i+1) = s_i ? !s_i+1 : s_prev, a select.
+
+use super::{CHUNK, Dot, Job, border, gather};
+use crate::vector::Words;
+
+/// The whole job with tiles of `P` pixels × `N` vectors of channels.
+#[inline(always)]
+pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mut job: Job<'_, T>) {
+    let shape = job.shape;
+    let (g, block) = (&shape.geometry, N * S::LANES);
+    let channels = g.all_out_channels();
+    let factor = match shape.codes {
+        binary_nets_bits::Codes::Sign => -2,
+        binary_nets_bits::Codes::Step => 1,
+    };
+    let (first, end) = (job.rows.start * shape.out_size[1], job.rows.end * shape.out_size[1]);
+    for start in (first..end).step_by(CHUNK / P * P) {
+        let pixels = start..end.min(start + CHUNK / P * P);
+        for group in 0..g.groups {
+            gather::gather(shape, job.image, group, pixels.clone(), job.scratch);
+            for tile_of_channels in 0..shape.blocks() {
+                let laid = group * shape.blocks() + tile_of_channels;
+                let weights = &job.laid.words[laid * shape.depth * block..][..shape.depth * block];
+                let base = &job.laid.base[laid * block..][..block];
+                let valid = block.min(g.out_channels - tile_of_channels * block);
+                let channel = group * g.out_channels + tile_of_channels * block;
+                for at in (0..pixels.len()).step_by(P) {
+                    let counts = tile::<S, P, N>(token, job.scratch, at, weights);
+                    for (p, counts) in counts.iter().enumerate().take(pixels.len() - at) {
+                        // Scratch of the largest block of any kernel.
+                        let mut count = [0; 64];
+                        for (v, &c) in counts.iter().enumerate() {
+                            token.store_counts(c, &mut count[v * S::LANES..]);
+                        }
+                        let out = &mut job.out[(pixels.start - first + at + p) * channels + channel..][..valid];
+                        if valid == block {
+                            transform(&mut out[..block], &base[..block], factor, &count);
+                        } else {
+                            transform(out, base, factor, &count);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if shape.corrects_border() {
+        border::correct(&mut job);
+    }
+}
+
+/// The output transform, `dot = base + factor · count`.
+#[inline(always)]
+fn transform<T: Dot>(out: &mut [T], base: &[i32], factor: i32, counts: &[i32]) {
+    for ((out, base), count) in out.iter_mut().zip(base).zip(counts) {
+        *out = T::from_i32(base + factor * count);
+    }
+}
+
+/// `popcount(a ^ w)` for pixels `at..at + P` of the scratch and one block of weights `[depth, N · LANES]`.
+#[inline(always)]
+fn tile<S: Words, const P: usize, const N: usize>(
+    token: S,
+    scratch: &[u64],
+    at: usize,
+    weights: &[u64],
+) -> [[S::U64; N]; P] {
+    let block = N * S::LANES;
+    let zero = token.splat_word(0);
+    let pairs = (weights.len() / block - 1) / 2;
+    let (w_first, w_rest) = weights.split_at(block);
+    let (w_pairs, w_last) = w_rest.split_at(pairs * 2 * block);
+    let (a_first, a_rest) = scratch.split_at(CHUNK);
+    let (a_pairs, a_last) = a_rest.split_at(pairs * 2 * CHUNK);
+
+    let mut parity = [[zero; N]; P];
+    for v in 0..N {
+        let w = token.load_words(&w_first[v * S::LANES..]);
+        for p in 0..P {
+            parity[p][v] = token.xor(w, token.splat_word(a_first[at + p]));
+        }
+    }
+    let mut twos = [[zero; N]; P];
+    let flush = pairs.min(S::PARTIALS).max(1);
+    for (w_pairs, a_pairs) in w_pairs.chunks(flush * 2 * block).zip(a_pairs.chunks(flush * 2 * CHUNK)) {
+        let mut partial = [[zero; N]; P];
+        for (w, a) in w_pairs.chunks_exact(2 * block).zip(a_pairs.chunks_exact(2 * CHUNK)) {
+            let (a0, a1) = (&a[at..at + P], &a[CHUNK + at..CHUNK + at + P]);
+            for v in 0..N {
+                let w0 = token.load_words(&w[v * S::LANES..]);
+                let w1 = token.load_words(&w[block + v * S::LANES..]);
+                for p in 0..P {
+                    let second = token.xor(w0, token.splat_word(a0[p]));
+                    let third = token.xor(w1, token.splat_word(a1[p]));
+                    let carry = token.carry(parity[p][v], second, third);
+                    partial[p][v] = token.add_partial(partial[p][v], token.count(carry));
+                    parity[p][v] = third;
+                }
+            }
+        }
+        for p in 0..P {
+            for v in 0..N {
+                twos[p][v] = token.add(twos[p][v], token.widen(partial[p][v]));
+            }
+        }
+    }
+    for p in 0..P {
+        for v in 0..N {
+            let mut ones = token.count(parity[p][v]);
+            // A last word without a partner, stored as it is.
+            if !w_last.is_empty() {
+                let last = token.xor(token.load_words(&w_last[v * S::LANES..]), token.splat_word(a_last[at + p]));
+                ones = token.add_partial(ones, token.count(last));
+            }
+            twos[p][v] = token.add(token.add(twos[p][v], twos[p][v]), token.widen(ones));
+        }
+    }
+    twos
+}

@@ -1,0 +1,155 @@
+//! Packers between f32 and bits, by the layout law of `binary_nets_bits`.
+
+use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats};
+use binary_nets_bits::{BitLayout, Codes, words};
+
+/// Packs `x: [rows, groups · channels]` into `out: [rows, groups, words]`.
+///
+/// # Panics
+/// If a slice does not have exactly the length that `layout` gives.
+pub fn pack_codes(isa: Isa, codes: Codes, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    assert_eq!(x.len(), layout.rows * layout.row_channels(), "length of x");
+    assert_eq!(out.len(), layout.len(), "length of the packed output");
+    match isa {
+        Isa::Scalar => pack(Scalar, codes, x, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => pack(token, codes, x, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(token) => pack(token, codes, x, layout, out),
+    }
+}
+
+/// Unpacks `packed: [rows, groups, words]` into the values of its codes, `out: [rows, groups · channels]`.
+///
+/// # Panics
+/// If a slice does not have exactly the length that `layout` gives.
+pub fn unpack_codes(isa: Isa, codes: Codes, packed: &[u64], layout: BitLayout, out: &mut [f32]) {
+    assert_eq!(packed.len(), layout.len(), "length of the packed input");
+    assert_eq!(out.len(), layout.rows * layout.row_channels(), "length of the output");
+    match isa {
+        Isa::Scalar => unpack(Scalar, codes, packed, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => unpack(token, codes, packed, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(token) => unpack(token, codes, packed, layout, out),
+    }
+}
+
+/// Packs the signs of weights `w: [outputs, channels, taps]` into `out: [outputs, taps, words]`; bit 1 is −1.
+///
+/// # Panics
+/// If a slice does not have exactly that length.
+pub fn pack_weights(isa: Isa, w: &[f32], outputs: usize, channels: usize, taps: usize, out: &mut [u64]) {
+    assert_eq!(w.len(), outputs * channels * taps, "length of w");
+    assert_eq!(out.len(), outputs * taps * words(channels), "length of the packed weights");
+    match taps {
+        1 => pack_codes(isa, Codes::Sign, w, BitLayout { rows: outputs, groups: 1, channels }, out),
+        9 => isa.vectorize(
+            #[inline(always)]
+            || pack_taps::<9>(w, channels, out),
+        ),
+        _ => pack_any_taps(w, channels, taps, out),
+    }
+}
+
+/// A zero has bit 0 under both codes, so a partial vector is packed with zeros behind it.
+#[inline(always)]
+fn pack<S: Floats>(token: S, codes: Codes, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    match codes {
+        Codes::Sign => pack_by(token, S::negative, x, layout, out),
+        Codes::Step => pack_by(token, S::positive, x, layout, out),
+    }
+}
+
+#[inline(always)]
+fn pack_by<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    token.vectorize(
+        #[inline(always)]
+        || {
+            if layout.is_empty() {
+                return;
+            }
+            for (x, out) in x.chunks_exact(layout.channels).zip(out.chunks_exact_mut(layout.words())) {
+                for (x, out) in x.chunks(64).zip(out) {
+                    let (full, tail) = x.split_at(x.len() - x.len() % S::LANES);
+                    let mut word = 0;
+                    for (i, x) in full.chunks_exact(S::LANES).enumerate() {
+                        word |= mask(token, token.load(x)) << (i * S::LANES);
+                    }
+                    if !tail.is_empty() {
+                        let mut padded = [0.0; 64];
+                        padded[..tail.len()].copy_from_slice(tail);
+                        word |= mask(token, token.load(&padded)) << full.len();
+                    }
+                    *out = word;
+                }
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn unpack<S: Floats>(token: S, codes: Codes, packed: &[u64], layout: BitLayout, out: &mut [f32]) {
+    token.vectorize(
+        #[inline(always)]
+        || {
+            if layout.is_empty() {
+                return;
+            }
+            let (off, on) = codes.values();
+            let (off, on) = (token.splat(off as f32), token.splat(on as f32));
+            for (packed, out) in packed.chunks_exact(layout.words()).zip(out.chunks_exact_mut(layout.channels)) {
+                for (&word, out) in packed.iter().zip(out.chunks_mut(64)) {
+                    let full = out.len() - out.len() % S::LANES;
+                    let (full, tail) = out.split_at_mut(full);
+                    let start = full.len();
+                    for (i, out) in full.chunks_exact_mut(S::LANES).enumerate() {
+                        token.store(token.select(word >> (i * S::LANES), on, off), out);
+                    }
+                    if !tail.is_empty() {
+                        let mut padded = [0.0; 64];
+                        token.store(token.select(word >> start, on, off), &mut padded);
+                        tail.copy_from_slice(&padded[..tail.len()]);
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Channels outermost, so that the loop over taps reads memory in order and becomes vector code.
+#[inline(always)]
+fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, out: &mut [u64]) {
+    let words = words(channels);
+    if words == 0 {
+        return;
+    }
+    for (w, out) in w.chunks_exact(channels * TAPS).zip(out.chunks_exact_mut(TAPS * words)) {
+        for (word, w) in w.chunks(64 * TAPS).enumerate() {
+            let mut bits = [0; TAPS];
+            for (channel, w) in w.chunks_exact(TAPS).enumerate() {
+                for (bits, &w) in bits.iter_mut().zip(w) {
+                    *bits |= u64::from(w < 0.0) << channel;
+                }
+            }
+            for (tap, bits) in bits.into_iter().enumerate() {
+                out[tap * words + word] = bits;
+            }
+        }
+    }
+}
+
+fn pack_any_taps(w: &[f32], channels: usize, taps: usize, out: &mut [u64]) {
+    let words = words(channels);
+    out.fill(0);
+    if out.is_empty() {
+        return;
+    }
+    for (w, out) in w.chunks_exact(channels * taps).zip(out.chunks_exact_mut(taps * words)) {
+        for (channel, w) in w.chunks_exact(taps).enumerate() {
+            for (tap, &w) in w.iter().enumerate() {
+                out[tap * words + channel / 64] |= u64::from(Codes::Sign.bit(w)) << (channel % 64);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
+
+use super::{Job, tile};
+#[cfg(target_arch = "x86_64")]
+use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::{Isa, arch::scalar::Scalar, vector::Floats};
+
+/// One matrix product kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    name: &'static str,
+    isa_name: &'static str,
+    detect: fn() -> Option<Isa>,
+    columns: usize,
+    pub(super) run: fn(Isa, Job<'_>),
+}
+
+/// Every kernel; of one instruction set, the fastest first.
+pub static KERNELS: &[Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, 6, 4>("gemm_6x64_avx512"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 6, 2>("gemm_6x16_avx2"),
+    Kernel::of::<Scalar, 4, 4>("gemm_4x4_scalar"),
+];
+
+/// The first kernel listed for `isa`.
+pub(super) fn fastest(isa: Isa) -> &'static Kernel {
+    KERNELS.iter().find(|kernel| kernel.isa_name == isa.name()).expect("every instruction set has a kernel")
+}
+
+impl Kernel {
+    /// A tile of `M` rows × `N` vectors of columns.
+    const fn of<S: Floats, const M: usize, const N: usize>(name: &'static str) -> Self {
+        const { assert!(M <= 6 && N * S::LANES <= 64, "the tile handles at most 6 × 64") };
+        Self { name, isa_name: S::NAME, detect: || S::detect().map(S::isa), columns: N * S::LANES, run: run::<S, M, N> }
+    }
+
+    /// Rows × columns of the tile, and the instruction set: `gemm_6x64_avx512`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The instruction set it needs.
+    pub fn isa_name(&self) -> &'static str {
+        self.isa_name
+    }
+
+    /// The instruction set it runs on, if this machine has it.
+    pub fn isa(&self) -> Option<Isa> {
+        (self.detect)()
+    }
+
+    /// Columns of the tile, the width of a panel of B.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
+fn run<S: Floats, const M: usize, const N: usize>(isa: Isa, job: Job<'_>) {
+    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
+    token.vectorize(
+        #[inline(always)]
+        || tile::run::<S, M, N>(token, job),
+    );
+}

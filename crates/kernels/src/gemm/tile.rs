@@ -1,0 +1,149 @@
+//! The tile: M rows × N vectors of columns, one chain of fused multiply-adds per element.
+//!
+//! ```text
+//! for each block of k, for each panel of B, for each M rows of A:      (the panel's block stays in the second cache)
+//!     acc = first block and not accumulating ? 0 : C
+//!     for k in block, ascending: acc[i, j] = fma(A[i, k], B[k, j], acc[i, j])
+//!     C = acc
+//! ```
+
+use super::{Job, Matrix};
+use crate::vector::Floats;
+
+/// Products between two visits of C. A panel's block has 512 × 64 elements at most, 128 KiB.
+const BLOCK: usize = 512;
+
+/// The whole job with tiles of `M` rows × `N` vectors of columns.
+#[inline(always)]
+pub(super) fn run<S: Floats, const M: usize, const N: usize>(token: S, job: Job<'_>) {
+    let (m, n, k) = job.size;
+    let width = N * S::LANES;
+    if k == 0 && !job.accumulate {
+        for row in job.c.chunks_mut(job.c_stride).take(m) {
+            row[..n].fill(0.0);
+        }
+    }
+    for k_start in (0..k).step_by(BLOCK) {
+        let depth = BLOCK.min(k - k_start);
+        let accumulate = job.accumulate || k_start > 0;
+        for column in (0..n).step_by(width) {
+            let panel = &job.packed_b[column * k + k_start * width..][..depth * width];
+            let columns = width.min(n - column);
+            let mut row = 0;
+            while row < m {
+                let c = &mut job.c[row * job.c_stride + column..];
+                let a = Matrix { data: &job.a.data[row * job.a.row_stride + k_start * job.a.column_stride..], ..job.a };
+                // The rows that are left, 6 at most; `M` of an instruction set is one of these.
+                match M.min(m - row) {
+                    1 => tile::<S, 1, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                    2 => tile::<S, 2, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                    3 => tile::<S, 3, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                    4 => tile::<S, 4, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                    5 => tile::<S, 5, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                    _ => tile::<S, 6, N>(token, a, panel, c, job.c_stride, columns, accumulate),
+                }
+                row += M.min(m - row);
+            }
+        }
+    }
+}
+
+/// `M` rows of C and `columns` of its columns, over one block of k.
+#[inline(always)]
+fn tile<S: Floats, const M: usize, const N: usize>(
+    token: S,
+    a: Matrix<'_>,
+    panel: &[f32],
+    c: &mut [f32],
+    c_stride: usize,
+    columns: usize,
+    accumulate: bool,
+) {
+    let width = N * S::LANES;
+    let depth = panel.len() / width;
+    let mut acc = [[token.splat(0.0); N]; M];
+    if accumulate {
+        for (i, acc) in acc.iter_mut().enumerate() {
+            load_row(token, acc, &c[i * c_stride..][..columns]);
+        }
+    }
+    if a.column_stride == 1 {
+        let mut rows = [&a.data[..0]; M];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = &a.data[i * a.row_stride..][..depth];
+        }
+        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+            let mut a = [0.0; M];
+            for (a, row) in a.iter_mut().zip(rows) {
+                *a = row[k];
+            }
+            multiply_add(token, a, b, &mut acc);
+        }
+    } else if a.row_stride == 1 {
+        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+            let mut column = [0.0; M];
+            column.copy_from_slice(&a.data[k * a.column_stride..][..M]);
+            multiply_add(token, column, b, &mut acc);
+        }
+    } else {
+        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+            let mut column = [0.0; M];
+            for (i, x) in column.iter_mut().enumerate() {
+                *x = a.at(i, k);
+            }
+            multiply_add(token, column, b, &mut acc);
+        }
+    }
+    for (i, acc) in acc.iter().enumerate() {
+        store_row(token, acc, &mut c[i * c_stride..][..columns]);
+    }
+}
+
+/// One step of k: `acc[i, j] += a[i] · b[j]`.
+#[inline(always)]
+fn multiply_add<S: Floats, const M: usize, const N: usize>(
+    token: S,
+    a: [f32; M],
+    b: &[f32],
+    acc: &mut [[S::F32; N]; M],
+) {
+    let mut columns = [token.splat(0.0); N];
+    for (j, column) in columns.iter_mut().enumerate() {
+        *column = token.load(&b[j * S::LANES..]);
+    }
+    for (acc, a) in acc.iter_mut().zip(a) {
+        let a = token.splat(a);
+        for (acc, b) in acc.iter_mut().zip(columns) {
+            *acc = token.mul_add(a, b, *acc);
+        }
+    }
+}
+
+/// A partial row is padded with zeros.
+#[inline(always)]
+fn load_row<S: Floats, const N: usize>(token: S, acc: &mut [S::F32; N], c: &[f32]) {
+    let mut padded = [0.0; 64];
+    let full = c.len() == N * S::LANES;
+    if !full {
+        padded[..c.len()].copy_from_slice(c);
+    }
+    let c = if full { c } else { &padded[..N * S::LANES] };
+    for (acc, c) in acc.iter_mut().zip(c.chunks_exact(S::LANES)) {
+        *acc = token.load(c);
+    }
+}
+
+#[inline(always)]
+fn store_row<S: Floats, const N: usize>(token: S, acc: &[S::F32; N], c: &mut [f32]) {
+    if c.len() == N * S::LANES {
+        for (acc, c) in acc.iter().zip(c.chunks_exact_mut(S::LANES)) {
+            token.store(*acc, c);
+        }
+    } else {
+        let mut padded = [0.0; 64];
+        for (acc, c) in acc.iter().zip(padded.chunks_exact_mut(S::LANES)) {
+            token.store(*acc, c);
+        }
+        c.copy_from_slice(&padded[..c.len()]);
+    }
+}

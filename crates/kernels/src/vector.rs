@@ -1,0 +1,79 @@
+//! The vector traits over which every kernel is written once. Each folder of `arch` implements them.
+//!
+//! The methods take the token, the proof that the features exist, and are `#[inline(always)]`: they are meant to be called inside
+//! [`Token::vectorize`], where the compiler may use those features.
+
+use crate::isa::Isa;
+
+/// Proof that this machine has an instruction set: only detection builds one.
+pub trait Token: Copy + 'static {
+    /// Name of the instruction set, as `BINARY_NETS_ISA` spells it.
+    const NAME: &'static str;
+
+    /// The token, if this machine has the instruction set.
+    fn detect() -> Option<Self>;
+
+    /// The token that `isa` carries, if it is this instruction set.
+    fn of(isa: Isa) -> Option<Self>;
+
+    /// The instruction set that this token proves.
+    fn isa(self) -> Isa;
+
+    /// Runs `work` inside a function compiled with these features.
+    fn vectorize<R>(self, work: impl FnOnce() -> R) -> R;
+}
+
+/// Vectors of f32.
+pub trait Floats: Token {
+    /// The vector.
+    type F32: Copy;
+    /// Its elements.
+    const LANES: usize;
+
+    /// `x` in every lane.
+    fn splat(self, x: f32) -> Self::F32;
+    /// The first elements of `x`.
+    fn load(self, x: &[f32]) -> Self::F32;
+    /// Writes the first elements of `x`.
+    fn store(self, v: Self::F32, x: &mut [f32]);
+    /// `a * b + c`, rounded once.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// Bit i = lane i is below zero.
+    fn negative(self, v: Self::F32) -> u64;
+    /// Bit i = lane i is above zero.
+    fn positive(self, v: Self::F32) -> u64;
+    /// Lane i = bit i of `bits` ? `on` : `off`.
+    fn select(self, bits: u64, on: Self::F32, off: Self::F32) -> Self::F32;
+}
+
+/// Vectors of 64-bit words of bits; in a binary product each lane is one output channel.
+///
+/// Counting has two stages, because some instruction sets count bytes: [`count`](Self::count) gives partial counts, of which
+/// [`PARTIALS`](Self::PARTIALS) can be added before [`widen`](Self::widen) turns them into one count per lane.
+pub trait Words: Token {
+    /// The vector.
+    type U64: Copy;
+    /// Its words.
+    const LANES: usize;
+    /// How many partial counts add up without overflow.
+    const PARTIALS: usize;
+
+    /// `x` in every lane.
+    fn splat_word(self, x: u64) -> Self::U64;
+    /// The first words of `x`.
+    fn load_words(self, x: &[u64]) -> Self::U64;
+    /// Exclusive or.
+    fn xor(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Per bit, the carry of three bits given their running parities: `second ? !third : first`.
+    fn carry(self, first: Self::U64, second: Self::U64, third: Self::U64) -> Self::U64;
+    /// Partial counts of the ones of every lane.
+    fn count(self, v: Self::U64) -> Self::U64;
+    /// Sum of partial counts.
+    fn add_partial(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// One count per lane.
+    fn widen(self, partial: Self::U64) -> Self::U64;
+    /// Sum, lane by lane.
+    fn add(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Writes the low half of every lane.
+    fn store_counts(self, v: Self::U64, counts: &mut [i32]);
+}

@@ -1,0 +1,6 @@
+//! Every kernel and packer, on every instruction set that this machine has, against obvious oracles.
+
+mod binary_conv2d;
+mod codes;
+mod gemm;
+mod random;
