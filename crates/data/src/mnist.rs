@@ -87,11 +87,9 @@ fn read_idx<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Vec<
     Ok((sizes, bytes))
 }
 
-/// The next `limit` bytes, or as many as there are; a compressed stream that is cut off counts as ending there.
+/// The next `limit` bytes, or as many as there are.
 fn read_up_to(reader: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match reader.take(limit).read_to_end(&mut bytes) {
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
-        _ => Ok(bytes),
-    }
+    reader.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
