@@ -1,0 +1,38 @@
+//! Whether a number is positive, as 0 or 1.
+
+use binary_nets_bits::Codes;
+use serde::{Deserialize, Serialize};
+
+use crate::op::{Backward, Forward, Operator};
+use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
+
+use super::{expect, surrogate, surrogate::Surrogate};
+
+/// `1` where `x > 0`, else `0`.
+///
+/// Input: `f32[…, c]`. Output: bits of that shape. Backward: the gradient of the codes through `gradient`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The pseudo-gradient.
+    pub gradient: Surrogate,
+    /// The parts that the channels are packed in: the groups of the convolution that reads them.
+    pub groups: usize,
+}
+
+impl Operator for Step {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [x] = expect::inputs(inputs)?;
+        expect::f32(x)?;
+        expect::divisible_channels(x, self.groups)?;
+        Ok(vec![ValueMeta::new(Meaning::Bit { codes: Codes::Step, groups: self.groups }, x.shape.clone())])
+    }
+
+    fn save(&self, _: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
+        Ok(surrogate::saved_input(self.gradient, inputs))
+    }
+
+    fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
+        surrogate::vjp(self.gradient, b, saved, dys)
+    }
+}

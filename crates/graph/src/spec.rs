@@ -1,0 +1,127 @@
+//! The JSON that TypeScript records when it traces a model or a loss.
+//!
+//! ```json
+//! { "version": 1,
+//!   "nodes": [
+//!     { "op": { "input": { "name": "image", "shape": [28, 28, 1], "meaning": { "int": { "min": 0, "max": 255 } } } } },
+//!     { "op": { "state": { "path": "conv1.weight", "shape": [16, 1, 3, 3], "kind": "parameter", "init": "kaiming_normal" } } },
+//!     { "op": { "conv2d": { "window": { "kernel": [3, 3], "stride": [1, 1], "padding": [1, 1], "dilation": [1, 1] }, "groups": 1 } },
+//!       "inputs": [[0, 0], [1, 0]], "path": "conv1" } ],
+//!   "outputs": { "logits": [2, 0] },
+//!   "layers": { "conv1": [2, 0] } }
+//! ```
+//!
+//! An op is an object with the op's name as its one key and the attributes of its struct in [`crate::ops`] as the value. A value is `[node, output]`:
+//! the position of its node in `nodes` and which of that node's outputs. `layers` says which value a layer's path stands for. Shapes leave the batch
+//! out, and it is always the first axis: a spec becomes a [`Graph`] for a batch of some size.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Graph, GraphError, Op, Value};
+
+/// The version of the format that this library writes and reads.
+pub const VERSION: u32 = 1;
+
+/// Which output of which node.
+pub type ValueRef = (usize, usize);
+
+/// A traced graph.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphSpec {
+    /// [`VERSION`].
+    pub version: u32,
+    /// In order of definition.
+    pub nodes: Vec<NodeSpec>,
+    /// The values that the model returns, by name.
+    pub outputs: BTreeMap<String, ValueRef>,
+    /// The values of its layers, by path.
+    #[serde(default)]
+    pub layers: BTreeMap<String, ValueRef>,
+}
+
+/// One application of an op.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSpec {
+    /// The op and its attributes.
+    pub op: Op,
+    /// From earlier nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<ValueRef>,
+    /// The path of the layer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+impl GraphSpec {
+    /// Reads a spec.
+    pub fn parse(json: &str) -> Result<Self, GraphError> {
+        let spec: Self = serde_json::from_str(json).map_err(|e| GraphError::Spec(e.to_string()))?;
+        if spec.version == VERSION {
+            Ok(spec)
+        } else {
+            Err(GraphError::Spec(format!("version {} is not understood, only {VERSION}", spec.version)))
+        }
+    }
+
+    /// Writes a spec.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a spec has string keys and finite numbers")
+    }
+
+    /// The graph for a batch of that many samples. Its outputs are the spec's outputs and, of its layers, those named in `layers`.
+    pub fn graph(&self, batch: usize, layers: &[&str]) -> Result<Graph, GraphError> {
+        let mut graph = Graph::new(batch);
+        let mut inlined = self.inline(&mut graph, &BTreeMap::new())?;
+        for (name, value) in std::mem::take(&mut inlined.outputs) {
+            graph.set_output(&name, value);
+        }
+        for &layer in layers {
+            let value = inlined.layers.get(layer).ok_or_else(|| GraphError::Unknown {
+                kind: "layer",
+                name: layer.to_owned(),
+                known: inlined.layers.keys().cloned().collect::<Vec<_>>().join(", "),
+            })?;
+            graph.set_output(layer, *value);
+        }
+        Ok(graph)
+    }
+
+    /// Appends the spec's nodes to a graph. An input whose name is in `given` becomes that value, another one the graph's own input;
+    /// inputs and states that the graph has already are used again.
+    pub fn inline(&self, graph: &mut Graph, given: &BTreeMap<String, Value>) -> Result<Inlined, GraphError> {
+        let mut values: Vec<Vec<Value>> = Vec::with_capacity(self.nodes.len());
+        let resolve = |values: &[Vec<Value>], &(node, output): &ValueRef| {
+            values.get(node).and_then(|outputs| outputs.get(output)).copied().ok_or_else(|| {
+                GraphError::Spec(format!("node {} refers to output {output} of node {node}, which does not exist", values.len()))
+            })
+        };
+        for node in &self.nodes {
+            let inputs = node.inputs.iter().map(|r| resolve(&values, r)).collect::<Result<Vec<_>, _>>()?;
+            let known = match &node.op {
+                Op::Input(input) => given.get(&input.name).copied(),
+                _ => None,
+            };
+            let known = known.or_else(|| graph.nodes().iter().find(|n| n.op.is_leaf() && n.op == node.op).map(|n| n.outputs[0]));
+            values.push(match known {
+                Some(value) => vec![value],
+                None => graph.add(node.op.clone(), &inputs, &node.path)?,
+            });
+        }
+        let named = |refs: &BTreeMap<String, ValueRef>| {
+            refs.iter().map(|(name, r)| Ok((name.clone(), resolve(&values, r)?))).collect::<Result<BTreeMap<_, _>, GraphError>>()
+        };
+        Ok(Inlined { outputs: named(&self.outputs)?, layers: named(&self.layers)? })
+    }
+}
+
+/// Where the named values of an inlined spec are.
+pub struct Inlined {
+    /// The spec's outputs.
+    pub outputs: BTreeMap<String, Value>,
+    /// The spec's layers.
+    pub layers: BTreeMap<String, Value>,
+}
