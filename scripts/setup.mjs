@@ -2,6 +2,7 @@
 // missing or out of date, so it stands at the head of every script. Needs nothing but Node, npm and Rust.
 import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
+import { join } from 'node:path'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -10,7 +11,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 if (spawnSync('cargo', ['--version']).error) {
   fail('binary-nets needs Rust, and `cargo` was not found. Install it from https://rustup.rs.')
 }
-process.chdir(new URL('..', import.meta.url).pathname)
+process.chdir(join(import.meta.dirname, '..'))
 
 if (modified('package-lock.json') > modified('node_modules/.package-lock.json')) {
   step('Installing npm packages', npm('ci'))
