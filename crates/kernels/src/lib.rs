@@ -8,6 +8,7 @@
 //! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
 
 #![deny(unsafe_code)]
+#![allow(clippy::inline_always, reason = "vector code must be inlined into the function that has the features")]
 
 mod arch;
 pub mod binary_conv2d;

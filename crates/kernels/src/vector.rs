@@ -74,6 +74,8 @@ pub trait Words: Token {
     fn widen(self, partial: Self::U64) -> Self::U64;
     /// Sum, lane by lane.
     fn add(self, a: Self::U64, b: Self::U64) -> Self::U64;
-    /// Writes the low half of every lane.
-    fn store_counts(self, v: Self::U64, counts: &mut [i32]);
+    /// Writes `base + factor · counts` to the first elements of `out`.
+    fn store_i32(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i32]);
+    /// As [`store_i32`](Self::store_i32), where every value fits into 16 bits.
+    fn store_i16(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i16]);
 }

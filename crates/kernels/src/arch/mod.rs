@@ -1,5 +1,7 @@
 //! One folder per instruction set, with the same files in each: the token, its `Floats` and its `Words`.
 
+#![allow(clippy::wildcard_imports, reason = "intrinsics")]
+
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]

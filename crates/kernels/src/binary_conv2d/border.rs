@@ -14,7 +14,7 @@ pub(super) fn correct<T: Dot>(job: &mut Job<'_, T>) {
             let inside = if shape.inside_rows[tap / columns].contains(&row) { inside.clone() } else { 0..0 };
             for x in (0..inside.start).chain(inside.end..out_w) {
                 for (out, sum) in out[x * channels..(x + 1) * channels].iter_mut().zip(sums) {
-                    *out = out.minus(*sum);
+                    out.subtract(*sum);
                 }
             }
         }

@@ -1,68 +1,67 @@
 use super::{Job, Kernel};
-use crate::Isa;
+use crate::{Isa, vector::Words};
 
 /// Storage of a dot product: `i16` where the bound fits, else `i32`.
-pub trait Dot: Copy + Send + Sync + sealed::Run {
+pub trait Dot: Copy + Default + Send + Sync + sealed::Storage {
     /// The largest |dot| that fits.
     const BOUND: usize;
-
-    /// `value`, which fits.
-    #[doc(hidden)]
-    fn from_i32(value: i32) -> Self;
-
-    /// `self − value`, which fits.
-    #[doc(hidden)]
-    fn minus(self, value: i32) -> Self;
 }
 
 pub(super) mod sealed {
-    use super::{Isa, Job, Kernel};
+    use super::{Isa, Job, Kernel, Words};
 
-    /// Picks the kernel's function for this storage.
-    pub trait Run: Sized {
+    /// What differs between the storages.
+    pub trait Storage: Sized {
+        /// Runs the kernel's function for this storage.
         #[allow(private_interfaces, reason = "sealed: no other crate can name this trait")]
         fn run(kernel: &Kernel, isa: Isa, job: Job<'_, Self>);
+
+        /// Writes one vector of dot products, `base + factor · counts`.
+        fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]);
+
+        /// Takes `value` away; the difference fits.
+        fn subtract(&mut self, value: i32);
     }
 }
 
 impl Dot for i16 {
     const BOUND: usize = i16::MAX as usize;
-
-    #[inline(always)]
-    fn from_i32(value: i32) -> Self {
-        value as i16
-    }
-
-    #[inline(always)]
-    fn minus(self, value: i32) -> Self {
-        self - value as i16
-    }
 }
 
-impl sealed::Run for i16 {
+impl sealed::Storage for i16 {
     #[allow(private_interfaces, reason = "sealed: no other crate can name this trait")]
     fn run(kernel: &Kernel, isa: Isa, job: Job<'_, Self>) {
         (kernel.i16)(isa, job);
+    }
+
+    #[inline(always)]
+    fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
+        token.store_i16(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn subtract(&mut self, value: i32) {
+        *self -= value as i16;
     }
 }
 
 impl Dot for i32 {
     const BOUND: usize = i32::MAX as usize;
-
-    #[inline(always)]
-    fn from_i32(value: i32) -> Self {
-        value
-    }
-
-    #[inline(always)]
-    fn minus(self, value: i32) -> Self {
-        self - value
-    }
 }
 
-impl sealed::Run for i32 {
+impl sealed::Storage for i32 {
     #[allow(private_interfaces, reason = "sealed: no other crate can name this trait")]
     fn run(kernel: &Kernel, isa: Isa, job: Job<'_, Self>) {
         (kernel.i32)(isa, job);
+    }
+
+    #[inline(always)]
+    fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
+        token.store_i32(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn subtract(&mut self, value: i32) {
+        *self -= value;
     }
 }

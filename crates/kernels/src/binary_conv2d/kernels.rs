@@ -24,6 +24,10 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Avx512, 7, 1>("binary_conv2d_7x8_avx512"),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>("binary_conv2d_4x4_avx2"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 7, 1>("binary_conv2d_7x4_avx2"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 6, 1>("binary_conv2d_6x4_avx2"),
     Kernel::of::<Scalar, 2, 2>("binary_conv2d_2x2_scalar"),
 ];
 

@@ -1,15 +1,16 @@
 //! The tile: P output pixels × N vectors of output channels, counted over the depth.
 //!
-//! With x_i = a_i ^ w_i, the running parity of x is the running parity of a xor that of w: one xor, if both are stored so. Two words
-//! then need only one popcount, that of the carry:
+//! With `x[i] = a[i] ^ w[i]`, the running parity of x is the running parity of a xor that of w: one xor, if both are stored so.
+//! Two words then need only one popcount, that of the carry:
 //!
 //! ```text
-//! parity = x_0
-//! for each pair (x_i, x_i+1):  carry = majority(parity, x_i, x_i+1);  ones += 2 · popcount(carry);  parity ^= x_i ^ x_i+1
+//! parity = x[0]
+//! for each pair (x[i], x[i+1]):  carry = majority(parity, x[i], x[i+1]);  ones += 2 · popcount(carry);  parity ^= x[i] ^ x[i+1]
 //! ones += popcount(parity)
 //! ```
 //!
-//! and with s_i the stored parities, majority(s_prev, x_i, x_i+1) = s_i ? !s_i+1 : s_prev, a select.
+//! With `s[i]` the running parity after word i, `majority(s[i-1], x[i], x[i+1]) = s[i] ? !s[i+1] : s[i-1]`: a select, and the words
+//! themselves are never formed.
 
 use super::{CHUNK, Dot, Job, border, gather};
 use crate::vector::Words;
@@ -37,18 +38,10 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
                 let channel = group * g.out_channels + tile_of_channels * block;
                 for at in (0..pixels.len()).step_by(P) {
                     let counts = tile::<S, P, N>(token, job.scratch, at, weights);
+                    let first_out = (pixels.start - first + at) * channels + channel;
                     for (p, counts) in counts.iter().enumerate().take(pixels.len() - at) {
-                        // Scratch of the largest block of any kernel.
-                        let mut count = [0; 64];
-                        for (v, &c) in counts.iter().enumerate() {
-                            token.store_counts(c, &mut count[v * S::LANES..]);
-                        }
-                        let out = &mut job.out[(pixels.start - first + at + p) * channels + channel..][..valid];
-                        if valid == block {
-                            transform(&mut out[..block], &base[..block], factor, &count);
-                        } else {
-                            transform(out, base, factor, &count);
-                        }
+                        let out = &mut job.out[first_out + p * channels..][..valid];
+                        store(token, counts, base, factor, out);
                     }
                 }
             }
@@ -59,11 +52,18 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
     }
 }
 
-/// The output transform, `dot = base + factor · count`.
+/// Writes the dot products of one pixel, `base + factor · count`; a partial block goes through a whole one.
 #[inline(always)]
-fn transform<T: Dot>(out: &mut [T], base: &[i32], factor: i32, counts: &[i32]) {
-    for ((out, base), count) in out.iter_mut().zip(base).zip(counts) {
-        *out = T::from_i32(base + factor * count);
+fn store<S: Words, T: Dot, const N: usize>(token: S, counts: &[S::U64; N], base: &[i32], factor: i32, out: &mut [T]) {
+    let block = N * S::LANES;
+    let mut whole = [T::default(); 64];
+    let target = if out.len() == block { &mut *out } else { &mut whole[..block] };
+    for (v, &counts) in counts.iter().enumerate() {
+        let lanes = v * S::LANES..(v + 1) * S::LANES;
+        T::store(token, counts, &base[lanes.clone()], factor, &mut target[lanes]);
+    }
+    if out.len() < block {
+        out.copy_from_slice(&whole[..out.len()]);
     }
 }
 

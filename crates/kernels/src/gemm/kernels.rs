@@ -12,7 +12,7 @@ pub struct Kernel {
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
     columns: usize,
-    pub(super) run: fn(Isa, Job<'_>),
+    pub(super) run: fn(Isa, &mut Job<'_>),
 }
 
 /// Every kernel; of one instruction set, the fastest first.
@@ -57,7 +57,7 @@ impl Kernel {
     }
 }
 
-fn run<S: Floats, const M: usize, const N: usize>(isa: Isa, job: Job<'_>) {
+fn run<S: Floats, const M: usize, const N: usize>(isa: Isa, job: &mut Job<'_>) {
     let token = S::of(isa).expect("a kernel is bound to its own instruction set");
     token.vectorize(
         #[inline(always)]

@@ -93,6 +93,6 @@ impl Gemm {
         assert!(c_stride >= n, "rows of C lie {c_stride} apart but have {n} columns");
         assert!(c.len() >= (m - 1) * c_stride + n, "C has {} elements, too few for {m} rows", c.len());
         a.assert_holds("A", m, k);
-        (self.kernel.run)(self.isa, Job { size: (m, n, k), a, packed_b, c, c_stride, accumulate });
+        (self.kernel.run)(self.isa, &mut Job { size: (m, n, k), a, packed_b, c, c_stride, accumulate });
     }
 }

@@ -15,7 +15,7 @@ const BLOCK: usize = 512;
 
 /// The whole job with tiles of `M` rows × `N` vectors of columns.
 #[inline(always)]
-pub(super) fn run<S: Floats, const M: usize, const N: usize>(token: S, job: Job<'_>) {
+pub(super) fn run<S: Floats, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
     let (m, n, k) = job.size;
     let width = N * S::LANES;
     if k == 0 && !job.accumulate {

@@ -67,12 +67,30 @@ impl Words for Avx2 {
     }
 
     #[inline(always)]
-    fn store_counts(self, v: __m256i, counts: &mut [i32]) {
-        let counts = &mut counts[..Self::LANES];
+    fn store_i32(self, counts: __m256i, base: &[i32], factor: i32, out: &mut [i32]) {
+        let out = &mut out[..Self::LANES];
+        let dots = dots(self, counts, base, factor);
         // SAFETY: `self` proves AVX2; the slice above has 4 elements.
-        unsafe {
-            let low_halves = _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
-            _mm_storeu_si128(counts.as_mut_ptr().cast(), _mm256_castsi256_si128(low_halves));
-        }
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), dots) }
+    }
+
+    #[inline(always)]
+    fn store_i16(self, counts: __m256i, base: &[i32], factor: i32, out: &mut [i16]) {
+        let out = &mut out[..Self::LANES];
+        let dots = dots(self, counts, base, factor);
+        // SAFETY: `self` proves AVX2; the slice above has 4 elements of 2 bytes.
+        unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packs_epi32(dots, dots)) }
+    }
+}
+
+/// `base + factor · counts`.
+#[inline(always)]
+fn dots(_proof: Avx2, counts: __m256i, base: &[i32], factor: i32) -> __m128i {
+    let base = &base[..Avx2::LANES];
+    // SAFETY: the token proves AVX2; the slice above has 4 elements.
+    unsafe {
+        let low_halves = _mm256_permutevar8x32_epi32(counts, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+        let products = _mm_mullo_epi32(_mm256_castsi256_si128(low_halves), _mm_set1_epi32(factor));
+        _mm_add_epi32(_mm_loadu_si128(base.as_ptr().cast()), products)
     }
 }

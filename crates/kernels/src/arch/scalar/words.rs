@@ -47,7 +47,12 @@ impl Words for Scalar {
     }
 
     #[inline(always)]
-    fn store_counts(self, v: u64, counts: &mut [i32]) {
-        counts[0] = v as i32;
+    fn store_i32(self, counts: u64, base: &[i32], factor: i32, out: &mut [i32]) {
+        out[0] = base[0] + factor * counts as i32;
+    }
+
+    #[inline(always)]
+    fn store_i16(self, counts: u64, base: &[i32], factor: i32, out: &mut [i16]) {
+        out[0] = (base[0] + factor * counts as i32) as i16;
     }
 }

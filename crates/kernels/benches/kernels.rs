@@ -1,0 +1,194 @@
+//! Speed of every listed kernel that this machine can run: `cargo bench -p binary-nets-kernels`, one line per kernel and shape.
+//!
+//! `-- --json` prints one JSON object per line; other arguments keep the kernels whose name contains one of them. Times are the
+//! best of several runs with warm caches, on one thread; pin it (`taskset -c 1`) for steady numbers.
+
+use binary_nets_bits::{BitLayout, Codes};
+use binary_nets_kernels::{
+    BinaryConv2d, Conv2dGeometry, Gemm, Isa, Matrix, binary_conv2d, gemm, pack_codes, pack_weights, unpack_codes,
+};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+struct Report {
+    json: bool,
+    filters: Vec<String>,
+}
+
+impl Report {
+    fn wants(&self, kernel: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| kernel.contains(filter.as_str()))
+    }
+
+    /// `work`: multiply-accumulates or elements of one call.
+    fn line(&self, kernel: &str, shape: &str, work: usize, unit: &str, run: impl FnMut()) {
+        let seconds = best(run);
+        let rate = work as f64 / seconds / 1e9;
+        let ms = seconds * 1e3;
+        if self.json {
+            println!(r#"{{"kernel":"{kernel}","shape":"{shape}","ms":{ms:.5},"rate":{rate:.2},"unit":"{unit}"}}"#);
+        } else {
+            println!("{kernel:28} {shape:32} {ms:9.4} ms {rate:9.1} {unit}");
+        }
+    }
+}
+
+/// The shortest of many calls, in seconds.
+fn best(mut run: impl FnMut()) -> f64 {
+    let (start, mut best) = (Instant::now(), Duration::MAX);
+    let mut calls = 0;
+    while calls < 5 || start.elapsed() < Duration::from_millis(150) {
+        let call = Instant::now();
+        run();
+        best = best.min(call.elapsed());
+        calls += 1;
+    }
+    best.as_secs_f64()
+}
+
+/// Words without structure (splitmix64).
+fn words(count: usize) -> Vec<u64> {
+    (0..count as u64)
+        .map(|i| {
+            let mut z = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        })
+        .collect()
+}
+
+fn floats(count: usize) -> Vec<f32> {
+    words(count).into_iter().map(|word| (word >> 40) as f32 / 8_388_608.0 - 1.0).collect()
+}
+
+/// Random bits with zero tails.
+fn bits(layout: BitLayout) -> Vec<u64> {
+    let mut packed = words(layout.len());
+    for (i, word) in packed.iter_mut().enumerate() {
+        *word &= layout.valid_bits(i % layout.words());
+    }
+    packed
+}
+
+fn bench_binary_conv2d(report: &Report) {
+    // Channels in, channels out, input size, stride.
+    let shapes = [
+        (16, 16, 28, 1),
+        (32, 32, 28, 1),
+        (64, 64, 56, 1),
+        (128, 128, 28, 1),
+        (256, 256, 14, 1),
+        (512, 512, 7, 1),
+        (64, 128, 56, 2),
+        (256, 512, 14, 2),
+    ];
+    for kernel in binary_conv2d::KERNELS {
+        if kernel.isa().is_none() || !report.wants(kernel.name()) {
+            continue;
+        }
+        for (in_channels, out_channels, size, stride) in shapes {
+            let geometry = Conv2dGeometry {
+                in_size: [size; 2],
+                kernel: [3; 2],
+                stride: [stride; 2],
+                padding: [1; 2],
+                dilation: [1; 2],
+                groups: 1,
+                in_channels,
+                out_channels,
+            };
+            for (codes, pad_value) in [(Codes::Sign, 1), (Codes::Sign, 0)] {
+                if pad_value == 0 && in_channels != 64 {
+                    continue;
+                }
+                let conv = BinaryConv2d::with_kernel(geometry.clone(), codes, pad_value, kernel).expect("listed");
+                let (image, weights) = (bits(conv.image_layout()), bits(conv.weight_layout()));
+                let mut laid = vec![0; conv.laid_weight_words()];
+                conv.lay_weights(&weights, &mut laid);
+                let [out_h, out_w] = geometry.out_size();
+                let mut scratch = vec![0; conv.scratch_words()];
+                let mut out = vec![0i16; out_h * out_w * out_channels];
+                let shape = format!("3x3 {in_channels}>{out_channels}@{out_h} pad {pad_value}");
+                report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
+                    conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut out));
+                });
+                if pad_value == 1 {
+                    let shape = format!("lay {in_channels}>{out_channels}");
+                    report.line(kernel.name(), &shape, weights.len() * 8, "GB/s", || {
+                        conv.lay_weights(&weights, black_box(&mut laid));
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn bench_gemm(report: &Report) {
+    for kernel in gemm::KERNELS {
+        if kernel.isa().is_none() || !report.wants(kernel.name()) {
+            continue;
+        }
+        let gemm = Gemm::with_kernel(kernel).expect("listed");
+        for (m, n, k) in [(256, 256, 256), (784, 64, 64), (3136, 64, 576), (196, 256, 2304), (64, 10, 512)] {
+            let (a, b) = (floats(m * k), floats(k * n));
+            let mut packed = vec![0.0; gemm.packed_b_len(k, n)];
+            let mut c = vec![0.0; m * n];
+            gemm.pack_b(k, n, Matrix::row_major(&b, n), &mut packed);
+            for (name, a) in [("A", Matrix::row_major(&a, k)), ("A^T", Matrix::transposed(&a, m))] {
+                report.line(kernel.name(), &format!("{m}x{n}x{k} {name}"), m * n * k, "GMAC/s", || {
+                    gemm.run((m, n, k), a, &packed, black_box(&mut c), n, false);
+                });
+            }
+            report.line(kernel.name(), &format!("pack B {k}x{n}"), k * n * 4, "GB/s", || {
+                gemm.pack_b(k, n, Matrix::row_major(&b, n), black_box(&mut packed));
+            });
+        }
+    }
+}
+
+fn bench_packers(report: &Report) {
+    for isa in Isa::available() {
+        for (rows, channels) in [(3136, 64), (784, 16), (196, 256)] {
+            let layout = BitLayout { rows, groups: 1, channels };
+            let mut x = floats(rows * channels);
+            let mut packed = vec![0; layout.len()];
+            let bytes = x.len() * 4;
+            let shape = format!("{rows}x{channels}");
+            let name = format!("pack_codes_{}", isa.name());
+            if report.wants(&name) {
+                report.line(&name, &shape, bytes, "GB/s", || {
+                    pack_codes(isa, Codes::Sign, &x, layout, black_box(&mut packed));
+                });
+            }
+            let name = format!("unpack_codes_{}", isa.name());
+            if report.wants(&name) {
+                report.line(&name, &shape, bytes, "GB/s", || {
+                    unpack_codes(isa, Codes::Sign, &packed, layout, black_box(&mut x));
+                });
+            }
+        }
+        let name = format!("pack_weights_{}", isa.name());
+        if report.wants(&name) {
+            for taps in [9, 25] {
+                let (outputs, channels) = (256, 256);
+                let w = floats(outputs * channels * taps);
+                let mut packed = vec![0; BitLayout { rows: outputs * taps, groups: 1, channels }.len()];
+                report.line(&name, &format!("{outputs}x{channels}x{taps}"), w.len() * 4, "GB/s", || {
+                    pack_weights(isa, &w, outputs, channels, taps, black_box(&mut packed));
+                });
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let report = Report { json, filters: arguments.into_iter().filter(|argument| argument != "--json").collect() };
+    bench_binary_conv2d(&report);
+    bench_gemm(&report);
+    bench_packers(&report);
+}
