@@ -1,3 +1,28 @@
 //! Schedule, liveness, plan, program and the Backend trait.
+//!
+//! [`plan`] turns a graph into a [`Program`]: nodes in order, a prepared kernel for each, an [`Address`] for each value. Everything is chosen
+//! here, nothing while a program runs; [`Program`] prints what was chosen.
 
 #![forbid(unsafe_code)]
+
+mod backend;
+mod diagnose;
+mod error;
+mod liveness;
+mod memory;
+mod place;
+mod plan;
+mod program;
+mod schedule;
+mod state_table;
+mod storage;
+mod verify;
+
+pub use backend::{Backend, IoMeta, Prepared, Prologue, Run};
+pub use diagnose::first_non_finite;
+pub use error::ExecError;
+pub use memory::{ALIGNMENT, Address, Memory, Region, align};
+pub use plan::plan;
+pub use program::{Binding, Program, Step};
+pub use state_table::StateTable;
+pub use storage::{Layout, Storage};

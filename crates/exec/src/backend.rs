@@ -1,0 +1,102 @@
+//! What a backend does.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use binary_nets_graph::{Op, ValueMeta};
+
+use crate::{Address, ExecError, Layout, Memory, Program};
+
+/// Runs programs on some device. Knows ops and memory; nothing of models, gradients or JavaScript.
+pub trait Backend {
+    /// Memory of the device; clones share it.
+    type Buffer: Clone;
+    /// One op, ready to run.
+    type Kernel;
+    /// A run that was submitted.
+    type Ticket;
+
+    /// How the backend stores a value; asked before planning.
+    fn layout(&self, value: &ValueMeta) -> Layout;
+
+    /// Chooses the kernel of a node.
+    fn prepare(&self, op: &Op, io: &IoMeta) -> Result<Prepared<Self::Kernel>, ExecError>;
+
+    /// How many workspaces a program that is repeated that often uses at the same time.
+    fn lanes(&self, repeat: usize) -> usize;
+
+    /// Zeroed memory.
+    fn allocate(&self, bytes: usize) -> Self::Buffer;
+
+    /// Runs the prologues of a program: once, and again whenever its constants have changed.
+    fn prologue(&self, program: &Arc<Program<Self::Kernel>>, memory: &Memory<Self::Buffer>) -> Result<(), ExecError>;
+
+    /// Starts the steps `steps` of a program, `program.repeat()` times: see [`Program::repeat`]. No other run may use the same memory
+    /// until [`Backend::wait`] has returned.
+    fn submit(
+        &self,
+        program: &Arc<Program<Self::Kernel>>,
+        steps: Range<usize>,
+        memory: &Memory<Self::Buffer>,
+        run: &Run,
+    ) -> Result<Self::Ticket, ExecError>;
+
+    /// Waits for a run to end.
+    fn wait(&self, ticket: Self::Ticket) -> Result<(), ExecError>;
+
+    /// Copies bytes of the interchange type into a slot.
+    fn write(&self, buffer: &Self::Buffer, address: Address, bytes: &[u8]);
+
+    /// Copies a slot into bytes of the interchange type.
+    fn read(&self, buffer: &Self::Buffer, address: Address, bytes: &mut [u8]);
+
+    /// Submits and waits.
+    fn run(&self, program: &Arc<Program<Self::Kernel>>, steps: Range<usize>, memory: &Memory<Self::Buffer>, run: &Run) -> Result<(), ExecError> {
+        self.wait(self.submit(program, steps, memory, run)?)
+    }
+}
+
+/// Meaning and shape of a node's inputs and outputs.
+#[derive(Clone, Debug)]
+pub struct IoMeta<'g> {
+    /// Of the inputs.
+    pub inputs: Vec<&'g ValueMeta>,
+    /// Of the outputs.
+    pub outputs: Vec<&'g ValueMeta>,
+    /// Which inputs are constants of a frozen graph: the same in every run.
+    pub constant: Vec<bool>,
+    /// The path of the layer, for messages.
+    pub path: &'g str,
+}
+
+/// A kernel and what it needs.
+pub struct Prepared<K> {
+    /// The kernel.
+    pub kernel: K,
+    /// The name of the choice, for people.
+    pub name: &'static str,
+    /// Bytes of workspace that it needs while it runs.
+    pub scratch: usize,
+    /// Work on constants alone, done once for all runs.
+    pub prologue: Option<Prologue<K>>,
+}
+
+/// Work on constant inputs alone, such as laying weights as the kernel likes them. Its result stays in the state region, behind the states.
+pub struct Prologue<K> {
+    /// Writes the result.
+    pub kernel: K,
+    /// The size of the result, in bytes.
+    pub bytes: usize,
+}
+
+/// What differs from run to run.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The seed of the network's random numbers.
+    pub seed: u64,
+    /// Updates made before this run.
+    pub step: u64,
+    /// Set from another thread to stop a run between two steps; it then ends with [`ExecError::Cancelled`].
+    pub cancel: Arc<AtomicBool>,
+}
