@@ -1,7 +1,6 @@
 //! Speed of every listed kernel that this machine can run: `cargo bench -p binary-nets-kernels`, one line per kernel and shape.
 //!
-//! `-- --json` prints one JSON object per line; other arguments keep the kernels whose name contains one of them. Times are the
-//! best of several runs with warm caches, on one thread; pin it (`taskset -c 1`) for steady numbers.
+//! `-- --json` prints one JSON object per line; other arguments keep the lines that contain all of them. Times are the best of several runs with warm caches, on one thread; pin it (`taskset -c 1`) for steady numbers.
 
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::{
@@ -18,12 +17,12 @@ struct Report {
 }
 
 impl Report {
-    fn wants(&self, kernel: &str) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|filter| kernel.contains(filter.as_str()))
-    }
-
     /// `work`: multiply-accumulates or elements of one call.
     fn line(&self, kernel: &str, shape: &str, work: usize, unit: &str, run: impl FnMut()) {
+        let line = format!("{kernel} {shape}");
+        if !self.filters.iter().all(|filter| line.contains(filter.as_str())) {
+            return;
+        }
         let seconds = best(run);
         let rate = work as f64 / seconds / 1e9;
         let ms = seconds * 1e3;
@@ -86,7 +85,7 @@ fn bench_binary_conv2d(report: &Report) {
         (256, 512, 14, 2),
     ];
     for kernel in binary_conv2d::KERNELS {
-        if kernel.isa().is_none() || !report.wants(kernel.name()) {
+        if kernel.isa().is_none() {
             continue;
         }
         for (in_channels, out_channels, size, stride) in shapes {
@@ -128,7 +127,7 @@ fn bench_binary_conv2d(report: &Report) {
 
 fn bench_gemm(report: &Report) {
     for kernel in gemm::KERNELS {
-        if kernel.isa().is_none() || !report.wants(kernel.name()) {
+        if kernel.isa().is_none() {
             continue;
         }
         let gemm = Gemm::with_kernel(kernel).expect("listed");
@@ -158,28 +157,22 @@ fn bench_packers(report: &Report) {
             let bytes = x.len() * 4;
             let shape = format!("{rows}x{channels}");
             let name = format!("pack_codes_{}", isa.name());
-            if report.wants(&name) {
-                report.line(&name, &shape, bytes, "GB/s", || {
-                    pack_codes(isa, Codes::Sign, &x, layout, black_box(&mut packed));
-                });
-            }
+            report.line(&name, &shape, bytes, "GB/s", || {
+                pack_codes(isa, Codes::Sign, &x, layout, black_box(&mut packed));
+            });
             let name = format!("unpack_codes_{}", isa.name());
-            if report.wants(&name) {
-                report.line(&name, &shape, bytes, "GB/s", || {
-                    unpack_codes(isa, Codes::Sign, &packed, layout, black_box(&mut x));
-                });
-            }
+            report.line(&name, &shape, bytes, "GB/s", || {
+                unpack_codes(isa, Codes::Sign, &packed, layout, black_box(&mut x));
+            });
         }
         let name = format!("pack_weights_{}", isa.name());
-        if report.wants(&name) {
-            for taps in [9, 25] {
-                let (outputs, channels) = (256, 256);
-                let w = floats(outputs * channels * taps);
-                let mut packed = vec![0; BitLayout { rows: outputs * taps, groups: 1, channels }.len()];
-                report.line(&name, &format!("{outputs}x{channels}x{taps}"), w.len() * 4, "GB/s", || {
-                    pack_weights(isa, &w, outputs, channels, taps, black_box(&mut packed));
-                });
-            }
+        for taps in [9, 25] {
+            let (outputs, channels) = (256, 256);
+            let w = floats(outputs * channels * taps);
+            let mut packed = vec![0; BitLayout { rows: outputs * taps, groups: 1, channels }.len()];
+            report.line(&name, &format!("{outputs}x{channels}x{taps}"), w.len() * 4, "GB/s", || {
+                pack_weights(isa, &w, outputs, channels, taps, black_box(&mut packed));
+            });
         }
     }
 }

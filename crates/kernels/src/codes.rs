@@ -128,8 +128,9 @@ fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, out: &mut [u64]) {
         for (word, w) in w.chunks(64 * TAPS).enumerate() {
             let mut bits = [0; TAPS];
             for (channel, w) in w.chunks_exact(TAPS).enumerate() {
+                let bit = 1 << channel;
                 for (bits, &w) in bits.iter_mut().zip(w) {
-                    *bits |= u64::from(w < 0.0) << channel;
+                    *bits |= if w < 0.0 { bit } else { 0 };
                 }
             }
             for (tap, bits) in bits.into_iter().enumerate() {

@@ -11,29 +11,28 @@ pub struct Kernel {
     name: &'static str,
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
+    pixels: usize,
     block: usize,
     pub(super) i16: fn(Isa, Job<'_, i16>),
     pub(super) i32: fn(Isa, Job<'_, i32>),
 }
 
-/// Every kernel; of one instruction set, the fastest first.
+/// Every kernel. Of one instruction set, those that waste nothing on a geometry are equally fast within a few percent; first the better.
 pub static KERNELS: &[Kernel] = &[
-    #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, 4, 2>("binary_conv2d_4x16_avx512"),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 7, 1>("binary_conv2d_7x8_avx512"),
     #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, 4, 2>("binary_conv2d_4x16_avx512"),
+    #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>("binary_conv2d_4x4_avx2"),
-    #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 7, 1>("binary_conv2d_7x4_avx2"),
-    #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 6, 1>("binary_conv2d_6x4_avx2"),
     Kernel::of::<Scalar, 2, 2>("binary_conv2d_2x2_scalar"),
 ];
 
-/// The first kernel listed for `isa`.
-pub(super) fn fastest(isa: Isa) -> &'static Kernel {
-    KERNELS.iter().find(|kernel| kernel.isa_name == isa.name()).expect("every instruction set has a kernel")
+/// The kernel of `isa` whose tiles waste least on an output of `pixels` × `channels`; the first listed among equals.
+pub(super) fn fastest(isa: Isa, pixels: usize, channels: usize) -> &'static Kernel {
+    let of_isa = KERNELS.iter().filter(|kernel| kernel.isa_name == isa.name());
+    let work = |kernel: &&Kernel| pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block);
+    of_isa.min_by_key(work).expect("every instruction set has a kernel")
 }
 
 impl Kernel {
@@ -43,6 +42,7 @@ impl Kernel {
             name,
             isa_name: S::NAME,
             detect: || S::detect().map(S::isa),
+            pixels: P,
             block: N * S::LANES,
             i16: run::<S, i16, P, N>,
             i32: run::<S, i32, P, N>,

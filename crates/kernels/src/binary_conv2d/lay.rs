@@ -45,6 +45,7 @@ impl Shape {
 }
 
 /// Lays `packed: [groups · out_channels, taps, words]`.
+#[inline(always)]
 pub(super) fn lay(shape: &Shape, packed: &[u64], laid: &mut [u64]) {
     let g = &shape.geometry;
     let (taps, channels, block) = (g.taps(), g.all_out_channels(), shape.block);
@@ -56,27 +57,32 @@ pub(super) fn lay(shape: &Shape, packed: &[u64], laid: &mut [u64]) {
     for (output, weights) in packed.chunks_exact(taps * shape.words).enumerate() {
         let (group, channel) = (output / g.out_channels, output % g.out_channels);
         let (tile, lane) = (group * shape.blocks() + channel / block, channel % block);
-        let column = &mut words[tile * shape.depth * block..(tile + 1) * shape.depth * block];
-        let mut minus_ones = 0;
+        let column = &mut words[tile * shape.depth * block + lane..][..=(shape.depth - 1) * block];
         for (tap, weights) in weights.chunks_exact(shape.words).enumerate() {
-            let mut ones = 0;
             for (word, &bits) in weights.iter().enumerate() {
-                column[shape.place(tap, word) * block + lane] |= bits << shape.shift(tap);
-                ones += bits.count_ones() as i32;
+                column[shape.place(tap, word) * block] |= bits << shape.shift(tap);
             }
             if shape.corrects_border() {
-                tap_sums[tap * channels + output] = g.in_channels as i32 - 2 * ones;
-            }
-            minus_ones += ones;
-        }
-        for place in 1..shape.depth {
-            if shape.is_parity(place) {
-                column[place * block + lane] ^= column[(place - 1) * block + lane];
+                tap_sums[tap * channels + output] = g.in_channels as i32 - 2 * count_ones(weights);
             }
         }
         base[tile * block + lane] = match shape.codes {
             Codes::Sign => shape.depth_bits() as i32,
-            Codes::Step => -minus_ones,
+            Codes::Step => -count_ones(weights),
         };
     }
+    // The parities, all lanes of a block at a time.
+    for tile in words.chunks_exact_mut(shape.depth * block) {
+        for place in (1..shape.depth).filter(|place| shape.is_parity(*place)) {
+            let (before, here) = tile.split_at_mut(place * block);
+            for (here, before) in here[..block].iter_mut().zip(&before[(place - 1) * block..]) {
+                *here ^= before;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn count_ones(words: &[u64]) -> i32 {
+    words.iter().map(|word| word.count_ones() as i32).sum()
 }

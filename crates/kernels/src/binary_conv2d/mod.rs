@@ -72,9 +72,12 @@ pub(crate) struct Job<'a, T> {
 }
 
 impl BinaryConv2d {
-    /// Chooses the fastest kernel of `isa`.
+    /// Chooses the kernel of `isa` whose tiles fit the geometry best.
     pub fn new(geometry: Conv2dGeometry, codes: Codes, pad_value: u8, isa: Isa) -> Result<Self, KernelError> {
-        Self::bind(geometry, codes, pad_value, kernels::fastest(isa), isa)
+        geometry.validate()?;
+        let pixels = geometry.out_size().iter().product();
+        let kernel = kernels::fastest(isa, pixels, geometry.out_channels);
+        Self::bind(geometry, codes, pad_value, kernel, isa)
     }
 
     /// Uses `kernel`, whatever it is.
@@ -84,6 +87,7 @@ impl BinaryConv2d {
         pad_value: u8,
         kernel: &'static Kernel,
     ) -> Result<Self, KernelError> {
+        geometry.validate()?;
         let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
         Self::bind(geometry, codes, pad_value, kernel, isa)
     }
@@ -95,7 +99,6 @@ impl BinaryConv2d {
         kernel: &'static Kernel,
         isa: Isa,
     ) -> Result<Self, KernelError> {
-        geometry.validate()?;
         if pad_value > 1 {
             return Err(KernelError::PadValue { value: pad_value });
         }
@@ -152,7 +155,10 @@ impl BinaryConv2d {
     pub fn lay_weights(&self, packed: &[u64], laid: &mut [u64]) {
         assert_eq!(packed.len(), self.weight_layout().len(), "length of the packed weights");
         assert_eq!(laid.len(), self.laid_weight_words(), "length of the laid weights");
-        lay::lay(&self.shape, packed, laid);
+        self.isa.vectorize(
+            #[inline(always)]
+            || lay::lay(&self.shape, packed, laid),
+        );
     }
 
     /// The dot products of output rows `rows` of `image`, as `out: [rows, out_w, groups · out_channels]`.

@@ -39,9 +39,19 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
                 for at in (0..pixels.len()).step_by(P) {
                     let counts = tile::<S, P, N>(token, job.scratch, at, weights);
                     let first_out = (pixels.start - first + at) * channels + channel;
-                    for (p, counts) in counts.iter().enumerate().take(pixels.len() - at) {
-                        let out = &mut job.out[first_out + p * channels..][..valid];
-                        store(token, counts, base, factor, out);
+                    let left = pixels.len() - at;
+                    for (p, counts) in counts.iter().enumerate() {
+                        // Not `take`: so the loop is unrolled and the counts stay in registers.
+                        if p < left {
+                            let out = &mut job.out[first_out + p * channels..][..valid];
+                            if valid == block {
+                                store(token, counts, base, factor, out);
+                            } else {
+                                let mut whole = [T::default(); 64];
+                                store(token, counts, base, factor, &mut whole);
+                                out.copy_from_slice(&whole[..valid]);
+                            }
+                        }
                     }
                 }
             }
@@ -52,18 +62,12 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
     }
 }
 
-/// Writes the dot products of one pixel, `base + factor · count`; a partial block goes through a whole one.
+/// Writes the dot products of one pixel, `base + factor · count`.
 #[inline(always)]
 fn store<S: Words, T: Dot, const N: usize>(token: S, counts: &[S::U64; N], base: &[i32], factor: i32, out: &mut [T]) {
-    let block = N * S::LANES;
-    let mut whole = [T::default(); 64];
-    let target = if out.len() == block { &mut *out } else { &mut whole[..block] };
     for (v, &counts) in counts.iter().enumerate() {
         let lanes = v * S::LANES..(v + 1) * S::LANES;
-        T::store(token, counts, &base[lanes.clone()], factor, &mut target[lanes]);
-    }
-    if out.len() < block {
-        out.copy_from_slice(&whole[..out.len()]);
+        T::store(token, counts, &base[lanes.clone()], factor, &mut out[lanes]);
     }
 }
 
@@ -91,26 +95,14 @@ fn tile<S: Words, const P: usize, const N: usize>(
         }
     }
     let mut twos = [[zero; N]; P];
-    let flush = pairs.min(S::PARTIALS).max(1);
-    for (w_pairs, a_pairs) in w_pairs.chunks(flush * 2 * block).zip(a_pairs.chunks(flush * 2 * CHUNK)) {
-        let mut partial = [[zero; N]; P];
-        for (w, a) in w_pairs.chunks_exact(2 * block).zip(a_pairs.chunks_exact(2 * CHUNK)) {
-            let (a0, a1) = (&a[at..at + P], &a[CHUNK + at..CHUNK + at + P]);
-            for v in 0..N {
-                let w0 = token.load_words(&w[v * S::LANES..]);
-                let w1 = token.load_words(&w[block + v * S::LANES..]);
-                for p in 0..P {
-                    let second = token.xor(w0, token.splat_word(a0[p]));
-                    let third = token.xor(w1, token.splat_word(a1[p]));
-                    let carry = token.carry(parity[p][v], second, third);
-                    partial[p][v] = token.add_partial(partial[p][v], token.count(carry));
-                    parity[p][v] = third;
-                }
-            }
-        }
-        for p in 0..P {
-            for v in 0..N {
-                twos[p][v] = token.add(twos[p][v], token.widen(partial[p][v]));
+    if S::PARTIALS == usize::MAX {
+        carries::<S, P, N>(token, a_pairs, at, w_pairs, &mut parity, &mut twos);
+    } else {
+        for (w, a) in w_pairs.chunks(S::PARTIALS * 2 * block).zip(a_pairs.chunks(S::PARTIALS * 2 * CHUNK)) {
+            let mut partial = [[zero; N]; P];
+            carries::<S, P, N>(token, a, at, w, &mut parity, &mut partial);
+            for (twos, partial) in twos.as_flattened_mut().iter_mut().zip(partial.as_flattened()) {
+                *twos = token.add(*twos, token.widen(*partial));
             }
         }
     }
@@ -126,4 +118,31 @@ fn tile<S: Words, const P: usize, const N: usize>(
         }
     }
     twos
+}
+
+/// Adds the partial counts of the carries of pairs of words.
+#[inline(always)]
+fn carries<S: Words, const P: usize, const N: usize>(
+    token: S,
+    scratch: &[u64],
+    at: usize,
+    weights: &[u64],
+    parity: &mut [[S::U64; N]; P],
+    partial: &mut [[S::U64; N]; P],
+) {
+    let block = N * S::LANES;
+    for (w, a) in weights.chunks_exact(2 * block).zip(scratch.chunks_exact(2 * CHUNK)) {
+        let (a0, a1) = (&a[at..at + P], &a[CHUNK + at..CHUNK + at + P]);
+        for v in 0..N {
+            let w0 = token.load_words(&w[v * S::LANES..]);
+            let w1 = token.load_words(&w[block + v * S::LANES..]);
+            for p in 0..P {
+                let second = token.xor(w0, token.splat_word(a0[p]));
+                let third = token.xor(w1, token.splat_word(a1[p]));
+                let carry = token.carry(parity[p][v], second, third);
+                partial[p][v] = token.add_partial(partial[p][v], token.count(carry));
+                parity[p][v] = third;
+            }
+        }
+    }
 }

@@ -28,41 +28,65 @@ pub(super) fn run<S: Floats, const M: usize, const N: usize>(token: S, job: &mut
         let accumulate = job.accumulate || k_start > 0;
         for column in (0..n).step_by(width) {
             let panel = &job.packed_b[column * k + k_start * width..][..depth * width];
-            let columns = width.min(n - column);
-            let mut row = 0;
-            while row < m {
-                let c = &mut job.c[row * job.c_stride + column..];
-                let a = Matrix { data: &job.a.data[row * job.a.row_stride + k_start * job.a.column_stride..], ..job.a };
-                // The rows that are left, 6 at most; `M` of an instruction set is one of these.
-                match M.min(m - row) {
-                    1 => tile::<S, 1, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                    2 => tile::<S, 2, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                    3 => tile::<S, 3, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                    4 => tile::<S, 4, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                    5 => tile::<S, 5, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                    _ => tile::<S, 6, N>(token, a, panel, c, job.c_stride, columns, accumulate),
-                }
-                row += M.min(m - row);
+            let block = Block { panel, width, k_start, column, columns: width.min(n - column), accumulate };
+            // A narrow last panel needs fewer vectors.
+            match block.columns.div_ceil(S::LANES) {
+                1 => rows::<S, M, 1>(token, job, &block),
+                2 => rows::<S, M, 2>(token, job, &block),
+                _ => rows::<S, M, N>(token, job, &block),
             }
         }
     }
 }
 
-/// `M` rows of C and `columns` of its columns, over one block of k.
+/// One block of k of one panel of B, and where it belongs.
+struct Block<'a> {
+    /// `[depth, width]`.
+    panel: &'a [f32],
+    width: usize,
+    k_start: usize,
+    column: usize,
+    /// Columns of C: fewer than `width` in the last panel.
+    columns: usize,
+    accumulate: bool,
+}
+
+/// All rows of C, `M` at a time.
+#[inline(always)]
+fn rows<S: Floats, const M: usize, const N: usize>(token: S, job: &mut Job<'_>, block: &Block<'_>) {
+    let mut row = 0;
+    while row < job.size.0 {
+        let c = &mut job.c[row * job.c_stride + block.column..];
+        let a = &job.a.data[row * job.a.row_stride + block.k_start * job.a.column_stride..];
+        let a = Matrix { data: a, ..job.a };
+        let rows = M.min(job.size.0 - row);
+        // `M` is at most 6.
+        match rows {
+            1 => tile::<S, 1, N>(token, a, block, c, job.c_stride),
+            2 => tile::<S, 2, N>(token, a, block, c, job.c_stride),
+            3 => tile::<S, 3, N>(token, a, block, c, job.c_stride),
+            4 => tile::<S, 4, N>(token, a, block, c, job.c_stride),
+            5 => tile::<S, 5, N>(token, a, block, c, job.c_stride),
+            _ => tile::<S, 6, N>(token, a, block, c, job.c_stride),
+        }
+        row += rows;
+    }
+}
+
+/// `M` rows of C, over one block.
 #[inline(always)]
 fn tile<S: Floats, const M: usize, const N: usize>(
     token: S,
     a: Matrix<'_>,
-    panel: &[f32],
+    block: &Block<'_>,
     c: &mut [f32],
     c_stride: usize,
-    columns: usize,
-    accumulate: bool,
 ) {
-    let width = N * S::LANES;
-    let depth = panel.len() / width;
+    let (width, columns) = (block.width, block.columns);
+    let depth = block.panel.len() / width;
+    let panel = || block.panel.chunks_exact(width).map(|row| &row[..N * S::LANES]);
     let mut acc = [[token.splat(0.0); N]; M];
-    if accumulate {
+    if block.accumulate {
         for (i, acc) in acc.iter_mut().enumerate() {
             load_row(token, acc, &c[i * c_stride..][..columns]);
         }
@@ -72,7 +96,7 @@ fn tile<S: Floats, const M: usize, const N: usize>(
         for (i, row) in rows.iter_mut().enumerate() {
             *row = &a.data[i * a.row_stride..][..depth];
         }
-        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+        for (k, b) in (0..depth).zip(panel()) {
             let mut a = [0.0; M];
             for (a, row) in a.iter_mut().zip(rows) {
                 *a = row[k];
@@ -80,13 +104,13 @@ fn tile<S: Floats, const M: usize, const N: usize>(
             multiply_add(token, a, b, &mut acc);
         }
     } else if a.row_stride == 1 {
-        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+        for (k, b) in (0..depth).zip(panel()) {
             let mut column = [0.0; M];
             column.copy_from_slice(&a.data[k * a.column_stride..][..M]);
             multiply_add(token, column, b, &mut acc);
         }
     } else {
-        for (k, b) in (0..depth).zip(panel.chunks_exact(width)) {
+        for (k, b) in (0..depth).zip(panel()) {
             let mut column = [0.0; M];
             for (i, x) in column.iter_mut().enumerate() {
                 *x = a.at(i, k);
