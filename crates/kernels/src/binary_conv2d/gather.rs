@@ -8,9 +8,6 @@ use std::ops::Range;
 #[inline(always)]
 pub(super) fn gather(shape: &Shape, image: &[u64], group: usize, pixels: Range<usize>, scratch: &mut [u64]) {
     let out_w = shape.out_size[1];
-    if shape.taps_per_word > 1 {
-        scratch.fill(0);
-    }
     let mut pixel = pixels.start;
     while pixel < pixels.end {
         let (row, column) = (pixel / out_w, pixel % out_w);
@@ -54,37 +51,56 @@ fn gather_row(
             let (start, end) = if row_inside { (clamp(inside.start), clamp(inside.end)) } else { (0, 0) };
             for word in 0..shape.words {
                 let place = shape.place(tap, word) * CHUNK + at;
-                let line = &mut scratch[place..place + columns.len()];
-                let pad = shape.pad_word(word);
-                let (before, rest) = line.split_at_mut(start);
-                let (pixels, after) = rest.split_at_mut(end - start);
-                if !pixels.is_empty() {
-                    let y = row * g.stride[0] + ky * g.dilation[0] - g.padding[0];
-                    let x = (columns.start + start) * g.stride[1] + kx * g.dilation[1] - g.padding[1];
-                    let source = &image[(y * g.in_size[1] + x) * pixel_words + group * shape.words + word..];
-                    if shape.taps_per_word > 1 {
-                        for (pixel, source) in pixels.iter_mut().zip(source.iter().step_by(step)) {
-                            *pixel |= source << shift;
-                        }
-                    } else if step == 1 {
-                        let count = pixels.len();
-                        pixels.copy_from_slice(&source[..count]);
+                let line = Line {
+                    target: &mut scratch[place..place + columns.len()],
+                    inside: start..end,
+                    source: if start < end {
+                        let y = row * g.stride[0] + ky * g.dilation[0] - g.padding[0];
+                        let x = (columns.start + start) * g.stride[1] + kx * g.dilation[1] - g.padding[1];
+                        &image[(y * g.in_size[1] + x) * pixel_words + group * shape.words + word..]
                     } else {
-                        for (pixel, source) in pixels.iter_mut().zip(source.iter().step_by(step)) {
-                            *pixel = *source;
-                        }
-                    }
-                }
-                for outside in [before, after] {
-                    if shape.taps_per_word > 1 {
-                        for pixel in outside {
-                            *pixel |= pad << shift;
-                        }
-                    } else {
-                        outside.fill(pad);
-                    }
+                        &[]
+                    },
+                    pad: shape.pad_word(word),
+                };
+                // The first tap of a word writes it, the others join.
+                let write = |target: &mut u64, word: u64| *target = word;
+                let join = |target: &mut u64, word: u64| *target |= word << shift;
+                match (shift, step) {
+                    (0, 1) => line.put(1, write),
+                    (0, 2) => line.put(2, write),
+                    (0, 4) => line.put(4, write),
+                    (0, _) => line.put(step, write),
+                    (_, 1) => line.put(1, join),
+                    (_, _) => line.put(step, join),
                 }
             }
+        }
+    }
+}
+
+/// One word of the scratch for a run of output pixels.
+struct Line<'a> {
+    target: &'a mut [u64],
+    /// The pixels whose tap lies inside the image.
+    inside: Range<usize>,
+    /// From the first of them on.
+    source: &'a [u64],
+    /// What all others read.
+    pad: u64,
+}
+
+impl Line<'_> {
+    /// Puts every `step`th word of the source. A constant step becomes vector code.
+    #[inline(always)]
+    fn put(self, step: usize, put: impl Fn(&mut u64, u64)) {
+        let (before, rest) = self.target.split_at_mut(self.inside.start);
+        let (pixels, after) = rest.split_at_mut(self.inside.len());
+        for (target, source) in pixels.iter_mut().zip(self.source.chunks(step)) {
+            put(target, source[0]);
+        }
+        for target in before.iter_mut().chain(after) {
+            put(target, self.pad);
         }
     }
 }

@@ -24,6 +24,8 @@ pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 4, 2>("binary_conv2d_4x16_avx512"),
     #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 1, 4>("binary_conv2d_1x16_avx2"),
+    #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>("binary_conv2d_4x4_avx2"),
     Kernel::of::<Scalar, 2, 2>("binary_conv2d_2x2_scalar"),
 ];

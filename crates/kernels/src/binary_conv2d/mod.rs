@@ -49,8 +49,8 @@ pub(crate) struct Shape {
     pub out_size: [usize; 2],
     /// Words of one pixel of one group.
     pub words: usize,
-    /// Taps that share one word: more than 1 only where a pixel has at most 32 channels.
-    pub taps_per_word: usize,
+    /// Base-2 logarithm of the taps that share one word: above 0 only where a pixel has at most 32 channels.
+    pub log_taps_per_word: u32,
     /// Words of one dot product.
     pub depth: usize,
     /// Output channels of one tile.
@@ -183,14 +183,14 @@ impl BinaryConv2d {
 impl Shape {
     fn new(geometry: Conv2dGeometry, codes: Codes, pad_value: u8, block: usize) -> Self {
         let words = binary_nets_bits::words(geometry.in_channels);
-        let taps_per_word = if words == 1 { 64 / geometry.in_channels.next_power_of_two() } else { 1 };
+        let log_taps_per_word = 6_u32.saturating_sub(geometry.in_channels.next_power_of_two().ilog2());
         Self {
             codes,
             pad_value,
             out_size: geometry.out_size(),
             words,
-            taps_per_word,
-            depth: words * geometry.taps().div_ceil(taps_per_word),
+            log_taps_per_word,
+            depth: words * geometry.taps().div_ceil(1 << log_taps_per_word),
             block,
             inside_columns: (0..geometry.kernel[1]).map(|tap| geometry.inside(1, tap)).collect(),
             inside_rows: (0..geometry.kernel[0]).map(|tap| geometry.inside(0, tap)).collect(),
@@ -215,12 +215,12 @@ impl Shape {
 
     /// How far the bits of `tap` are shifted in the word they share.
     fn shift(&self, tap: usize) -> usize {
-        tap % self.taps_per_word * (64 / self.taps_per_word)
+        (tap & ((1 << self.log_taps_per_word) - 1)) * (64 >> self.log_taps_per_word)
     }
 
     /// The place in the dot product of word `word` of `tap`.
     fn place(&self, tap: usize, word: usize) -> usize {
-        tap / self.taps_per_word * self.words + word
+        (tap >> self.log_taps_per_word) * self.words + word
     }
 
     /// Whether the word at `place` is stored as the running parity: all are, but a last word without a partner.
