@@ -25,6 +25,20 @@ impl Dropout {
     pub fn scale(&self) -> f32 {
         1.0 / (1.0 - self.p)
     }
+
+    /// Whether element `index` passes, the same on every backend: the upper 32 bits of `mix(mix(mix(mix(seed) + step) + stream) + index)`
+    /// are at least `⌊p·2³²⌋`, where `mix` is one output of `SplitMix64` (Steele, Lea, Flood 2014) and sums wrap.
+    pub fn passes(&self, seed: u64, step: u64, index: u64) -> bool {
+        let key = mix(mix(mix(seed).wrapping_add(step)).wrapping_add(self.stream));
+        mix(key.wrapping_add(index)) >> 32 >= (f64::from(self.p) * 4_294_967_296.0) as u64
+    }
+}
+
+fn mix(x: u64) -> u64 {
+    let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 impl Operator for Dropout {

@@ -1,0 +1,69 @@
+//! Bits, as the code values that they stand for.
+
+use binary_nets_graph::Shape;
+use binary_nets_graph::ops::{BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, Surrogate, WeightScale};
+
+use super::{conv2d as float, round};
+use crate::Tensor;
+
+/// Whether a mask's bit is 1; masks are Step codes.
+pub fn is_set(step_code: f64) -> bool {
+    step_code == 1.0
+}
+
+pub fn sign(x: f64) -> f64 {
+    if x < 0.0 { -1.0 } else { 1.0 }
+}
+
+pub fn step(x: f64) -> f64 {
+    if x > 0.0 { 1.0 } else { 0.0 }
+}
+
+/// The factor of the gradient at x.
+pub fn surrogate(gradient: Surrogate, x: f64) -> f64 {
+    match gradient {
+        Surrogate::Identity => 1.0,
+        Surrogate::Clip if x.abs() <= 1.0 => 1.0,
+        Surrogate::Approx if x.abs() <= 1.0 => 2.0 - 2.0 * x.abs(),
+        Surrogate::Clip | Surrogate::Approx => 0.0,
+    }
+}
+
+/// Bits `[o, kh, kw, c]` and α of w `[o, c, kh, kw]`.
+pub fn binarize_weight(op: &BinarizeWeight, w: &Tensor, bits: &Shape) -> Vec<Tensor> {
+    let bits = Tensor::from_fn_rank(bits, |[o, kh, kw, c]| sign(w.at(&[o, c, kh, kw])));
+    let parts = match op.scale {
+        WeightScale::None => return vec![bits, Tensor::new([1], vec![1.0])],
+        WeightScale::Tensor => 1,
+        WeightScale::Group => op.groups,
+        WeightScale::Channel => w.shape[0],
+    };
+    let size = w.data.len() / parts;
+    let alpha = w.data.chunks(size).map(|part| part.iter().map(|w| w.abs()).sum::<f64>() / size as f64).collect();
+    vec![bits, Tensor::new([parts], alpha)]
+}
+
+/// The α of output channel `o` of `channels`, where each α stands for as many consecutive channels.
+pub fn scale_of(alpha: &Tensor, o: usize, channels: usize) -> f64 {
+    alpha.data[o * alpha.data.len() / channels]
+}
+
+/// `α·sign(w)` of bits `[o, kh, kw, c]`, as `[o, c, kh, kw]`.
+fn scaled(bits: &Tensor, alpha: &Tensor) -> Tensor {
+    let &[o, kh, kw, c] = &bits.shape[..] else { panic!("weight bits of rank 4") };
+    Tensor::from_fn_rank(&[o, c, kh, kw].into(), |[i, c, kh, kw]| scale_of(alpha, i, o) * bits.at(&[i, kh, kw, c]))
+}
+
+/// Integers d, or `fl(α·fl(d))` where there is an α.
+pub fn conv2d(op: &BinaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Tensor {
+    let one = Tensor::new([1], vec![1.0]);
+    let d = float::forward(&op.window, inputs[0], &scaled(inputs[1], &one), f64::from(op.pad_value), shape);
+    match inputs.get(2) {
+        None => d,
+        Some(alpha) => Tensor::from_fn(shape, |p| round(scale_of(alpha, p[3], shape[3]) * round(d.at(p)))),
+    }
+}
+
+pub fn grad_input(op: &BinaryConv2dGradInput, dy: &Tensor, bits: &Tensor, alpha: &Tensor, shape: &Shape) -> Tensor {
+    float::grad_input(&op.window, dy, &scaled(bits, alpha), shape)
+}

@@ -1,0 +1,218 @@
+//! How exact each op must be, and the sums of absolute terms that reduced errors are measured by.
+
+use std::collections::BTreeMap;
+
+use binary_nets_graph::ops::{Adam, BatchNorm, BatchNormGrad, Reduction, Sgd, Surrogate};
+use binary_nets_graph::{Op, Shape};
+
+use super::{Randomness, apply, batch_norm};
+use crate::{Class, Tensor};
+
+/// One f32 operation, or an f64 expression rounded once.
+const ROUNDED: Class = Class::Rounded { ulps: 2 };
+
+/// A sum of f32 products or a composed f32 expression. Rounding errors of a chain of n sums grow like √n·eps/2 when they are independent: 16
+/// leaves room for chains of a thousand, while a lost term of the largest sum in the suite still stands out a hundredfold.
+const REDUCED: Class = Class::Reduced { factor: 16.0 };
+
+/// How exact each output must be or, for an op that writes, each state that it writes.
+pub fn classes(op: &Op) -> Vec<Class> {
+    match op {
+        Op::Input(_)
+        | Op::Scalar(_)
+        | Op::State(_)
+        | Op::Fill(_)
+        | Op::Sign(_)
+        | Op::Step(_)
+        | Op::BinaryConv2d(_)
+        | Op::Relu(_)
+        | Op::IntervalMask(_)
+        | Op::MaxPool2d(_)
+        | Op::MaxPool2dIndex(_)
+        | Op::CountCorrect(_)
+        | Op::Clamp(_)
+        | Op::Compare(_)
+        | Op::Select(_)
+        | Op::Transpose(_)
+        | Op::Reshape(_)
+        | Op::Slice(_)
+        | Op::PadAxis(_)
+        | Op::Concat(_)
+        | Op::Repeat(_)
+        | Op::BroadcastTo(_)
+        | Op::Gather(_)
+        | Op::Scatter(_)
+        | Op::StopGradient(_)
+        | Op::Increment(_)
+        | Op::Affine(_)
+        | Op::ImageConv2d(_) => vec![Class::Exact],
+        Op::SurrogateGrad(op) => vec![match op.gradient {
+            Surrogate::Identity | Surrogate::Clip => Class::Exact,
+            Surrogate::Approx => ROUNDED,
+        }],
+        Op::NormalizeImage(_) | Op::ApplyMask(_) | Op::Arithmetic(_) | Op::Unary(_) => vec![ROUNDED],
+        Op::Reduce(op) => vec![match op.reduction {
+            Reduction::Sum | Reduction::Mean => REDUCED,
+            Reduction::Max => Class::Exact,
+        }],
+        Op::Conv2d(_)
+        | Op::Conv2dGradInput(_)
+        | Op::Conv2dGradWeight(_)
+        | Op::BinaryConv2dGradInput(_)
+        | Op::BinaryConv2dGradWeight(_)
+        | Op::BatchNormInference(_)
+        | Op::MaxPool2dGrad(_)
+        | Op::AvgPool2d(_)
+        | Op::AvgPool2dGrad(_)
+        | Op::SoftmaxCrossEntropy(_)
+        | Op::SoftmaxCrossEntropyGrad(_)
+        | Op::Matmul(_) => vec![REDUCED],
+        Op::BinarizeWeight(_) => vec![Class::Exact, REDUCED],
+        Op::BatchNorm(_) | Op::BatchNormGrad(_) | Op::Adam(_) => vec![REDUCED; 3],
+        Op::UpdateStatistics(_) => vec![REDUCED; 2],
+        Op::Dropout(_) => vec![ROUNDED, Class::Exact],
+        Op::Sgd(op) => vec![REDUCED; if op.momentum == 0.0 { 1 } else { 2 }],
+        Op::FoldAffine(_) => vec![ROUNDED; 2],
+        Op::FoldStem(_) => vec![Class::Exact, ROUNDED, ROUNDED],
+    }
+}
+
+/// `Σ|terms|` of each result: for a sum the sum of its absolute terms, for a composed expression what is left of it when every difference is made a
+/// sum. Results that are not reduced are their own only term.
+///
+/// # Panics
+///
+/// When the inputs are not such as the op takes.
+pub fn terms(
+    op: &Op,
+    inputs: &[&Tensor],
+    shapes: &[&Shape],
+    results: &[Tensor],
+    randomness: Randomness,
+) -> Vec<Tensor> {
+    let absolute: Vec<Tensor> = inputs.iter().map(|x| x.map(f64::abs)).collect();
+    let absolute: Vec<&Tensor> = absolute.iter().collect();
+    match op {
+        Op::Conv2d(_)
+        | Op::Conv2dGradInput(_)
+        | Op::Conv2dGradWeight(_)
+        | Op::BinaryConv2dGradInput(_)
+        | Op::BinaryConv2dGradWeight(_)
+        | Op::MaxPool2dGrad(_)
+        | Op::AvgPool2d(_)
+        | Op::AvgPool2dGrad(_)
+        | Op::Matmul(_)
+        | Op::Reduce(_) => apply(op, &absolute, shapes, &BTreeMap::new(), randomness).expect("no leaf is read"),
+        Op::BatchNorm(op) => batch_norm_terms(op, &absolute, results),
+        Op::BatchNormGrad(op) => batch_norm_grad_terms(op, &absolute),
+        Op::BatchNormInference(op) => {
+            vec![normalized_terms(absolute[0], absolute[1], absolute[2], absolute[3], absolute[4], op.eps)]
+        }
+        Op::UpdateStatistics(op) => {
+            let moved = batch_norm::update(op, &absolute, randomness.step);
+            moved
+                .iter()
+                .zip(&absolute)
+                .map(|(moved, running)| moved.zip(running, |moved, running| moved + 2.0 * running))
+                .collect()
+        }
+        Op::SoftmaxCrossEntropy(_) => vec![results[0].map(|loss| loss + spread(inputs[0]) + 1.0)],
+        Op::SoftmaxCrossEntropyGrad(_) => {
+            let (n, dloss) = (inputs[0].shape[0] as f64, inputs[2].data[0].abs());
+            vec![results[0].map(|dx| (spread(inputs[0]) + 2.0) * dx.abs() + dloss / n)]
+        }
+        Op::Sgd(op) => sgd_terms(op, &absolute),
+        Op::Adam(op) => adam_terms(op, &absolute, results),
+        Op::Input(_)
+        | Op::Scalar(_)
+        | Op::State(_)
+        | Op::Fill(_)
+        | Op::NormalizeImage(_)
+        | Op::Sign(_)
+        | Op::Step(_)
+        | Op::SurrogateGrad(_)
+        | Op::BinarizeWeight(_)
+        | Op::BinaryConv2d(_)
+        | Op::Relu(_)
+        | Op::ApplyMask(_)
+        | Op::IntervalMask(_)
+        | Op::MaxPool2d(_)
+        | Op::MaxPool2dIndex(_)
+        | Op::Dropout(_)
+        | Op::CountCorrect(_)
+        | Op::Arithmetic(_)
+        | Op::Unary(_)
+        | Op::Clamp(_)
+        | Op::Compare(_)
+        | Op::Select(_)
+        | Op::Transpose(_)
+        | Op::Reshape(_)
+        | Op::Slice(_)
+        | Op::PadAxis(_)
+        | Op::Concat(_)
+        | Op::Repeat(_)
+        | Op::BroadcastTo(_)
+        | Op::Gather(_)
+        | Op::Scatter(_)
+        | Op::StopGradient(_)
+        | Op::Increment(_)
+        | Op::FoldAffine(_)
+        | Op::Affine(_)
+        | Op::FoldStem(_)
+        | Op::ImageConv2d(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
+    }
+}
+
+/// `γ·(x + mean)/√(var + ε) + β` of absolute values.
+fn normalized_terms(x: &Tensor, gamma: &Tensor, beta: &Tensor, mean: &Tensor, var: &Tensor, eps: f64) -> Tensor {
+    batch_norm::normalize(x, gamma, beta, &mean.map(|m| -m), var, eps)
+}
+
+fn batch_norm_terms(op: &BatchNorm, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
+    let x = absolute[0];
+    let mean = batch_norm::channel_mean(x, |x, _| x);
+    let var = batch_norm::channel_mean(x, |x, c| (x + mean.data[c]).powi(2));
+    vec![normalized_terms(x, absolute[1], absolute[2], &mean, &results[2], op.eps), mean, var]
+}
+
+/// The formulas of the gradient with every difference made a sum; `x̂` is bounded by `(|x| + |mean|)/√(var + ε)`.
+fn batch_norm_grad_terms(op: &BatchNormGrad, absolute: &[&Tensor]) -> Vec<Tensor> {
+    let &[x, gamma, mean, var, dy] = absolute else { panic!("batch_norm_grad takes 5 inputs") };
+    let rows = x.shape.rows() as f64;
+    let ones = gamma.map(|_| 1.0);
+    let x_hat = normalized_terms(x, &ones, &ones.map(|_| 0.0), mean, var, op.eps);
+    let mean_dy = batch_norm::channel_mean(dy, |dy, _| dy);
+    let mean_dy_x_hat = batch_norm::channel_mean(&dy.zip(&x_hat, |dy, x_hat| dy * x_hat), |product, _| product);
+    let dx = Tensor::from_fn(&x.shape, |p| {
+        let c = p[p.len() - 1];
+        gamma.data[c] / (var.data[c] + op.eps).sqrt()
+            * (dy.at(p) + mean_dy.data[c] + x_hat.at(p) * mean_dy_x_hat.data[c])
+    });
+    vec![dx, mean_dy_x_hat.map(|m| m * rows), mean_dy.map(|m| m * rows)]
+}
+
+/// The widest range of the logits of a sample and the logarithm of their number: what a logarithm of a softmax is at most made of.
+fn spread(logits: &Tensor) -> f64 {
+    let widest =
+        logits.data.chunks(logits.shape[1]).map(|l| l.iter().fold(0.0, |m: f64, l| m.max(l.abs()))).fold(0.0, f64::max);
+    2.0 * widest + (logits.shape[1] as f64).ln()
+}
+
+/// The update with a negative rate and no clamp, so that every difference is a sum.
+fn sgd_terms(op: &Sgd, absolute: &[&Tensor]) -> Vec<Tensor> {
+    let rate = absolute[2].map(|lr| -lr);
+    let mut inputs = absolute.to_vec();
+    inputs[2] = &rate;
+    super::optimizer::sgd(&Sgd { clamp: None, ..op.clone() }, &inputs)
+}
+
+/// As for SGD; where weight decay cancels the gradient, the root of v passes the relative error of v on.
+fn adam_terms(op: &Adam, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
+    let rate = absolute[2].map(|lr| -lr);
+    let mut inputs = absolute.to_vec();
+    inputs[2] = &rate;
+    let [w, m, v]: [Tensor; 3] =
+        super::optimizer::adam(&Adam { clamp: None, ..op.clone() }, &inputs).try_into().expect("w, m and v");
+    let cancelled = v.zip(&results[2], |terms, v| if v == 0.0 { 1.0 } else { terms / v });
+    vec![w.zip(&cancelled, |w, cancelled| w * cancelled), m, v]
+}
