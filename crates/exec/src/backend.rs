@@ -52,7 +52,13 @@ pub trait Backend {
     fn read(&self, buffer: &Self::Buffer, address: Address, bytes: &mut [u8]);
 
     /// Submits and waits.
-    fn run(&self, program: &Arc<Program<Self::Kernel>>, steps: Range<usize>, memory: &Memory<Self::Buffer>, run: &Run) -> Result<(), ExecError> {
+    fn run(
+        &self,
+        program: &Arc<Program<Self::Kernel>>,
+        steps: Range<usize>,
+        memory: &Memory<Self::Buffer>,
+        run: &Run,
+    ) -> Result<(), ExecError> {
         self.wait(self.submit(program, steps, memory, run)?)
     }
 }

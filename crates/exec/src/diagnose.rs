@@ -15,7 +15,8 @@ pub fn first_non_finite<'p, B: Backend>(
     for i in program.compute() {
         backend.run(program, i..i + 1, memory, run)?;
         let step = &program.steps()[i];
-        for (address, _) in step.outputs.iter().zip(&step.layouts).filter(|(_, layout)| layout.storage == Storage::F32) {
+        for (address, _) in step.outputs.iter().zip(&step.layouts).filter(|(_, layout)| layout.storage == Storage::F32)
+        {
             let mut bytes = vec![0; address.bytes];
             backend.read(memory.region(address.region), *address, &mut bytes);
             let finite = bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite());

@@ -12,7 +12,12 @@ use crate::{Address, Backend, ExecError, IoMeta, Prepared, Region, StateTable, a
 
 /// Plans a graph: picks a kernel for each node and an address for each value, and checks the result. States lie where `states` says.
 /// The program runs `repeat` times in one submission (see [`Program::repeat`]).
-pub fn plan<B: Backend>(backend: &B, graph: &Graph, states: &StateTable, repeat: usize) -> Result<Program<B::Kernel>, ExecError> {
+pub fn plan<B: Backend>(
+    backend: &B,
+    graph: &Graph,
+    states: &StateTable,
+    repeat: usize,
+) -> Result<Program<B::Kernel>, ExecError> {
     let schedule = schedule(graph);
     let lifetimes = lifetimes(graph, &schedule);
     let mut addresses: Vec<Option<Address>> = vec![None; graph.values().len()];
@@ -56,8 +61,12 @@ pub fn plan<B: Backend>(backend: &B, graph: &Graph, states: &StateTable, repeat:
         .collect::<Result<Vec<_>, _>>()?;
 
     let unplaced: Vec<Value> = graph.values().filter(|v| addresses[v.index()].is_none()).collect();
-    let values = unplaced.iter().filter_map(|&v| lifetimes[v.index()].map(|lifetime| Request { bytes: bytes(v), lifetime }));
-    let scratches = prepared.iter().enumerate().map(|(step, p)| Request { bytes: p.scratch, lifetime: Lifetime { first: step, last: step } });
+    let values =
+        unplaced.iter().filter_map(|&v| lifetimes[v.index()].map(|lifetime| Request { bytes: bytes(v), lifetime }));
+    let scratches = prepared
+        .iter()
+        .enumerate()
+        .map(|(step, p)| Request { bytes: p.scratch, lifetime: Lifetime { first: step, last: step } });
     let (offsets, workspace_bytes) = place(&values.chain(scratches).collect::<Vec<_>>());
     let (values, scratches) = offsets.split_at(unplaced.len());
     for (&value, &offset) in unplaced.iter().zip(values) {
@@ -65,7 +74,8 @@ pub fn plan<B: Backend>(backend: &B, graph: &Graph, states: &StateTable, repeat:
     }
 
     let mut state_bytes = states.bytes();
-    let address = |value: Value| addresses[value.index()].ok_or_else(|| ExecError::Plan(format!("{value} has no address")));
+    let address =
+        |value: Value| addresses[value.index()].ok_or_else(|| ExecError::Plan(format!("{value} has no address")));
     let steps = schedule
         .order
         .iter()

@@ -125,9 +125,23 @@ impl<K> fmt::Display for Program<K> {
             if i == self.commit {
                 writeln!(f, "-- update --")?;
             }
-            let slots = |slots: &[Address]| slots.iter().map(|s| format!("{:?}+{}", s.region, s.offset)).collect::<Vec<_>>().join(", ");
-            writeln!(f, "{} = {} [{}] ({}) @{}", slots(&step.outputs), step.op, step.kernel_name, slots(&step.inputs), step.path)?;
+            let slots = |slots: &[Address]| {
+                slots.iter().map(|s| format!("{:?}+{}", s.region, s.offset)).collect::<Vec<_>>().join(", ")
+            };
+            writeln!(
+                f,
+                "{} = {} [{}] ({}) @{}",
+                slots(&step.outputs),
+                step.op,
+                step.kernel_name,
+                slots(&step.inputs),
+                step.path
+            )?;
         }
-        writeln!(f, "workspace {} B, batch {} B, output {} B, repeat {}", self.workspace_bytes, self.batch_bytes, self.output_bytes, self.repeat)
+        writeln!(
+            f,
+            "workspace {} B, batch {} B, output {} B, repeat {}",
+            self.workspace_bytes, self.batch_bytes, self.output_bytes, self.repeat
+        )
     }
 }

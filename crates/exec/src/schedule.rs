@@ -14,7 +14,8 @@ pub struct Schedule {
 pub fn schedule(graph: &Graph) -> Schedule {
     let nodes = graph.nodes();
     let writes = |id: &NodeId| !nodes[*id].op.writes().is_empty();
-    let (updates, mut order): (Vec<NodeId>, Vec<NodeId>) = (0..nodes.len()).filter(|&id| !nodes[id].op.is_leaf()).partition(writes);
+    let (updates, mut order): (Vec<NodeId>, Vec<NodeId>) =
+        (0..nodes.len()).filter(|&id| !nodes[id].op.is_leaf()).partition(writes);
     let commit = order.len();
     order.extend(updates);
     Schedule { order, commit }

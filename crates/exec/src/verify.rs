@@ -36,11 +36,17 @@ pub fn verify<K>(
         if step.outputs.iter().any(|slot| matches!(slot.region, Region::State | Region::Batch)) {
             return fail(i, "an output lies in a region that steps do not write");
         }
-        if step.writes.iter().any(|&w| step.inputs[w].region != Region::State) || (!step.writes.is_empty() && i < program.commit) {
+        if step.writes.iter().any(|&w| step.inputs[w].region != Region::State)
+            || (!step.writes.is_empty() && i < program.commit)
+        {
             return fail(i, "something else than state is updated in place, or too early");
         }
-        let exclusive: Vec<&Address> =
-            step.outputs.iter().chain([&step.scratch, &step.resident]).chain(step.writes.iter().map(|&w| &step.inputs[w])).collect();
+        let exclusive: Vec<&Address> = step
+            .outputs
+            .iter()
+            .chain([&step.scratch, &step.resident])
+            .chain(step.writes.iter().map(|&w| &step.inputs[w]))
+            .collect();
         let shared = step.inputs.iter().enumerate().filter(|(k, _)| !step.writes.contains(k)).map(|(_, slot)| slot);
         for (k, slot) in exclusive.iter().enumerate() {
             if exclusive[k + 1..].iter().chain(&shared.clone().collect::<Vec<_>>()).any(|other| slot.overlaps(other)) {
@@ -54,7 +60,14 @@ pub fn verify<K>(
     let mut slots: Vec<(Address, Lifetime)> = Vec::new();
     for value in graph.values() {
         let written = schedule.order.iter().position(|&id| graph.nodes()[id].outputs.contains(&value));
-        let reads = || schedule.order.iter().enumerate().filter(|(_, id)| graph.nodes()[**id].inputs.contains(&value)).map(|(step, _)| step);
+        let reads = || {
+            schedule
+                .order
+                .iter()
+                .enumerate()
+                .filter(|(_, id)| graph.nodes()[**id].inputs.contains(&value))
+                .map(|(step, _)| step)
+        };
         let leaf = graph.producer(value).op.is_leaf();
         let first = match written {
             Some(step) => step,
@@ -75,12 +88,17 @@ pub fn verify<K>(
     slots.extend(program.steps().iter().enumerate().map(|(i, s)| (s.scratch, Lifetime { first: i, last: i })));
     slots.sort_by_key(|(slot, _)| (slot.region, slot.offset));
     for (i, (slot, lifetime)) in slots.iter().enumerate() {
-        let near = slots[i + 1..].iter().take_while(|(other, _)| other.region == slot.region && other.offset < slot.end());
+        let near =
+            slots[i + 1..].iter().take_while(|(other, _)| other.region == slot.region && other.offset < slot.end());
         if near.into_iter().any(|(other, l)| slot.overlaps(other) && lifetime.overlaps(l)) {
             return fail(lifetime.first, "two values that live at the same time overlap");
         }
     }
-    if graph.nodes().iter().any(|n| n.op.writes().iter().any(|&w| !matches!(graph.producer(n.inputs[w]).op, Op::State(_)))) {
+    if graph
+        .nodes()
+        .iter()
+        .any(|n| n.op.writes().iter().any(|&w| !matches!(graph.producer(n.inputs[w]).op, Op::State(_))))
+    {
         return fail(end, "an op updates something else than state");
     }
     Ok(())

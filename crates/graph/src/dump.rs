@@ -27,7 +27,9 @@ impl fmt::Display for Graph {
         writeln!(f, "graph batch={}", self.batch())?;
         for node in self.nodes() {
             let attributes = match serde_json::to_value(&node.op).map_err(|_| fmt::Error)? {
-                serde_json::Value::Object(op) => op.into_iter().next().map_or(serde_json::Value::Null, |(_, attributes)| attributes),
+                serde_json::Value::Object(op) => {
+                    op.into_iter().next().map_or(serde_json::Value::Null, |(_, attributes)| attributes)
+                }
                 other => other,
             };
             let metas = list(node.outputs.iter().map(|&v| self.meta(v)));

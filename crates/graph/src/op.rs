@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, GraphError, Mismatch, Shape, Value, ValueMeta, ops::*, summary::Macs};
+use crate::summary::Macs;
+use crate::{Graph, GraphError, Mismatch, Shape, Value, ValueMeta, ops};
 
 /// What every op knows about itself. One op is one file in [`crate::ops`].
 pub(crate) trait Operator {
@@ -16,7 +17,12 @@ pub(crate) trait Operator {
 
     /// Emits the vector-Jacobian product: from the gradients of the outputs those of the inputs, `None` where there is none.
     /// The default says that the op has no gradient.
-    fn vjp(&self, b: &mut Backward, _saved: &[Value], _dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
+    fn vjp(
+        &self,
+        b: &mut Backward,
+        _saved: &[Value],
+        _dys: &[Option<Value>],
+    ) -> Result<Vec<Option<Value>>, GraphError> {
         Err(b.not_differentiable())
     }
 
@@ -35,9 +41,9 @@ macro_rules! ops {
     ($($variant:ident $name:literal,)*) => {
         /// An op with its attributes. The set is closed: a new op fails to compile in every place that must know it.
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-        pub enum Op { $(#[doc = concat!("See [`", stringify!($variant), "`].")] #[serde(rename = $name)] $variant($variant),)* }
+        pub enum Op { $(#[doc = concat!("See [`ops::", stringify!($variant), "`].")] #[serde(rename = $name)] $variant(ops::$variant),)* }
 
-        $(impl From<$variant> for Op { fn from(op: $variant) -> Self { Self::$variant(op) } })*
+        $(impl From<ops::$variant> for Op { fn from(op: ops::$variant) -> Self { Self::$variant(op) } })*
 
         impl Op {
             /// The name in specs, dumps and messages.
@@ -135,7 +141,12 @@ impl Op {
         self.operator().save(f, inputs, outputs)
     }
 
-    pub(crate) fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
+    pub(crate) fn vjp(
+        &self,
+        b: &mut Backward,
+        saved: &[Value],
+        dys: &[Option<Value>],
+    ) -> Result<Vec<Option<Value>>, GraphError> {
         self.operator().vjp(b, saved, dys)
     }
 }
@@ -174,7 +185,7 @@ impl Backward<'_> {
 
     /// A number as a value.
     pub(crate) fn number(&mut self, value: f32) -> Result<Value, GraphError> {
-        self.emit(Fill { value, shape: Shape::default() }, &[])
+        self.emit(ops::Fill { value, shape: Shape::default() }, &[])
     }
 
     /// Whether anybody wants the gradient of input `i` of the forward node.

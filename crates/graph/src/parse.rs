@@ -28,20 +28,25 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn parse_line<'t>(graph: &mut Graph, names: &mut HashMap<&'t str, Value>, text: &'t str) -> Result<(), String> {
-    let lookup = |names: &HashMap<&str, Value>, name: &str| names.get(name).copied().ok_or_else(|| format!("{name} is not defined"));
+    let lookup = |names: &HashMap<&str, Value>, name: &str| {
+        names.get(name).copied().ok_or_else(|| format!("{name} is not defined"))
+    };
     if let Some(output) = text.strip_prefix("output ") {
         let (name, value) = output.split_once(" = ").ok_or("expected `output NAME = %VALUE`")?;
         let value = lookup(names, value)?;
         graph.set_output(name, value);
         return Ok(());
     }
-    let (results, rest) = if text.starts_with('%') { text.split_once(" = ").ok_or("expected ` = `")? } else { ("", text) };
+    let (results, rest) =
+        if text.starts_with('%') { text.split_once(" = ").ok_or("expected ` = `")? } else { ("", text) };
     let (name, rest) = rest.split_once(' ').ok_or("expected an op")?;
     let open = attributes_end(rest).ok_or("expected attributes in braces")?;
     let (attributes, rest) = rest.split_at(open);
     let op: Op = serde_json::from_str(&format!("{{\"{name}\":{attributes}}}")).map_err(|e| e.to_string())?;
-    let inputs = rest.trim_start().strip_prefix('(').and_then(|r| r.split_once(')')).ok_or("expected inputs in parentheses")?;
-    let (inputs, rest) = (split_list(inputs.0).map(|n| lookup(names, n)).collect::<Result<Vec<_>, _>>()?, inputs.1.trim());
+    let inputs =
+        rest.trim_start().strip_prefix('(').and_then(|r| r.split_once(')')).ok_or("expected inputs in parentheses")?;
+    let (inputs, rest) =
+        (split_list(inputs.0).map(|n| lookup(names, n)).collect::<Result<Vec<_>, _>>()?, inputs.1.trim());
     let (metas, path) = match rest.split_once('@') {
         Some((metas, path)) => (metas.trim(), path),
         None => (rest, ""),

@@ -68,8 +68,8 @@ impl GraphSpec {
     }
 
     /// Writes a spec.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a spec has string keys and finite numbers")
+    pub fn to_json(&self) -> Result<String, GraphError> {
+        serde_json::to_string(self).map_err(|e| GraphError::Spec(e.to_string()))
     }
 
     /// The graph for a batch of that many samples. Its outputs are the spec's outputs and, of its layers, those named in `layers`.
@@ -96,7 +96,10 @@ impl GraphSpec {
         let mut values: Vec<Vec<Value>> = Vec::with_capacity(self.nodes.len());
         let resolve = |values: &[Vec<Value>], &(node, output): &ValueRef| {
             values.get(node).and_then(|outputs| outputs.get(output)).copied().ok_or_else(|| {
-                GraphError::Spec(format!("node {} refers to output {output} of node {node}, which does not exist", values.len()))
+                GraphError::Spec(format!(
+                    "node {} refers to output {output} of node {node}, which does not exist",
+                    values.len()
+                ))
             })
         };
         for node in &self.nodes {
@@ -105,14 +108,17 @@ impl GraphSpec {
                 Op::Input(input) => given.get(&input.name).copied(),
                 _ => None,
             };
-            let known = known.or_else(|| graph.nodes().iter().find(|n| n.op.is_leaf() && n.op == node.op).map(|n| n.outputs[0]));
+            let known = known
+                .or_else(|| graph.nodes().iter().find(|n| n.op.is_leaf() && n.op == node.op).map(|n| n.outputs[0]));
             values.push(match known {
                 Some(value) => vec![value],
                 None => graph.add(node.op.clone(), &inputs, &node.path)?,
             });
         }
         let named = |refs: &BTreeMap<String, ValueRef>| {
-            refs.iter().map(|(name, r)| Ok((name.clone(), resolve(&values, r)?))).collect::<Result<BTreeMap<_, _>, GraphError>>()
+            refs.iter()
+                .map(|(name, r)| Ok((name.clone(), resolve(&values, r)?)))
+                .collect::<Result<BTreeMap<_, _>, GraphError>>()
         };
         Ok(Inlined { outputs: named(&self.outputs)?, layers: named(&self.layers)? })
     }

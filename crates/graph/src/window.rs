@@ -43,7 +43,10 @@ impl Window {
                 (Some(reach), Some(padded)) if reach <= padded => (padded - reach) / stride + 1,
                 _ => {
                     return Err(Mismatch::new(
-                        format!("an input that holds the window (kernel {:?}, dilation {:?}, padding {:?})", self.kernel, self.dilation, self.padding),
+                        format!(
+                            "an input that holds the window (kernel {:?}, dilation {:?}, padding {:?})",
+                            self.kernel, self.dilation, self.padding
+                        ),
                         format!("{}x{}", input[0], input[1]),
                     ));
                 }

@@ -53,7 +53,9 @@ pub struct FoldAffine {
 /// Four vectors of a norm with `o` channels.
 pub(super) fn check_norm(norm: &[&ValueMeta], o: usize) -> Result<(), Mismatch> {
     let [gamma, beta, mean, var] = expect::inputs(norm)?;
-    [(gamma, "gamma"), (beta, "beta"), (mean, "mean"), (var, "variance")].into_iter().try_for_each(|(v, what)| expect::f32_vector(v, o, what))
+    [(gamma, "gamma"), (beta, "beta"), (mean, "mean"), (var, "variance")]
+        .into_iter()
+        .try_for_each(|(v, what)| expect::f32_vector(v, o, what))
 }
 
 impl Operator for Affine {
@@ -87,8 +89,11 @@ impl Operator for FoldAffine {
         if self.scale {
             let Some((alpha, norm)) = inputs.split_first() else { return Err(Mismatch::new("α", "nothing")) };
             let n = alpha.shape.elements();
-            if alpha.meaning != Meaning::F32 || alpha.shape.len() != 1 || self.channels % n != 0 {
-                return Err(Mismatch::new(format!("an α vector that divides {} channels", self.channels), alpha.to_string()));
+            if alpha.meaning != Meaning::F32 || alpha.shape.len() != 1 || !self.channels.is_multiple_of(n) {
+                return Err(Mismatch::new(
+                    format!("an α vector that divides {} channels", self.channels),
+                    alpha.to_string(),
+                ));
             }
             rest = norm;
         }

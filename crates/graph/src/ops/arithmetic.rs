@@ -49,7 +49,8 @@ impl Arithmetic {
 pub(super) fn shared_shape(a: &ValueMeta, b: &ValueMeta) -> Result<crate::Shape, Mismatch> {
     expect::f32(a)?;
     expect::f32(b)?;
-    broadcast(&a.shape, &b.shape).ok_or_else(|| Mismatch::new(format!("a shape that stretches to {}", a.shape), b.shape.to_string()))
+    broadcast(&a.shape, &b.shape)
+        .ok_or_else(|| Mismatch::new(format!("a shape that stretches to {}", a.shape), b.shape.to_string()))
 }
 
 /// Sums a gradient over the axes that its operand was stretched along.
@@ -59,7 +60,8 @@ pub(super) fn unbroadcast(b: &mut Backward, dy: Value, operand: &ValueMeta) -> R
         return Ok(dy);
     }
     let missing = stretched.len() - operand.shape.len();
-    let axes: Vec<usize> = (0..stretched.len()).filter(|&a| a < missing || operand.shape[a - missing] != stretched[a]).collect();
+    let axes: Vec<usize> =
+        (0..stretched.len()).filter(|&a| a < missing || operand.shape[a - missing] != stretched[a]).collect();
     let sum = b.emit(Reduce { reduction: Reduction::Sum, axes, keep: false }, &[dy])?;
     let dims = operand.shape.iter().map(|&d| d as i64).collect();
     b.emit(Reshape { dims }, &[sum])
@@ -95,7 +97,9 @@ impl Operator for Arithmetic {
                 let product = b.emit(Self::MUL, &[dy, slope])?;
                 b.emit(Unary { function: UnaryFunction::Neg }, &[product])
             }
-            (ArithmeticFunction::Min | ArithmeticFunction::Max, _) => b.emit(ApplyMask { scale: 1.0 }, &[saved[operand], dy]),
+            (ArithmeticFunction::Min | ArithmeticFunction::Max, _) => {
+                b.emit(ApplyMask { scale: 1.0 }, &[saved[operand], dy])
+            }
         };
         (0..2)
             .map(|i| {
@@ -112,7 +116,8 @@ impl Operator for Arithmetic {
 
 /// Repeats a reduced gradient over the axes that were reduced.
 pub(super) fn rebroadcast(b: &mut Backward, dy: Value, axes: &[usize], input: &ValueMeta) -> Result<Value, GraphError> {
-    let dims = input.shape.iter().enumerate().map(|(axis, &d)| if axes.contains(&axis) { 1 } else { d as i64 }).collect();
+    let dims =
+        input.shape.iter().enumerate().map(|(axis, &d)| if axes.contains(&axis) { 1 } else { d as i64 }).collect();
     let kept = b.emit(Reshape { dims }, &[dy])?;
     b.emit(BroadcastTo { shape: input.shape.clone() }, &[kept])
 }

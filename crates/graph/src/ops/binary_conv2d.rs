@@ -70,7 +70,9 @@ fn check_pad_value(pad_value: u8) -> Result<(), Mismatch> {
 impl Operator for BinaryConv2d {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         check_pad_value(self.pad_value)?;
-        let &[x, w, ref alpha @ ..] = inputs else { return Err(Mismatch::new("codes and weights", format!("{} inputs", inputs.len()))) };
+        let &[x, w, ref alpha @ ..] = inputs else {
+            return Err(Mismatch::new("codes and weights", format!("{} inputs", inputs.len())));
+        };
         let (x, codes, groups) = expect::bits_rank(x, "codes")?;
         let w = weight_extents(w)?;
         let shape = output_shape(&self.window, groups, x, w)?;
@@ -99,7 +101,8 @@ impl Operator for BinaryConv2d {
         let Meaning::Bit { groups, .. } = b.input(0).meaning else { return Err(b.not_differentiable()) };
         let Self { window, pad_value } = *self;
         let input = [b.input(0).shape[1], b.input(0).shape[2]];
-        let dx = b.wants(0).then(|| b.emit(BinaryConv2dGradInput { window, groups, input }, &[dy, w, alpha])).transpose()?;
+        let dx =
+            b.wants(0).then(|| b.emit(BinaryConv2dGradInput { window, groups, input }, &[dy, w, alpha])).transpose()?;
         let dq = b.wants(1).then(|| b.emit(BinaryConv2dGradWeight { window, pad_value }, &[x, dy])).transpose()?;
         Ok(vec![dx, dq, None])
     }

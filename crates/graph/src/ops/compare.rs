@@ -57,7 +57,10 @@ impl Operator for Select {
         for operand in [a, b] {
             expect::f32(operand)?;
             if broadcast(&operand.shape, &mask.shape).as_ref() != Some(&mask.shape) {
-                return Err(Mismatch::new(format!("a shape that stretches to {}", mask.shape), operand.shape.to_string()));
+                return Err(Mismatch::new(
+                    format!("a shape that stretches to {}", mask.shape),
+                    operand.shape.to_string(),
+                ));
             }
         }
         Ok(vec![ValueMeta::f32(mask.shape.clone())])

@@ -25,7 +25,10 @@ impl Operator for Concat {
         for x in rest {
             expect::f32(x)?;
             if with_extent(x, self.axis, 1)? != without {
-                return Err(Mismatch::new(format!("extents of {} but for axis {}", first.shape, self.axis), x.shape.to_string()));
+                return Err(Mismatch::new(
+                    format!("extents of {} but for axis {}", first.shape, self.axis),
+                    x.shape.to_string(),
+                ));
             }
             extent += x.shape[self.axis];
         }

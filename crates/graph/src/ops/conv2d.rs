@@ -44,11 +44,19 @@ pub struct Conv2dGradWeight {
 }
 
 /// The output shape for x `[n, h, w, c]` and weights `[o, c/groups, kh, kw]`.
-pub(super) fn output_shape(window: &Window, groups: usize, x: [usize; 4], w: [usize; 4]) -> Result<[usize; 4], Mismatch> {
+pub(super) fn output_shape(
+    window: &Window,
+    groups: usize,
+    x: [usize; 4],
+    w: [usize; 4],
+) -> Result<[usize; 4], Mismatch> {
     let [n, height, width, c] = x;
     let [o, per_group, kh, kw] = w;
     if groups == 0 || c % groups != 0 || o % groups != 0 {
-        return Err(Mismatch::new(format!("input and output channels divisible by {groups} groups"), format!("{c} and {o}")));
+        return Err(Mismatch::new(
+            format!("input and output channels divisible by {groups} groups"),
+            format!("{c} and {o}"),
+        ));
     }
     if per_group != c / groups || window.kernel != [kh, kw] {
         return Err(Mismatch::new(
@@ -61,14 +69,25 @@ pub(super) fn output_shape(window: &Window, groups: usize, x: [usize; 4], w: [us
 }
 
 /// The input shape for dy `[n, h', w', o]`, weights `[o, c/groups, kh, kw]` and the extents of the input.
-pub(super) fn input_shape(window: &Window, groups: usize, dy: [usize; 4], w: [usize; 4], input: [usize; 2]) -> Result<[usize; 4], Mismatch> {
+pub(super) fn input_shape(
+    window: &Window,
+    groups: usize,
+    dy: [usize; 4],
+    w: [usize; 4],
+    input: [usize; 2],
+) -> Result<[usize; 4], Mismatch> {
     let x = [dy[0], input[0], input[1], w[1] * groups];
     let forward = output_shape(window, groups, x, w)?;
     if forward == dy { Ok(x) } else { Err(Mismatch::new(format!("dy {forward:?}"), format!("{dy:?}"))) }
 }
 
 /// The weight shape for x `[n, h, w, c]` and dy `[n, h', w', o]`.
-pub(super) fn weight_shape(window: &Window, groups: usize, x: [usize; 4], dy: [usize; 4]) -> Result<[usize; 4], Mismatch> {
+pub(super) fn weight_shape(
+    window: &Window,
+    groups: usize,
+    x: [usize; 4],
+    dy: [usize; 4],
+) -> Result<[usize; 4], Mismatch> {
     let w = [dy[3], x[3] / groups.max(1), window.kernel[0], window.kernel[1]];
     let forward = output_shape(window, groups, x, w)?;
     if forward == dy { Ok(w) } else { Err(Mismatch::new(format!("dy {forward:?}"), format!("{dy:?}"))) }
@@ -82,7 +101,8 @@ pub(super) fn mac_count(window: &Window, per_group: usize, output: &ValueMeta) -
 impl Operator for Conv2d {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [x, w] = expect::inputs(inputs)?;
-        let shape = output_shape(&self.window, self.groups, expect::f32_rank(x, "x")?, expect::f32_rank(w, "weights")?)?;
+        let shape =
+            output_shape(&self.window, self.groups, expect::f32_rank(x, "x")?, expect::f32_rank(w, "weights")?)?;
         Ok(vec![ValueMeta::f32(shape)])
     }
 

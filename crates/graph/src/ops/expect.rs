@@ -58,7 +58,7 @@ pub(super) fn same_f32(a: &ValueMeta, b: &ValueMeta) -> Result<(), Mismatch> {
 
 /// A last axis that falls into `groups` equal parts.
 pub(super) fn divisible_channels(meta: &ValueMeta, groups: usize) -> Result<(), Mismatch> {
-    if groups > 0 && meta.shape.channels() % groups == 0 {
+    if groups > 0 && meta.shape.channels().is_multiple_of(groups) {
         Ok(())
     } else {
         Err(Mismatch::new(format!("channels divisible by {groups} groups"), meta.to_string()))

@@ -22,7 +22,8 @@ pub struct Matmul {
 impl Operator for Matmul {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [a, b] = expect::inputs(inputs)?;
-        let (mut rows, mut columns) = (expect::f32_rank::<2>(a, "the left operand")?, expect::f32_rank::<2>(b, "the right operand")?);
+        let (mut rows, mut columns) =
+            (expect::f32_rank::<2>(a, "the left operand")?, expect::f32_rank::<2>(b, "the right operand")?);
         if self.transpose_a {
             rows.reverse();
         }
@@ -43,7 +44,9 @@ impl Operator for Matmul {
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
         let (&[left, right], &[Some(dy)]) = (saved, dys) else { return Ok(vec![None, None]) };
         let (ta, tb) = (self.transpose_a, self.transpose_b);
-        let product = |b: &mut Backward, transpose_a, transpose_b, operands: [Value; 2]| b.emit(Self { transpose_a, transpose_b }, &operands);
+        let product = |b: &mut Backward, transpose_a, transpose_b, operands: [Value; 2]| {
+            b.emit(Self { transpose_a, transpose_b }, &operands)
+        };
         let dleft = b
             .wants(0)
             .then(|| if ta { product(b, tb, true, [right, dy]) } else { product(b, false, !tb, [dy, right]) })

@@ -33,7 +33,10 @@ impl Operator for NormalizeImage {
             ));
         }
         if self.std.iter().any(|&s| s <= 0.0 || !s.is_finite()) || self.mean.iter().any(|m| !m.is_finite()) {
-            return Err(Mismatch::new("finite means and standard deviations above 0", format!("{:?} and {:?}", self.mean, self.std)));
+            return Err(Mismatch::new(
+                "finite means and standard deviations above 0",
+                format!("{:?} and {:?}", self.mean, self.std),
+            ));
         }
         Ok(vec![ValueMeta::f32(x.shape.clone())])
     }

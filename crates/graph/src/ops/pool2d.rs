@@ -57,7 +57,10 @@ fn pooled(window: &Window, x: [usize; 4]) -> Result<[usize; 4], Mismatch> {
     let output = window.output([height, width])?;
     let outside = (0..2).any(|axis| window.padding[axis] * 2 > (window.kernel[axis] - 1) * window.dilation[axis] + 1);
     if outside {
-        return Err(Mismatch::new("a padding of at most half the kernel", format!("{:?} for kernel {:?}", window.padding, window.kernel)));
+        return Err(Mismatch::new(
+            "a padding of at most half the kernel",
+            format!("{:?} for kernel {:?}", window.padding, window.kernel),
+        ));
     }
     Ok([n, output[0], output[1], c])
 }

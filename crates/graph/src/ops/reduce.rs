@@ -72,7 +72,8 @@ impl Operator for Reduce {
                 let mask = b.emit(Compare { comparison: Comparison::Equal }, &[saved[0], largest])?;
                 let (one, zero) = (b.number(1.0)?, b.number(0.0)?);
                 let ties = b.emit(Select {}, &[mask, one, zero])?;
-                let ties = b.emit(Self { reduction: Reduction::Sum, axes: self.axes.clone(), keep: self.keep }, &[ties])?;
+                let ties =
+                    b.emit(Self { reduction: Reduction::Sum, axes: self.axes.clone(), keep: self.keep }, &[ties])?;
                 let share = b.emit(Arithmetic::DIV, &[dy, ties])?;
                 let share = rebroadcast(b, share, &self.axes, &input)?;
                 b.emit(ApplyMask { scale: 1.0 }, &[mask, share])?

@@ -42,7 +42,10 @@ impl Operator for Reshape {
         expect::f32(x)?;
         match self.resolve(&x.shape) {
             Some(extents) => Ok(vec![ValueMeta::f32(extents)]),
-            None => Err(Mismatch::new(format!("dims that hold the {} elements of {}", x.shape.elements(), x.shape), format!("{:?}", self.dims))),
+            None => Err(Mismatch::new(
+                format!("dims that hold the {} elements of {}", x.shape.elements(), x.shape),
+                format!("{:?}", self.dims),
+            )),
         }
     }
 

@@ -26,7 +26,9 @@ pub struct Sgd {
 
 impl Operator for Sgd {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let &[w, dw, lr, ref moments @ ..] = inputs else { return Err(Mismatch::new("w, dw and lr", format!("{} inputs", inputs.len()))) };
+        let &[w, dw, lr, ref moments @ ..] = inputs else {
+            return Err(Mismatch::new("w, dw and lr", format!("{} inputs", inputs.len())));
+        };
         expect::same_f32(w, dw)?;
         expect::f32_rank::<0>(lr, "lr")?;
         match (moments, self.momentum != 0.0) {

@@ -47,7 +47,10 @@ impl Operator for Slice {
         expect::f32(x)?;
         let sliced = with_extent(x, self.axis, self.end.saturating_sub(self.start))?;
         if self.start >= self.end || self.end > x.shape[self.axis] {
-            return Err(Mismatch::new(format!("a range inside 0..{}", x.shape[self.axis]), format!("{}..{}", self.start, self.end)));
+            return Err(Mismatch::new(
+                format!("a range inside 0..{}", x.shape[self.axis]),
+                format!("{}..{}", self.start, self.end),
+            ));
         }
         Ok(vec![sliced])
     }

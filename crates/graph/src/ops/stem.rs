@@ -48,7 +48,10 @@ impl Operator for FoldStem {
         let Some((w, norm)) = inputs.split_first() else { return Err(Mismatch::new("weights", "nothing")) };
         let [o, c, kh, kw] = expect::f32_rank(w, "weights")?;
         if self.mean.len() != c || self.std.len() != c || self.border.window.kernel != [kh, kw] {
-            return Err(Mismatch::new(format!("weights for {} channels and kernel {:?}", self.mean.len(), self.border.window.kernel), w.to_string()));
+            return Err(Mismatch::new(
+                format!("weights for {} channels and kernel {:?}", self.mean.len(), self.border.window.kernel),
+                w.to_string(),
+            ));
         }
         match self.eps {
             Some(_) => check_norm(norm, o)?,
@@ -64,7 +67,9 @@ impl Operator for ImageConv2d {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [x, q] = expect::inputs(inputs)?;
         let extents = (<[usize; 4]>::try_from(&x.shape[..]), <[usize; 4]>::try_from(&q.shape[..]));
-        let (Ok(image), Ok([o, kh, kw, c])) = extents else { return Err(Mismatch::new("an image and weights of rank 4", format!("{x} and {q}"))) };
+        let (Ok(image), Ok([o, kh, kw, c])) = extents else {
+            return Err(Mismatch::new("an image and weights of rank 4", format!("{x} and {q}")));
+        };
         if x.meaning != (Meaning::Int { min: 0, max: 255 }) || q.meaning != I16 || image[1..3] != self.border.input {
             let [h, w] = self.border.input;
             return Err(Mismatch::new(format!("int(0..255)[n,{h},{w},c] and {I16} weights"), format!("{x} and {q}")));

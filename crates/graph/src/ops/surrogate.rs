@@ -44,7 +44,12 @@ pub(super) fn saved_input(gradient: Surrogate, inputs: &[Value]) -> Vec<Value> {
 }
 
 /// The gradient of an activation's input.
-pub(super) fn vjp(gradient: Surrogate, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
+pub(super) fn vjp(
+    gradient: Surrogate,
+    b: &mut Backward,
+    saved: &[Value],
+    dys: &[Option<Value>],
+) -> Result<Vec<Option<Value>>, GraphError> {
     match (saved, dys) {
         (&[x], &[Some(dy)]) => Ok(vec![Some(b.emit(SurrogateGrad { gradient }, &[x, dy])?)]),
         _ => Ok(dys.to_vec()),

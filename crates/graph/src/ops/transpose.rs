@@ -22,7 +22,10 @@ impl Operator for Transpose {
         let mut sorted = self.permutation.clone();
         sorted.sort_unstable();
         if sorted.iter().copied().ne(0..x.shape.len()) {
-            return Err(Mismatch::new(format!("a permutation of {} axes", x.shape.len()), format!("{:?}", self.permutation)));
+            return Err(Mismatch::new(
+                format!("a permutation of {} axes", x.shape.len()),
+                format!("{:?}", self.permutation),
+            ));
         }
         let extents: Vec<usize> = self.permutation.iter().map(|&axis| x.shape[axis]).collect();
         Ok(vec![ValueMeta::f32(Shape::from(extents))])

@@ -1,0 +1,87 @@
+//! Optimizers, attached after differentiation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ops::{Adam, Increment, Scalar, Sgd, State, StateKind};
+use crate::{Graph, GraphError, Init, Op, Shape, Value};
+
+/// How one parameter is updated.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The parameter.
+    pub path: String,
+    /// The optimizer.
+    pub rule: UpdateRule,
+    /// The name of the scalar that is the learning rate.
+    pub lr: String,
+}
+
+/// An optimizer with its numbers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateRule {
+    /// Stochastic gradient descent.
+    Sgd(Sgd),
+    /// Adam.
+    Adam(Adam),
+}
+
+/// The state that counts updates.
+const COUNTER: &str = "#t";
+
+/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#m`, `path#v`; a counter of updates,
+/// where an optimizer needs one, `#t`.
+pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates: &[Update]) -> Result<(), GraphError> {
+    let mut counter = None;
+    for update in updates {
+        let Some(&(_, gradient)) = gradients.iter().find(|(path, _)| *path == update.path) else { continue };
+        let parameter = find_state(graph, &update.path)?;
+        let lr =
+            graph.nodes().iter().find(|n| matches!(&n.op, Op::Scalar(s) if s.name == update.lr)).map(|n| n.outputs[0]);
+        let lr = lr.map_or_else(|| graph.add_one(Scalar { name: update.lr.clone() }, &[], ""), Ok)?;
+        let shape = graph.meta(parameter).shape.clone();
+        let moment =
+            |graph: &mut Graph, name: &str| add_moment(graph, format!("{}#{name}", update.path), shape.clone());
+        match &update.rule {
+            UpdateRule::Sgd(sgd) => {
+                let mut inputs = vec![parameter, gradient, lr];
+                if sgd.momentum != 0.0 {
+                    inputs.push(moment(graph, "v")?);
+                }
+                graph.add(sgd.clone(), &inputs, &update.path)?;
+            }
+            UpdateRule::Adam(adam) => {
+                let t = if let Some(t) = counter {
+                    t
+                } else {
+                    let t = add_moment(graph, COUNTER.to_owned(), Shape::default())?;
+                    graph.add(Increment {}, &[t], "")?;
+                    *counter.insert(t)
+                };
+                let (m, v) = (moment(graph, "m")?, moment(graph, "v")?);
+                graph.add(adam.clone(), &[parameter, gradient, lr, t, m, v], &update.path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_moment(graph: &mut Graph, path: String, shape: Shape) -> Result<Value, GraphError> {
+    let meaning = crate::Meaning::F32;
+    graph.add_one(State { path, shape, kind: StateKind::Moment, init: Init::Constant(0.0), meaning }, &[], "")
+}
+
+fn find_state(graph: &Graph, path: &str) -> Result<Value, GraphError> {
+    let states = || {
+        graph
+            .nodes()
+            .iter()
+            .filter_map(|n| if let Op::State(state) = &n.op { Some((state, n.outputs[0])) } else { None })
+    };
+    states().find(|(state, _)| state.path == path).map(|(_, value)| value).ok_or_else(|| GraphError::Unknown {
+        kind: "parameter",
+        name: path.to_owned(),
+        known: states().map(|(state, _)| state.path.as_str()).collect::<Vec<_>>().join(", "),
+    })
+}
