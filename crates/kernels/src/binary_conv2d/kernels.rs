@@ -1,6 +1,6 @@
 //! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
 
-use super::{Dot, Job, tile};
+use super::{CHUNK, Dot, Job, tile};
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::{Isa, arch::scalar::Scalar, vector::Words};
@@ -17,7 +17,7 @@ pub struct Kernel {
     pub(super) i32: fn(Isa, Job<'_, i32>),
 }
 
-/// Every kernel. Of one instruction set, those that waste nothing on a geometry are equally fast within a few percent; first the better.
+/// Every kernel. Tiles that waste nothing on a geometry are about equally fast; of one instruction set, the better comes first.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 7, 1>("binary_conv2d_7x8_avx512"),
@@ -40,6 +40,7 @@ pub(super) fn fastest(isa: Isa, pixels: usize, channels: usize) -> &'static Kern
 impl Kernel {
     /// A tile of `P` pixels × `N` vectors of channels.
     const fn of<S: Words, const P: usize, const N: usize>(name: &'static str) -> Self {
+        const { assert!(P <= CHUNK && N * S::LANES <= 64, "the tile handles at most 64 × 64") };
         Self {
             name,
             isa_name: S::NAME,
@@ -78,4 +79,16 @@ fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, 
         #[inline(always)]
         || tile::run::<S, T, P, N>(token, job),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KERNELS;
+
+    #[test]
+    fn names_tell_the_tile() {
+        for kernel in KERNELS {
+            assert_eq!(kernel.name, format!("binary_conv2d_{}x{}_{}", kernel.pixels, kernel.block, kernel.isa_name));
+        }
+    }
 }

@@ -11,6 +11,7 @@ pub struct Kernel {
     name: &'static str,
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
+    rows: usize,
     columns: usize,
     pub(super) run: fn(Isa, &mut Job<'_>),
 }
@@ -51,6 +52,11 @@ impl Kernel {
         (self.detect)()
     }
 
+    /// Rows of the tile.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Columns of the tile, the width of a panel of B.
     pub(super) fn columns(&self) -> usize {
         self.columns
@@ -63,4 +69,16 @@ fn run<S: Floats, const M: usize, const N: usize>(isa: Isa, job: &mut Job<'_>) {
         #[inline(always)]
         || tile::run::<S, M, N>(token, job),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KERNELS;
+
+    #[test]
+    fn names_tell_the_tile() {
+        for kernel in KERNELS {
+            assert_eq!(kernel.name, format!("gemm_{}x{}_{}", kernel.rows, kernel.columns, kernel.isa_name));
+        }
+    }
 }

@@ -49,6 +49,11 @@ impl Gemm {
         self.kernel.name()
     }
 
+    /// Rows of the tile: a thread's share of rows is best a multiple of it.
+    pub fn tile_rows(&self) -> usize {
+        self.kernel.rows()
+    }
+
     /// Elements of a packed `B: [k, n]`.
     pub fn packed_b_len(&self, k: usize, n: usize) -> usize {
         n.next_multiple_of(self.kernel.columns()) * k
