@@ -34,7 +34,14 @@ impl Kernel {
     /// A tile of `M` rows × `N` vectors of columns.
     const fn of<S: Floats, const M: usize, const N: usize>(name: &'static str) -> Self {
         const { assert!(M <= 6 && N * S::LANES <= 64, "the tile handles at most 6 × 64") };
-        Self { name, isa_name: S::NAME, detect: || S::detect().map(S::isa), columns: N * S::LANES, run: run::<S, M, N> }
+        Self {
+            name,
+            isa_name: S::NAME,
+            detect: || S::detect().map(S::isa),
+            rows: M,
+            columns: N * S::LANES,
+            run: run::<S, M, N>,
+        }
     }
 
     /// Rows × columns of the tile, and the instruction set: `gemm_6x64_avx512`.
