@@ -63,6 +63,17 @@ fn plain_loop(
     batches
 }
 
+/// Runs a test that a mistake would make wait for ever.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let thread = thread::spawn(test);
+    let end = Instant::now() + Duration::from_secs(20);
+    while !thread.is_finished() {
+        assert!(Instant::now() < end, "the test waits for ever");
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.join().unwrap();
+}
+
 fn assert_same(got: Option<&Batch>, expected: Option<&Samples>) {
     assert_eq!(got.map(|batch| &**batch), expected);
 }
@@ -145,16 +156,18 @@ fn buffers_are_recycled() {
 
 #[test]
 fn keeping_every_batch_never_waits_for_ever() {
-    let dataset = dataset(64);
-    let sampler = Shuffle::new(64, 5);
-    let options = options(8, true, 2);
-    let expected = plain_loop(&*dataset, &sampler, &options, 2);
-    let mut loader = start(dataset, sampler, options);
-    let kept: Vec<Option<Batch>> = expected.iter().map(|_| loader.next_batch().unwrap()).collect();
-    drop(loader);
-    for (batch, expected) in kept.iter().zip(&expected) {
-        assert_same(batch.as_ref(), expected.as_ref());
-    }
+    in_time(|| {
+        let dataset = dataset(64);
+        let sampler = Shuffle::new(64, 5);
+        let options = options(8, true, 2);
+        let expected = plain_loop(&*dataset, &sampler, &options, 2);
+        let mut loader = start(dataset, sampler, options);
+        let kept: Vec<Option<Batch>> = expected.iter().map(|_| loader.next_batch().unwrap()).collect();
+        drop(loader);
+        for (batch, expected) in kept.iter().zip(&expected) {
+            assert_same(batch.as_ref(), expected.as_ref());
+        }
+    });
 }
 
 /// A dataset whose sample `bad` fails, panics or is labelled beyond the classes, and which takes its time.
@@ -194,12 +207,14 @@ impl Dataset for Troubled {
     }
 }
 
+type IsExpected = fn(&DataError) -> bool;
+
 #[test]
 fn errors_come_in_the_turn_of_their_batch_and_end_the_loader() {
     let empty = |index| if index == 13 { Err(DataError::Empty { what: "sample 13".into() }) } else { Ok(0) };
-    let label = |index| Ok(if index == 13 { 1 } else { 0 });
+    let label = |index| Ok(u32::from(index == 13));
     for workers in [1, 3] {
-        let expect: [(Arc<Troubled>, fn(&DataError) -> bool); 2] = [
+        let expect: [(Arc<Troubled>, IsExpected); 2] = [
             (Troubled::new(empty), |error| matches!(error, DataError::Empty { what } if what == "sample 13")),
             (Troubled::new(label), |error| matches!(error, DataError::LabelOutOfRange { index: 13, label: 1, .. })),
         ];
@@ -220,37 +235,41 @@ fn errors_come_in_the_turn_of_their_batch_and_end_the_loader() {
 
 #[test]
 fn a_panicking_dataset_stops_the_loader() {
-    let mut loader = start(Troubled::new(|_| panic!("on purpose")), Sequential::new(100), options(5, true, 2));
-    assert!(matches!(loader.next_batch(), Err(DataError::Stopped)));
+    in_time(|| {
+        let mut loader = start(Troubled::new(|_| panic!("on purpose")), Sequential::new(100), options(5, true, 2));
+        assert!(matches!(loader.next_batch(), Err(DataError::Stopped)));
+    });
 }
 
 #[test]
 fn dropping_ends_promptly_whatever_the_threads_do() {
-    let slow = |pause| Arc::new(Troubled { trouble: |_| Ok(0), pause, reads: AtomicUsize::new(0) });
-    for workers in [1, 3] {
-        // At work on a batch that takes 100 * 20 ms in all.
-        let dataset = slow(Duration::from_millis(20));
-        let loader = start(dataset.clone(), Sequential::new(100), options(100, true, workers));
-        while dataset.reads.load(Ordering::Relaxed) == 0 {
-            thread::yield_now();
-        }
-        let before = Instant::now();
-        drop(loader);
-        assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
-        assert_eq!(Arc::strong_count(&dataset), 1, "the threads are gone");
+    in_time(|| {
+        let slow = |pause| Arc::new(Troubled { trouble: |_| Ok(0), pause, reads: AtomicUsize::new(0) });
+        for workers in [1, 3] {
+            // At work on a batch that takes 100 * 20 ms in all.
+            let dataset = slow(Duration::from_millis(20));
+            let loader = start(dataset.clone(), Sequential::new(100), options(100, true, workers));
+            while dataset.reads.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            let before = Instant::now();
+            drop(loader);
+            assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+            assert_eq!(Arc::strong_count(&dataset), 1, "the threads are gone");
 
-        // Waiting for a buffer, some of them with the caller, which gives them back too late.
-        let dataset = slow(Duration::ZERO);
-        let mut loader = start(dataset.clone(), Sequential::new(100), options(5, true, workers));
-        let kept = [loader.next_batch().unwrap(), loader.next_batch().unwrap()];
-        thread::sleep(Duration::from_millis(20));
-        drop(loader);
-        drop(kept);
-        assert_eq!(Arc::strong_count(&dataset), 1);
-    }
-    for _ in 0..200 {
-        drop(start(dataset(20), Sequential::new(20), options(5, true, 2)));
-    }
+            // Waiting for a buffer, some of them with the caller, which gives them back too late.
+            let dataset = slow(Duration::ZERO);
+            let mut loader = start(dataset.clone(), Sequential::new(100), options(5, true, workers));
+            let kept = [loader.next_batch().unwrap(), loader.next_batch().unwrap()];
+            thread::sleep(Duration::from_millis(20));
+            drop(loader);
+            drop(kept);
+            assert_eq!(Arc::strong_count(&dataset), 1);
+        }
+        for _ in 0..200 {
+            drop(start(dataset(20), Sequential::new(20), options(5, true, 2)));
+        }
+    });
 }
 
 #[test]
