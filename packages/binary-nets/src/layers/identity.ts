@@ -1,0 +1,6 @@
+import type { Sym } from '../sym.js'
+
+/** The input, unchanged. */
+export function identity(x: Sym): Sym {
+  return x
+}

@@ -1,0 +1,103 @@
+// The graph that is traced here and run by the Rust core, which reads it as JSON.
+
+/** Which output of which node: `[node, output]`. */
+export type ValueRef = readonly [node: number, output: number]
+
+/** Extents of a window, a stride, …: `[height, width]`. */
+export type Extents = readonly [height: number, width: number]
+
+/** Where the taps of a convolution or pool lie. */
+export interface WindowSpec {
+  readonly kernel: Extents
+  readonly stride: Extents
+  readonly padding: Extents
+  readonly dilation: Extents
+}
+
+/** What the elements of a value mean. */
+export type MeaningSpec =
+  | 'f32'
+  | { readonly int: { readonly min: number; readonly max: number } }
+  | { readonly index: { readonly classes: number } }
+
+/** How a state tensor starts. */
+export type InitSpec =
+  | 'kaiming_normal'
+  | { readonly constant: number }
+  | { readonly uniform: { readonly bound: number } }
+
+/** What a state tensor is for: a latent is the float shadow of a binary weight. */
+export type StateKind = 'parameter' | 'latent' | 'statistic'
+
+/** A tensor that outlives the step. */
+export interface StateSpec {
+  readonly path: string
+  readonly shape: readonly number[]
+  readonly kind: StateKind
+  readonly init: InitSpec
+}
+
+/** The pseudo-gradient of a binarised activation. */
+export type Surrogate = 'identity' | 'clip' | 'approx'
+
+/** Which weights share one scale α. */
+export type WeightScale = 'none' | 'tensor' | 'group' | 'channel'
+
+/** How gradients pass the sign of a weight. */
+export type WeightGradient = 'identity' | 'clip'
+
+type Empty = Readonly<Record<string, never>>
+
+interface Attributes {
+  input: { name: string; shape: readonly number[]; meaning: MeaningSpec }
+  state: StateSpec
+  fill: { value: number; shape: readonly number[] }
+  normalize_image: { mean: readonly number[]; std: readonly number[] }
+  conv2d: { window: WindowSpec; groups: number }
+  sign: { gradient: Surrogate; groups: number }
+  step: { gradient: Surrogate; groups: number }
+  binarize_weight: { scale: WeightScale; gradient: WeightGradient; groups: number }
+  binary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
+  batch_norm: { eps: number; momentum: number }
+  relu: Empty
+  max_pool2d: { window: WindowSpec }
+  avg_pool2d: { window: WindowSpec }
+  dropout: { p: number; stream: number }
+  softmax_cross_entropy: { label_smoothing: number }
+  count_correct: { k: number }
+  matmul: { transpose_a: boolean; transpose_b: boolean }
+  arithmetic: { function: 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' }
+  unary: { function: 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' }
+  clamp: { min: number; max: number }
+  compare: { comparison: 'less' | 'less_equal' | 'greater' | 'greater_equal' | 'equal' }
+  select: Empty
+  transpose: { permutation: readonly number[] }
+  reshape: { dims: readonly number[] }
+  slice: { axis: number; start: number; end: number }
+  concat: { axis: number }
+  repeat: { axis: number; times: number }
+  reduce: { reduction: 'sum' | 'mean' | 'max'; axes: readonly number[]; keep: boolean }
+  gather: { axis: number }
+  stop_gradient: Empty
+}
+
+/** An op: its name as the one key, its attributes as the value. */
+export type OpSpec = {
+  [Name in keyof Attributes]: { readonly [Key in Name]: Readonly<Attributes[Name]> }
+}[keyof Attributes]
+
+/** One application of an op. */
+export interface NodeSpec {
+  readonly op: OpSpec
+  readonly inputs?: readonly ValueRef[]
+  /** The path of the layer. */
+  readonly path?: string
+}
+
+/** A traced graph. Shapes leave out the batch, which is always the first axis. */
+export interface GraphSpec {
+  readonly version: 1
+  readonly nodes: readonly NodeSpec[]
+  readonly outputs: Readonly<Record<string, ValueRef>>
+  readonly layers: Readonly<Record<string, ValueRef>>
+}
