@@ -1,1 +1,16 @@
 //! The CPU backend and its threads.
+//!
+//! [`Cpu`] runs programs on a thread pool of its own. What a kernel may touch of the memory is decided in `arena`, the only file with unsafe code,
+//! on the strength of the plan's check; a kernel is one file in `ops`, named after its op.
+
+#![deny(unsafe_code)]
+#![allow(clippy::inline_always, reason = "vector code must be inlined into the function that has the features")]
+
+mod arena;
+mod cpu;
+mod engine;
+mod io;
+mod ops;
+mod threads;
+
+pub use cpu::Cpu;

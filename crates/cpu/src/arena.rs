@@ -1,0 +1,308 @@
+//! Memory, and who may touch which part of it: the only unsafe code of this crate.
+//!
+//! 1. An [`Arena`] is reached through its lock alone, so a run that holds the locks of its four regions ([`Claim`]) is alone with them.
+//! 2. A [`Share`] stands for some workspaces and some repetitions, and splits into disjoint ones; a lane owns one.
+//! 3. A lane runs one step at a time ([`Share::slots`] borrows it mutably), and [`Slots`] gives out each slot of a step that is written at most once.
+//! 4. The slots of one step that are written overlap nothing else of that step: every [`Program`] was checked for that when it was planned.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use binary_nets_exec::{ALIGNMENT, Address, ExecError, Memory, Program, Region, Step};
+
+use crate::io::Kernel;
+
+/// Shared memory; clones are the same bytes.
+pub type Buffer = Arc<Arena>;
+
+/// Bytes that start at a multiple of [`ALIGNMENT`].
+#[derive(Debug)]
+pub struct Arena {
+    start: NonNull<u8>,
+    bytes: usize,
+    lock: Mutex<()>,
+}
+
+// SAFETY: the bytes are owned by the arena, and reached only through its lock.
+unsafe impl Send for Arena {}
+// SAFETY: as above.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// That many zeroes.
+    pub fn zeroed(bytes: usize) -> Buffer {
+        let layout = Self::layout(bytes);
+        // SAFETY: the layout has a size above 0.
+        let start = unsafe { alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        Arc::new(Self { start, bytes, lock: Mutex::new(()) })
+    }
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes.max(1), ALIGNMENT).expect("a size that an allocation can have")
+    }
+
+    /// Waits until nobody else uses the bytes.
+    fn lock(&self) -> Lock<'_> {
+        // A panic while the lock was held leaves nothing but numbers that are wrong, and its run has failed.
+        Lock { arena: self, _guard: self.lock.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// Copies into a slot.
+    ///
+    /// # Panics
+    /// If the slot lies outside or has another size.
+    pub fn write(&self, address: Address, bytes: &[u8]) {
+        let lock = self.lock();
+        // SAFETY: the lock excludes everyone else, and the slice ends before the lock does.
+        unsafe { lock.exclusive(address.offset, address.bytes) }.copy_from_slice(bytes);
+    }
+
+    /// Copies from a slot.
+    ///
+    /// # Panics
+    /// If the slot lies outside or has another size.
+    pub fn read(&self, address: Address, bytes: &mut [u8]) {
+        let lock = self.lock();
+        // SAFETY: the lock excludes everyone else, and the slice ends before the lock does.
+        bytes.copy_from_slice(unsafe { lock.shared(address.offset, address.bytes) });
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: `start` was allocated with this layout, and nobody has the arena any more.
+        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.bytes)) }
+    }
+}
+
+/// The right to an arena's bytes.
+struct Lock<'m> {
+    arena: &'m Arena,
+    _guard: MutexGuard<'m, ()>,
+}
+
+impl Lock<'_> {
+    /// The first byte of a range that lies inside.
+    fn start(&self, offset: usize, bytes: usize) -> NonNull<u8> {
+        let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.arena.bytes);
+        assert!(inside, "bytes {offset}..+{bytes} lie outside a buffer of {}", self.arena.bytes);
+        // SAFETY: the range was just checked.
+        unsafe { self.arena.start.add(offset) }
+    }
+
+    /// # Safety
+    /// While the slice lives, nobody has an exclusive slice that overlaps it.
+    unsafe fn shared(&self, offset: usize, bytes: usize) -> &[u8] {
+        // SAFETY: inside the allocation, which started as zeroes and lives as long as the lock; the caller answers for aliases.
+        unsafe { slice::from_raw_parts(self.start(offset, bytes).as_ptr(), bytes) }
+    }
+
+    /// # Safety
+    /// While the slice lives, nobody has another slice that overlaps it.
+    #[allow(clippy::mut_from_ref, reason = "the caller answers for aliases")]
+    unsafe fn exclusive(&self, offset: usize, bytes: usize) -> &mut [u8] {
+        // SAFETY: inside the allocation, which started as zeroes and lives as long as the lock; the caller answers for aliases.
+        unsafe { slice::from_raw_parts_mut(self.start(offset, bytes).as_ptr(), bytes) }
+    }
+}
+
+/// All memory of one run, held until it ends.
+pub struct Claim<'m> {
+    regions: Memory<Lock<'m>>,
+}
+
+impl<'m> Claim<'m> {
+    /// Waits for the memory, having checked that it is large enough for `lanes` lanes.
+    pub fn new(memory: &'m Memory<Buffer>, program: &Program<Kernel>, lanes: usize) -> Result<Self, ExecError> {
+        let repeat = program.repeat();
+        if repeat > 1 && !program.update().is_empty() {
+            return Err(ExecError::Plan("a program that updates state cannot be repeated".to_owned()));
+        }
+        let regions = [
+            (Region::State, &memory.state, program.state_bytes()),
+            (Region::Workspace, &memory.workspace, lanes * program.workspace_bytes()),
+            (Region::Batch, &memory.batch, repeat * program.batch_bytes()),
+            (Region::Output, &memory.output, repeat * program.output_bytes()),
+        ];
+        for (i, (region, buffer, bytes)) in regions.iter().enumerate() {
+            if buffer.bytes < *bytes {
+                return Err(ExecError::Device(format!(
+                    "{region:?} has {} bytes, the program needs {bytes}",
+                    buffer.bytes
+                )));
+            }
+            if regions[..i].iter().any(|(_, other, _)| Arc::ptr_eq(buffer, other)) {
+                return Err(ExecError::Device(format!("{region:?} shares its buffer with another region")));
+            }
+        }
+        // Locks are taken in the order of their addresses, so that two runs on common buffers wait for each other only one way.
+        let mut order = [0, 1, 2, 3];
+        order.sort_unstable_by_key(|&i| Arc::as_ptr(regions[i].1));
+        let mut locks = [const { None }; 4];
+        for i in order {
+            locks[i] = Some(regions[i].1.lock());
+        }
+        match locks {
+            [Some(state), Some(workspace), Some(batch), Some(output)] => {
+                Ok(Self { regions: Memory { state, workspace, batch, output } })
+            }
+            _ => unreachable!("all four were taken"),
+        }
+    }
+
+    /// All of it: `lanes` workspaces, as [`Claim::new`] was told, and every repetition of the program.
+    pub fn share<'a>(&'a mut self, program: &'a Program<Kernel>, lanes: usize) -> Share<'a> {
+        Share { regions: &self.regions, program, lanes: 0..lanes, repetitions: 0..program.repeat() }
+    }
+}
+
+/// Workspaces and repetitions that no other share has.
+pub struct Share<'a> {
+    regions: &'a Memory<Lock<'a>>,
+    program: &'a Program<Kernel>,
+    lanes: Range<usize>,
+    repetitions: Range<usize>,
+}
+
+impl<'a> Share<'a> {
+    /// The number of workspaces.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The repetitions.
+    pub fn repetitions(&self) -> Range<usize> {
+        self.repetitions.clone()
+    }
+
+    /// The program.
+    pub fn program(&self) -> &'a Program<Kernel> {
+        self.program
+    }
+
+    /// Two disjoint parts, each with its part of the lanes.
+    pub fn split(self) -> (Self, Self) {
+        let lanes = self.lanes.start + self.lanes.len() / 2;
+        let repetitions =
+            self.repetitions.start + self.repetitions.len() * (self.lanes.len() / 2) / self.lanes.len().max(1);
+        let left = Self { lanes: self.lanes.start..lanes, repetitions: self.repetitions.start..repetitions, ..self };
+        (left, Self { lanes: lanes..self.lanes.end, repetitions: repetitions..self.repetitions.end, ..self })
+    }
+
+    /// The slots of a step in a repetition, in the share's first workspace; `prologue`: those of its prologue.
+    pub fn slots(&mut self, step: usize, repetition: usize, prologue: bool) -> Slots<'_> {
+        assert!(self.repetitions.contains(&repetition) && !self.lanes.is_empty(), "a repetition of another share");
+        let program = self.program;
+        let shift = Memory {
+            state: 0,
+            workspace: self.lanes.start * program.workspace_bytes(),
+            batch: repetition * program.batch_bytes(),
+            output: repetition * program.output_bytes(),
+        };
+        Slots { regions: self.regions, step: &program.steps()[step], shift, prologue, taken: Cell::new(0) }
+    }
+}
+
+/// A slot of a step that is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// An output.
+    Output(usize),
+    /// An input that the op updates in place.
+    State(usize),
+    /// The scratch memory.
+    Scratch,
+    /// The result of the prologue.
+    Resident,
+}
+
+/// The bytes of one step while it runs.
+pub struct Slots<'a> {
+    regions: &'a Memory<Lock<'a>>,
+    step: &'a Step<Kernel>,
+    shift: Memory<usize>,
+    prologue: bool,
+    taken: Cell<u64>,
+}
+
+impl Slots<'_> {
+    fn offset(&self, address: Address) -> usize {
+        address.offset + self.shift.region(address.region)
+    }
+
+    fn shared(&self, address: Address) -> &[u8] {
+        // SAFETY: points 1 to 4 of this file; callers pass slots of the step that are not written.
+        unsafe { self.regions.region(address.region).shared(self.offset(address), address.bytes) }
+    }
+
+    /// An input that the op does not update.
+    ///
+    /// # Panics
+    /// If there is none of that number.
+    pub fn input(&self, i: usize) -> &[u8] {
+        assert!(!self.step.writes.contains(&i), "input {i} is updated in place");
+        self.shared(self.step.inputs[i])
+    }
+
+    /// The result of the prologue.
+    ///
+    /// # Panics
+    /// In the prologue itself.
+    pub fn resident(&self) -> &[u8] {
+        assert!(!self.prologue, "the prologue is still to write its result");
+        self.shared(self.step.resident)
+    }
+
+    /// A slot to write.
+    ///
+    /// # Panics
+    /// If there is none, it was taken before, or it is not this kernel's to write.
+    #[allow(clippy::mut_from_ref, reason = "each slot is given out once")]
+    pub fn written(&self, slot: Written) -> &mut [u8] {
+        let (bit, address, allowed) = match slot {
+            Written::Scratch => (0, self.step.scratch, true),
+            Written::Resident => (1, self.step.resident, self.prologue),
+            Written::Output(i) => (2 + i, self.step.outputs[i], !self.prologue),
+            Written::State(i) => (32 + i, self.step.inputs[i], !self.prologue && self.step.writes.contains(&i)),
+        };
+        assert!(allowed, "{slot:?} is not written here");
+        let flag =
+            1u64.checked_shl(bit as u32).filter(|_| !matches!(slot, Written::Output(30..))).expect("fewer slots");
+        assert!(self.taken.get() & flag == 0, "{slot:?} was taken before");
+        self.taken.set(self.taken.get() | flag);
+        // SAFETY: points 1 to 4 of this file; the slot is one of the step's that are written, and was not given out before.
+        unsafe { self.regions.region(address.region).exclusive(self.offset(address), address.bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(offset: usize, bytes: usize) -> Address {
+        Address { region: Region::State, offset, bytes }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let arena = Arena::zeroed(1000);
+        assert_eq!(arena.start.as_ptr() as usize % ALIGNMENT, 0);
+        arena.write(address(256, 3), &[1, 2, 3]);
+        let mut bytes = [9; 5];
+        arena.read(address(255, 5), &mut bytes);
+        assert_eq!(bytes, [0, 1, 2, 3, 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "lie outside a buffer of 10")]
+    fn slots_outside_are_refused() {
+        Arena::zeroed(10).read(address(8, 3), &mut [0; 3]);
+    }
+}
