@@ -49,7 +49,7 @@ impl Layout {
     pub fn interchange(value: &ValueMeta) -> Self {
         let elements = value.shape.elements();
         match value.meaning {
-            Meaning::Bit { groups, .. } => Self { storage: Storage::U64, elements: bit_layout(value, groups).len() },
+            Meaning::Bit { groups, .. } => Self { storage: Storage::U64, elements: Self::bits(value, groups).len() },
             Meaning::Int { min, max } => {
                 let fits = |low: i64, high: i64| low <= min && max <= high;
                 let storage = if fits(0, 255) {
@@ -68,13 +68,13 @@ impl Layout {
         }
     }
 
+    /// Where the bits of a value that is packed in `groups` lie.
+    pub fn bits(value: &ValueMeta, groups: usize) -> BitLayout {
+        BitLayout { rows: value.shape.rows(), groups, channels: value.shape.channels() / groups }
+    }
+
     /// The size, in bytes.
     pub const fn bytes(&self) -> usize {
         self.elements * self.storage.bytes()
     }
-}
-
-/// Where the bits of a value lie.
-fn bit_layout(value: &ValueMeta, groups: usize) -> BitLayout {
-    BitLayout { rows: value.shape.rows(), groups, channels: value.shape.channels() / groups }
 }

@@ -1,3 +1,20 @@
-//! A network's life: state, programs, train, evaluate, predict, resume; generic over the backend.
+//! A network's life: state, programs, training, evaluation, prediction, resuming; generic over the backend.
 
 #![forbid(unsafe_code)]
+
+mod calibrate;
+mod checkpoint;
+mod error;
+mod evaluate;
+mod frozen;
+mod init;
+mod loaded;
+mod network;
+mod tensor;
+mod train;
+
+pub use error::NetworkError;
+pub use evaluate::Evaluation;
+pub use network::{Dump, Network};
+pub use tensor::{NamedTensors, Prediction, TensorView};
+pub use train::StepReport;

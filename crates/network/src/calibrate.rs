@@ -1,0 +1,39 @@
+//! Estimating running statistics anew.
+
+use binary_nets_data::Loader;
+use binary_nets_exec::{Backend, Run};
+use binary_nets_graph::passes::calibration;
+
+use crate::{Network, NetworkError, TensorView};
+
+impl<B: Backend> Network<B> {
+    /// Replaces the running statistics of all norms by their plain mean over up to `batches` batches of a loader, all of one size: a smaller last
+    /// batch is passed over. Yields how many batches there were.
+    pub fn recalibrate(&mut self, loader: &mut Loader, batches: usize) -> Result<usize, NetworkError> {
+        self.begin();
+        let image = self.image_name()?.to_owned();
+        let mut loaded = None;
+        let mut done = 0;
+        while done < batches {
+            let Some(batch) = loader.next_batch()? else { break };
+            let (size, loaded) = match &loaded {
+                Some(loaded) => loaded,
+                None => {
+                    let graph = calibration(&self.model(batch.len(), &[])?)?;
+                    loaded.insert((batch.len(), self.load(&graph)?))
+                }
+            };
+            if batch.len() != *size {
+                continue;
+            }
+            let memory = loaded.memory(&self.state, &self.workspace);
+            let run = Run { step: done as u64, ..self.run_info() };
+            loaded.write(&self.backend, &[(&image, TensorView::U8(&batch.images))], &[], *size)?;
+            loaded.compute(&self.backend, &memory, &run)?;
+            self.backend.run(&loaded.program, loaded.program.update(), &memory, &run)?;
+            self.version += 1;
+            done += 1;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,72 @@
+//! What can go wrong in a network's life.
+
+use std::path::PathBuf;
+
+use binary_nets_data::DataError;
+use binary_nets_exec::ExecError;
+use binary_nets_formats::FormatError;
+use binary_nets_graph::GraphError;
+use thiserror::Error;
+
+/// What can go wrong in a network's life.
+#[derive(Debug, Error)]
+pub enum NetworkError {
+    /// The graph is wrong.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The backend failed or cannot do this.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The data failed.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint is not one, or is damaged.
+    #[error("{}: {source}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A checkpoint does not fit its own graph.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the tensor's name.
+        message: String,
+    },
+    /// The operating system refused a file.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// A tensor of a batch is missing, of the wrong size or type, or out of range.
+    #[error("batch tensor '{name}': expected {expected}, got {got}")]
+    Batch {
+        /// The tensor's name.
+        name: String,
+        /// What the program takes.
+        expected: String,
+        /// What it was given.
+        got: String,
+    },
+    /// The loss is not finite; no state has been changed.
+    #[error("the loss is {loss} at step {step}; the first number that is not finite came from {op} at '{path}'")]
+    NotFinite {
+        /// The loss.
+        loss: f32,
+        /// Updates made before.
+        step: u64,
+        /// The op that produced it first.
+        op: String,
+        /// The path of its layer.
+        path: String,
+    },
+    /// A call needs something that was not set up, or names what does not exist.
+    #[error("{0}")]
+    Argument(String),
+}

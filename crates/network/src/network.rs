@@ -1,0 +1,234 @@
+//! The network: a graph spec, its state, and the programs made of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use binary_nets_exec::{Address, Backend, Run, StateTable, plan};
+use binary_nets_graph::ops::{State, StateKind};
+use binary_nets_graph::passes::{calibration, dce, evaluation, freeze};
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::summary::{Row, summary};
+use binary_nets_graph::{Graph, GraphError, Meaning, Op};
+
+use crate::NetworkError;
+use crate::evaluate::Objectives;
+use crate::frozen::FrozenNetwork;
+use crate::init::initial;
+use crate::loaded::Loaded;
+use crate::train::Trainer;
+
+/// A network on a backend.
+pub struct Network<B: Backend> {
+    pub(crate) backend: B,
+    pub(crate) spec: GraphSpec,
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+    /// Counts changes of state; what was folded from an older one is stale.
+    pub(crate) version: u64,
+    pub(crate) states: StateTable,
+    pub(crate) state: B::Buffer,
+    pub(crate) workspace: B::Buffer,
+    workspace_bytes: usize,
+    pub(crate) trainer: Option<Trainer<B>>,
+    pub(crate) frozen: BTreeMap<Vec<String>, FrozenNetwork<B>>,
+    pub(crate) objectives: Objectives<B>,
+    pub(crate) cancel: Arc<AtomicBool>,
+}
+
+/// A graph of a network that can be printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dump {
+    /// As traced.
+    Model,
+    /// The whole training step, once one was compiled.
+    Training,
+    /// Unfolded evaluation.
+    Evaluation,
+    /// Only the updates of running statistics.
+    Calibration,
+    /// From states to the constants of the frozen program.
+    Fold,
+    /// What evaluates and ships.
+    Frozen,
+}
+
+impl<B: Backend> Network<B> {
+    /// A network with freshly initialised states.
+    pub fn new(backend: B, spec: GraphSpec, seed: u64) -> Result<Self, NetworkError> {
+        let model = spec.graph(1, &[])?;
+        let (state, workspace) = (backend.allocate(0), backend.allocate(0));
+        let mut network = Self {
+            backend,
+            spec,
+            seed,
+            step: 0,
+            version: 0,
+            states: StateTable::default(),
+            state,
+            workspace,
+            workspace_bytes: 0,
+            trainer: None,
+            frozen: BTreeMap::new(),
+            objectives: Objectives::default(),
+            cancel: Arc::default(),
+        };
+        network.image_name()?;
+        network.add_states(&model)?;
+        // Everything that evaluation needs is planned once now, so that impossible networks are refused when they are made.
+        network.frozen_graphs(&[])?;
+        Ok(network)
+    }
+
+    /// Makes room for the states of a graph that are new, and initialises them.
+    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<(), NetworkError> {
+        let before = self.states.bytes();
+        let added = self.states.extend(&self.backend, graph);
+        if added.is_empty() {
+            return Ok(());
+        }
+        let grown = self.backend.allocate(self.states.bytes());
+        if before > 0 {
+            let old = Address { region: binary_nets_exec::Region::State, offset: 0, bytes: before };
+            let mut bytes = vec![0; before];
+            self.backend.read(&self.state, old, &mut bytes);
+            self.backend.write(&grown, old, &bytes);
+        }
+        self.state = grown;
+        let fresh: Vec<State> = self.states.states().filter(|s| added.contains(&s.path)).cloned().collect();
+        for state in fresh {
+            let values = initial(&state, self.seed);
+            self.set_state(&state.path, &values)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the workspace large enough for a program.
+    pub(crate) fn reserve(&mut self, loaded: &Loaded<B>) {
+        let bytes = loaded.workspace_bytes(&self.backend);
+        if bytes > self.workspace_bytes {
+            self.workspace = self.backend.allocate(bytes);
+            self.workspace_bytes = bytes;
+        }
+    }
+
+    /// Plans a graph over this network's states.
+    pub(crate) fn load(&mut self, graph: &Graph) -> Result<Loaded<B>, NetworkError> {
+        let program = plan(&self.backend, graph, &self.states, 1)?;
+        let loaded = Loaded::new(&self.backend, program);
+        self.reserve(&loaded);
+        Ok(loaded)
+    }
+
+    /// What a run of this network is told.
+    pub(crate) fn run_info(&self) -> Run {
+        Run { seed: self.seed, step: self.step, cancel: Arc::clone(&self.cancel) }
+    }
+
+    /// Forgets an earlier request to cancel.
+    pub(crate) fn begin(&self) {
+        self.cancel.store(false, Ordering::Relaxed);
+    }
+
+    /// A flag that, once set, ends the running call with [`binary_nets_exec::ExecError::Cancelled`].
+    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancel)
+    }
+
+    /// The backend.
+    pub const fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The spec that the network was made from.
+    pub const fn spec(&self) -> &GraphSpec {
+        &self.spec
+    }
+
+    /// Updates made so far.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The name of the model's image: its one input.
+    pub(crate) fn image_name(&self) -> Result<&str, NetworkError> {
+        let mut images = self.spec.nodes.iter().filter_map(|n| match &n.op {
+            Op::Input(input) => Some(input),
+            _ => None,
+        });
+        match (images.next(), images.next()) {
+            (Some(image), None) if matches!(image.meaning, Meaning::Int { .. }) => Ok(&image.name),
+            _ => Err(NetworkError::Argument("a model has one input, a uint8 image".to_owned())),
+        }
+    }
+
+    /// The model's outputs for batches of that size; also the named layers.
+    pub(crate) fn model(&self, batch: usize, layers: &[&str]) -> Result<Graph, GraphError> {
+        self.spec.graph(batch, layers)
+    }
+
+    /// The graphs of the frozen network that yields the named outputs or layers; the model's outputs where none are named.
+    pub(crate) fn frozen_graphs(&self, outputs: &[&str]) -> Result<binary_nets_graph::passes::Frozen, NetworkError> {
+        let layers: Vec<&str> = outputs.iter().copied().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
+        let mut graph = self.model(1, &layers)?;
+        if !outputs.is_empty() {
+            graph.retain_outputs(outputs)?;
+        }
+        Ok(freeze(&dce(&evaluation(&graph)?)?)?)
+    }
+
+    /// The rows of the summary table.
+    pub fn summary(&self) -> Result<Vec<Row>, NetworkError> {
+        Ok(summary(&self.model(1, &[])?))
+    }
+
+    /// A graph as text.
+    pub fn dump(&self, what: Dump, batch: usize) -> Result<String, NetworkError> {
+        let model = || self.model(batch, &[]);
+        Ok(match what {
+            Dump::Model => model()?.dump(),
+            Dump::Training => match &self.trainer {
+                Some(trainer) => trainer.graph.dump(),
+                None => return Err(NetworkError::Argument("no training step has been compiled".to_owned())),
+            },
+            Dump::Evaluation => evaluation(&model()?)?.dump(),
+            Dump::Calibration => calibration(&model()?)?.dump(),
+            Dump::Fold => self.frozen_graphs(&[])?.fold.dump(),
+            Dump::Frozen => self.frozen_graphs(&[])?.run.dump(),
+        })
+    }
+
+    /// All states but moments: parameters, latent weights, running statistics.
+    pub fn states(&self) -> impl Iterator<Item = &State> {
+        self.states.states().filter(|s| s.kind != StateKind::Moment)
+    }
+
+    fn slot(&self, path: &str) -> Result<Address, NetworkError> {
+        let unknown = || GraphError::Unknown {
+            kind: "state",
+            name: path.to_owned(),
+            known: self.states.states().map(|s| s.path.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        Ok(self.states.address(path).ok_or_else(unknown)?)
+    }
+
+    /// A copy of a state tensor.
+    pub fn state(&self, path: &str) -> Result<Vec<f32>, NetworkError> {
+        let address = self.slot(path)?;
+        let mut values = vec![0f32; address.bytes / 4];
+        self.backend.read(&self.state, address, bytemuck::cast_slice_mut(&mut values));
+        Ok(values)
+    }
+
+    /// Replaces a state tensor.
+    pub fn set_state(&mut self, path: &str, values: &[f32]) -> Result<(), NetworkError> {
+        let address = self.slot(path)?;
+        if values.len() * 4 != address.bytes {
+            let (expected, got) = (format!("{} elements", address.bytes / 4), format!("{}", values.len()));
+            return Err(NetworkError::Batch { name: path.to_owned(), expected, got });
+        }
+        self.backend.write(&self.state, address, bytemuck::cast_slice(values));
+        self.version += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Training steps.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use binary_nets_data::Loader;
+use binary_nets_exec::{Backend, ExecError, first_non_finite};
+use binary_nets_graph::ops::StateKind;
+use binary_nets_graph::passes::{Update, attach_statistics, attach_updates, dce, differentiate};
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::{Graph, GraphError, Op};
+
+use crate::loaded::Loaded;
+use crate::{NamedTensors, Network, NetworkError, TensorView};
+
+/// The compiled step of a network.
+pub(crate) struct Trainer<B: Backend> {
+    loaded: Loaded<B>,
+    pub graph: Graph,
+    batch: usize,
+}
+
+/// What a step yields.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepReport {
+    /// The loss of the batch, before the update.
+    pub loss: f32,
+    /// The objective's other outputs, by name.
+    pub metrics: Vec<(String, f32)>,
+    /// The samples of the batch.
+    pub samples: usize,
+}
+
+impl<B: Backend> Network<B> {
+    /// The graph of a model and an objective on its outputs, for a batch.
+    pub(crate) fn with_objective(&self, objective: &GraphSpec, batch: usize) -> Result<Graph, GraphError> {
+        let mut graph = Graph::new(batch);
+        let outputs = self.spec.inline(&mut graph, &BTreeMap::new())?.outputs;
+        for (name, value) in objective.inline(&mut graph, &outputs)?.outputs {
+            graph.set_output(&name, value);
+        }
+        Ok(graph)
+    }
+
+    /// Compiles the training step: model, objective, gradients, running statistics and updates, for batches of that size. The objective's inputs are the
+    /// model's outputs, by name, and tensors of the batch; its outputs are `loss` and metrics, `f32[]` each. Parameters without an update are frozen.
+    pub fn compile_training(
+        &mut self,
+        objective: &GraphSpec,
+        updates: &[Update],
+        batch: usize,
+    ) -> Result<(), NetworkError> {
+        if batch == 0 {
+            return Err(NetworkError::Argument("a batch has 1 sample or more".to_owned()));
+        }
+        let forward = self.with_objective(objective, batch)?;
+        if let Some((name, value)) = forward.outputs().iter().find(|(_, v)| !forward.meta(*v).shape.is_empty()) {
+            let path = forward.producer(*value).path.clone();
+            let got = forward.meta(*value).to_string();
+            return Err(GraphError::Shape {
+                op: "objective",
+                path,
+                expected: format!("f32[] for output '{name}'"),
+                got,
+            }
+            .into());
+        }
+        for update in updates {
+            let trainable = |op: &Op| matches!(op, Op::State(s) if s.path == update.path && matches!(s.kind, StateKind::Parameter | StateKind::Latent));
+            if !forward.nodes().iter().any(|n| trainable(&n.op)) {
+                return Err(NetworkError::Argument(format!("'{}' is no parameter of the network", update.path)));
+            }
+        }
+        let paths: Vec<&str> = updates.iter().map(|u| u.path.as_str()).collect();
+        let differentiated = differentiate(&forward, "loss", &paths)?;
+        let mut graph = differentiated.graph;
+        attach_statistics(&mut graph, None)?;
+        attach_updates(&mut graph, &differentiated.gradients, updates)?;
+        let graph = dce(&graph)?;
+        self.trainer = None;
+        self.add_states(&graph)?;
+        let loaded = self.load(&graph)?;
+        self.trainer = Some(Trainer { loaded, graph, batch });
+        Ok(())
+    }
+
+    /// Makes one step. A loss that is not finite, and a cancelled step, change nothing.
+    pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
+        self.begin();
+        let Some(trainer) = &self.trainer else {
+            return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
+        };
+        let (loaded, run) = (&trainer.loaded, self.run_info());
+        let memory = loaded.memory(&self.state, &self.workspace);
+        loaded.write(&self.backend, tensors, scalars, trainer.batch)?;
+        loaded.compute(&self.backend, &memory, &run)?;
+        let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples: trainer.batch };
+        for binding in loaded.program.outputs() {
+            let value = loaded.read(&self.backend, &memory, binding, 0)[0];
+            if binding.name == "loss" {
+                report.loss = value;
+            } else {
+                report.metrics.push((binding.name.clone(), value));
+            }
+        }
+        if !report.loss.is_finite() {
+            let culprit = first_non_finite(&self.backend, &loaded.program, &memory, &run)?;
+            let (op, path) = culprit
+                .map_or_else(|| ("loss".to_owned(), String::new()), |step| (step.op.to_owned(), step.path.clone()));
+            return Err(NetworkError::NotFinite { loss: report.loss, step: self.step, op, path });
+        }
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(ExecError::Cancelled.into());
+        }
+        self.backend.run(&loaded.program, loaded.program.update(), &memory, &run)?;
+        self.step += 1;
+        self.version += 1;
+        Ok(report)
+    }
+
+    /// Makes one step on the next batch of a loader; `None` at the end of its epoch.
+    pub fn train_next(
+        &mut self,
+        loader: &mut Loader,
+        scalars: &[(&str, f32)],
+    ) -> Result<Option<StepReport>, NetworkError> {
+        let Some(batch) = loader.next_batch()? else { return Ok(None) };
+        let image = self.image_name()?.to_owned();
+        let tensors = [(image.as_str(), TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
+        self.train_step(&tensors, scalars).map(Some)
+    }
+}
