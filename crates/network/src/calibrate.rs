@@ -16,12 +16,11 @@ impl<B: Backend> Network<B> {
         let mut done = 0;
         while done < batches {
             let Some(batch) = loader.next_batch()? else { break };
-            let (size, loaded) = match &loaded {
-                Some(loaded) => loaded,
-                None => {
-                    let graph = calibration(&self.model(batch.len(), &[])?)?;
-                    loaded.insert((batch.len(), self.load(&graph)?))
-                }
+            let (size, loaded) = if let Some(loaded) = &loaded {
+                loaded
+            } else {
+                let graph = calibration(&self.model(batch.len(), &[])?)?;
+                loaded.insert((batch.len(), self.load(&graph)?))
             };
             if batch.len() != *size {
                 continue;

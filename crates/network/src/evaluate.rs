@@ -8,7 +8,7 @@ use binary_nets_graph::ops::Input;
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, passes::dce};
 
-use crate::loaded::Loaded;
+use crate::loaded::{Loaded, read};
 use crate::{Network, NetworkError, Prediction, TensorView};
 
 /// What an evaluation yields.
@@ -81,12 +81,7 @@ impl<B: Backend> Network<B> {
         let memory = loaded.memory(&self.state, &self.workspace);
         loaded.write(&self.backend, &tensors, &[], samples)?;
         loaded.compute(&self.backend, &memory, &self.run_info())?;
-        Ok(loaded
-            .program
-            .outputs()
-            .iter()
-            .map(|b| (b.name.clone(), loaded.read(&self.backend, &memory, b, 0)[0]))
-            .collect())
+        Ok(loaded.program.outputs().iter().map(|b| (b.name.clone(), read(&self.backend, &memory, b, 0)[0])).collect())
     }
 
     /// The objective alone; the model's outputs are its inputs, of the shapes that the model gives them.

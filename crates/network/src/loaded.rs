@@ -90,20 +90,12 @@ impl<B: Backend> Loaded<B> {
         Ok(())
     }
 
-    /// Reads an output of a program that is not repeated, as numbers.
-    pub fn read(&self, backend: &B, memory: &Memory<B::Buffer>, binding: &Binding, repetition: usize) -> Vec<f32> {
-        let address = binding.at(repetition);
-        let mut bytes = vec![0; address.bytes];
-        backend.read(memory.region(address.region), address, &mut bytes);
-        to_numbers(binding, &bytes)
-    }
-
     /// The outputs of the first `samples` repetitions, side by side.
     pub fn predictions(&self, backend: &B, memory: &Memory<B::Buffer>, samples: usize) -> Vec<Prediction> {
         let prediction = |binding: &Binding| {
             let mut shape = binding.meta.shape.to_vec();
             shape[0] = samples;
-            let data = (0..samples).flat_map(|i| self.read(backend, memory, binding, i)).collect();
+            let data = (0..samples).flat_map(|i| read(backend, memory, binding, i)).collect();
             Prediction { name: binding.name.clone(), shape, data }
         };
         self.program.outputs().iter().map(prediction).collect()
@@ -118,4 +110,17 @@ impl<B: Backend> Loaded<B> {
     pub fn has_input(&self, name: &str) -> bool {
         self.input(name).is_some()
     }
+}
+
+/// Reads an output of one repetition, as numbers.
+pub(crate) fn read<B: Backend>(
+    backend: &B,
+    memory: &Memory<B::Buffer>,
+    binding: &Binding,
+    repetition: usize,
+) -> Vec<f32> {
+    let address = binding.at(repetition);
+    let mut bytes = vec![0; address.bytes];
+    backend.read(memory.region(address.region), address, &mut bytes);
+    to_numbers(binding, &bytes)
 }

@@ -10,7 +10,7 @@ use binary_nets_graph::passes::{Update, attach_statistics, attach_updates, dce, 
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
 
-use crate::loaded::Loaded;
+use crate::loaded::{Loaded, read};
 use crate::{NamedTensors, Network, NetworkError, TensorView};
 
 /// The compiled step of a network.
@@ -96,7 +96,7 @@ impl<B: Backend> Network<B> {
         loaded.compute(&self.backend, &memory, &run)?;
         let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples: trainer.batch };
         for binding in loaded.program.outputs() {
-            let value = loaded.read(&self.backend, &memory, binding, 0)[0];
+            let value = read(&self.backend, &memory, binding, 0)[0];
             if binding.name == "loss" {
                 report.loss = value;
             } else {
