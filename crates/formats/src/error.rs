@@ -1,0 +1,100 @@
+//! What can be wrong with a file.
+
+use thiserror::Error;
+
+/// What can be wrong with a file, or with what is to become one.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum FormatError {
+    /// The file ends too early.
+    #[error("the file ends after {got} bytes, it should have {expected}")]
+    Truncated {
+        /// The size that the file says it has, in bytes.
+        expected: usize,
+        /// The size that it has.
+        got: usize,
+    },
+    /// The file goes on behind its last tensor.
+    #[error("{extra} bytes too many from byte {offset} on")]
+    Trailing {
+        /// The first byte too many.
+        offset: usize,
+        /// How many there are.
+        extra: usize,
+    },
+    /// The header is larger than any safetensors reader accepts, or this is no safetensors file at all.
+    #[error("a header of {length} bytes is not safetensors, which allows {limit}")]
+    HeaderLength {
+        /// The length in the first eight bytes.
+        length: u64,
+        /// The largest that is allowed.
+        limit: u64,
+    },
+    /// The header is no JSON of the safetensors form.
+    #[error("the header is wrong at byte {offset}: {reason}")]
+    Header {
+        /// Where in the file.
+        offset: usize,
+        /// What the JSON parser says.
+        reason: String,
+    },
+    /// A metadata field that must be there is not.
+    #[error("the metadata has no '{field}'")]
+    MissingField {
+        /// The field.
+        field: &'static str,
+    },
+    /// A metadata field holds something else than it should.
+    #[error("the metadata field '{field}' should be {expected}, not '{got}'")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
+    /// A tensor's elements are of a type that this format does not hold.
+    #[error("tensor '{path}' should be {expected}, not {got}")]
+    Dtype {
+        /// The tensor's key.
+        path: String,
+        /// The type it should have.
+        expected: &'static str,
+        /// The type it has.
+        got: String,
+    },
+    /// A tensor's shape and its data are not of one size.
+    #[error("tensor '{path}' of shape {shape:?} cannot have {bytes} bytes")]
+    Shape {
+        /// The tensor's key.
+        path: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The size of its data, in bytes.
+        bytes: usize,
+    },
+    /// Tensors overlap, or leave a gap between them.
+    #[error("tensor '{path}' should start at byte {expected} of the data, not {got}")]
+    Offset {
+        /// The tensor's key.
+        path: String,
+        /// Where the tensor before it ends.
+        expected: usize,
+        /// Where it starts.
+        got: usize,
+    },
+    /// Two tensors have the same key, or one has the key that safetensors keeps for metadata.
+    #[error("the key '{path}' is taken already")]
+    Key {
+        /// The key.
+        path: String,
+    },
+    /// Bytes have changed since the file was written.
+    #[error("the file is corrupted: its checksum is {got}, it should be {expected}")]
+    Checksum {
+        /// What the file says, in hexadecimal.
+        expected: String,
+        /// What its bytes give.
+        got: String,
+    },
+}
