@@ -1,7 +1,5 @@
 //! How exact a result must be.
 
-use crate::Tensor;
-
 /// How far a backend may be from the f64 reference.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Class {
@@ -31,7 +29,7 @@ impl Class {
 }
 
 /// How many f32 numbers away `b` is from `a`; both zeros are one number, and NaN is infinitely far from all.
-pub fn ulp_distance(a: f32, b: f32) -> u64 {
+fn ulp_distance(a: f32, b: f32) -> u64 {
     if a.is_nan() || b.is_nan() {
         return u64::MAX;
     }
@@ -39,14 +37,6 @@ pub fn ulp_distance(a: f32, b: f32) -> u64 {
     let place =
         |x: f32| if x.is_sign_negative() { -i64::from(x.to_bits() & 0x7fff_ffff) } else { i64::from(x.to_bits()) };
     place(a).abs_diff(place(b))
-}
-
-/// The first element that a class refuses: its place, what was got and what was expected.
-pub fn first_refused(class: Class, got: &[f64], expected: &Tensor, terms: &Tensor) -> Option<(usize, f64, f64)> {
-    let elements = got.iter().zip(&expected.data).zip(&terms.data).enumerate();
-    elements
-        .map(|(i, ((&got, &expected), &terms))| (i, got, expected, terms))
-        .find_map(|(i, got, expected, terms)| (!class.accepts(got, expected, terms)).then_some((i, got, expected)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod class;
 mod random;
 pub mod reference;
+pub mod suite;
 
 mod tensor;
 

@@ -103,8 +103,8 @@ pub fn terms(
         | Op::AvgPool2dGrad(_)
         | Op::Matmul(_)
         | Op::Reduce(_) => apply(op, &absolute, shapes, &BTreeMap::new(), randomness).expect("no leaf is read"),
-        Op::BatchNorm(op) => batch_norm_terms(op, &absolute, results),
-        Op::BatchNormGrad(op) => batch_norm_grad_terms(op, &absolute),
+        Op::BatchNorm(op) => batch_norm_terms(op, inputs[0], &absolute, results),
+        Op::BatchNormGrad(op) => batch_norm_grad_terms(op, inputs),
         Op::BatchNormInference(op) => {
             vec![normalized_terms(absolute[0], absolute[1], absolute[2], absolute[3], absolute[4], op.eps)]
         }
@@ -168,25 +168,30 @@ fn normalized_terms(x: &Tensor, gamma: &Tensor, beta: &Tensor, mean: &Tensor, va
     batch_norm::normalize(x, gamma, beta, &mean.map(|m| -m), var, eps)
 }
 
-fn batch_norm_terms(op: &BatchNorm, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
-    let x = absolute[0];
-    let mean = batch_norm::channel_mean(x, |x, _| x);
-    let var = batch_norm::channel_mean(x, |x, c| (x + mean.data[c]).powi(2));
-    vec![normalized_terms(x, absolute[1], absolute[2], &mean, &results[2], op.eps), mean, var]
+/// The variance is a mean of squares of differences, each of which is as wrong as its two operands.
+fn batch_norm_terms(op: &BatchNorm, x: &Tensor, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
+    let (mean, var) = (&results[1], &results[2]);
+    let var_terms = batch_norm::channel_mean(x, |x, c| {
+        let difference = (x - mean.data[c]).abs();
+        difference * (difference + 2.0 * (x.abs() + mean.data[c].abs()))
+    });
+    let mean_terms = batch_norm::channel_mean(absolute[0], |x, _| x);
+    vec![normalized_terms(absolute[0], absolute[1], absolute[2], &mean_terms, var, op.eps), mean_terms, var_terms]
 }
 
-/// The formulas of the gradient with every difference made a sum; `x̂` is bounded by `(|x| + |mean|)/√(var + ε)`.
-fn batch_norm_grad_terms(op: &BatchNormGrad, absolute: &[&Tensor]) -> Vec<Tensor> {
-    let &[x, gamma, mean, var, dy] = absolute else { panic!("batch_norm_grad takes 5 inputs") };
+/// The formulas of the gradient with every difference made a sum but `x − mean`, which is the first thing computed, from exact operands.
+fn batch_norm_grad_terms(op: &BatchNormGrad, inputs: &[&Tensor]) -> Vec<Tensor> {
+    let &[x, gamma, mean, var, dy] = inputs else { panic!("batch_norm_grad takes 5 inputs") };
     let rows = x.shape.rows() as f64;
     let ones = gamma.map(|_| 1.0);
-    let x_hat = normalized_terms(x, &ones, &ones.map(|_| 0.0), mean, var, op.eps);
-    let mean_dy = batch_norm::channel_mean(dy, |dy, _| dy);
+    let x_hat = batch_norm::normalize(x, &ones, &ones.map(|_| 0.0), mean, var, op.eps).map(f64::abs);
+    let dy = dy.map(f64::abs);
+    let mean_dy = batch_norm::channel_mean(&dy, |dy, _| dy);
     let mean_dy_x_hat = batch_norm::channel_mean(&dy.zip(&x_hat, |dy, x_hat| dy * x_hat), |product, _| product);
     let dx = Tensor::from_fn(&x.shape, |p| {
         let c = p[p.len() - 1];
-        gamma.data[c] / (var.data[c] + op.eps).sqrt()
-            * (dy.at(p) + mean_dy.data[c] + x_hat.at(p) * mean_dy_x_hat.data[c])
+        let factor = gamma.data[c].abs() / (var.data[c] + op.eps).sqrt();
+        factor * (dy.at(p) + mean_dy.data[c] + x_hat.at(p) * mean_dy_x_hat.data[c])
     });
     vec![dx, mean_dy_x_hat.map(|m| m * rows), mean_dy.map(|m| m * rows)]
 }

@@ -1,0 +1,140 @@
+//! Signs, steps, binary weights and binary convolutions.
+
+use binary_nets_bits::Codes;
+use binary_nets_graph::ops::{
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Sign, Step, Surrogate, SurrogateGrad,
+    WeightGradient, WeightScale,
+};
+use binary_nets_graph::{Op, Window};
+
+use super::Case;
+use super::builder::{Builder, CHANNELS, Fill};
+
+pub fn cases() -> Vec<Case> {
+    [codes(), weights(), convolutions()].concat()
+}
+
+/// The op that makes codes of an activation.
+fn coding(codes: Codes, groups: usize) -> Op {
+    match codes {
+        Codes::Sign => Sign { gradient: Surrogate::Clip, groups }.into(),
+        Codes::Step => Step { gradient: Surrogate::Clip, groups }.into(),
+    }
+}
+
+fn codes() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (c, groups) in CHANNELS.iter().map(|&c| (c, 1)).chain([(7, 7), (126, 2), (130, 2), (192, 3)]) {
+        for codes in [Codes::Sign, Codes::Step] {
+            for sample in [vec![c], vec![3, 5, c]] {
+                let mut b = Builder::new(format!("{codes:?}/g{groups}/{sample:?}"));
+                let x = b.input(&sample, Fill::Turning);
+                let bits = b.op(coding(codes, groups), &[x]);
+                cases.push(b.outputs(&[bits]));
+            }
+        }
+    }
+    for c in CHANNELS {
+        for gradient in [Surrogate::Identity, Surrogate::Clip, Surrogate::Approx] {
+            let mut b = Builder::new(format!("surrogate_grad/{gradient:?}/c{c}"));
+            let x = b.input(&[3, c], Fill::Turning);
+            let dy = b.state(&[2, 3, c], Fill::Uniform(1.0));
+            let dx = b.op(SurrogateGrad { gradient }, &[x, dy]);
+            cases.push(b.outputs(&[dx]));
+        }
+    }
+    cases
+}
+
+fn weights() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for c in CHANNELS {
+        for scale in [WeightScale::None, WeightScale::Tensor, WeightScale::Group, WeightScale::Channel] {
+            for (o, kernel, groups) in [(1, [1, 1], 1), (6, [3, 3], 2), (10, [1, 5], 5)] {
+                let mut b = Builder::new(format!("binarize_weight/{scale:?}/o{o}c{c}/{kernel:?}/g{groups}"));
+                let w = b.state(&[o, c, kernel[0], kernel[1]], Fill::Turning);
+                let outputs = b.ops(BinarizeWeight { scale, gradient: WeightGradient::Identity, groups }, &[w]);
+                cases.push(b.outputs(&outputs));
+            }
+        }
+    }
+    cases
+}
+
+/// Windows with their names: padded, strided, a single tap, uneven with dilation, larger than the image.
+fn windows() -> [(&'static str, Window); 5] {
+    [
+        ("3x3p1", Window::square(3, 1, 1)),
+        ("3x3s2p1", Window::square(3, 2, 1)),
+        ("1x1", Window::square(1, 1, 0)),
+        ("3x2s2x1p2x1d2x3", Window { kernel: [3, 2], stride: [2, 1], padding: [2, 1], dilation: [2, 3] }),
+        ("7x7p3", Window::square(7, 1, 3)),
+    ]
+}
+
+/// The image of all convolutions.
+const IMAGE: [usize; 2] = [5, 6];
+
+fn convolutions() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let channels = CHANNELS.iter().map(|&c| (c, 5, 1)).chain([(14, 4, 2), (130, 6, 2), (3, 3, 3)]);
+    for (c, o, groups) in channels {
+        for (window_name, window) in windows() {
+            // One 7×7 window is enough.
+            if window_name == "7x7p3" && c != 7 {
+                continue;
+            }
+            for codes in [Codes::Sign, Codes::Step] {
+                for pad_value in [0, 1] {
+                    let name = format!("c{c}o{o}g{groups}/{window_name}/{codes:?}/pad{pad_value}");
+                    cases.push(forward(&name, [c, o, groups], window, codes, pad_value));
+                    cases.push(grad_weight(&name, [c, o, groups], window, codes, pad_value));
+                }
+            }
+            cases.push(grad_input(&format!("c{c}o{o}g{groups}/{window_name}"), [c, o, groups], window));
+        }
+    }
+    cases
+}
+
+/// The integers, and every kind of α.
+fn forward(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes, pad_value: u8) -> Case {
+    let mut b = Builder::new(format!("binary_conv2d/{name}"));
+    let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
+    let x = b.op(coding(codes, groups), &[x]);
+    let w = b.frozen_bits(&[o, window.kernel[0], window.kernel[1], c / groups]);
+    let conv = BinaryConv2d { window, pad_value };
+    let mut outputs = vec![b.op(conv.clone(), &[x, w])];
+    for scales in [1, groups, o] {
+        let alpha = b.state(&[scales], Fill::Positive);
+        outputs.push(b.op(conv.clone(), &[x, w, alpha]));
+    }
+    b.outputs(&outputs)
+}
+
+fn grad_input(name: &str, [c, o, groups]: [usize; 3], window: Window) -> Case {
+    let mut b = Builder::new(format!("binary_conv2d_grad_input/{name}"));
+    let [h, w] = window.output(IMAGE).expect("windows that fit");
+    let dy = b.input(&[h, w, o], Fill::Uniform(1.0));
+    let latent = b.state(&[o, c / groups, window.kernel[0], window.kernel[1]], Fill::Turning);
+    let bits =
+        b.ops(BinarizeWeight { scale: WeightScale::None, gradient: WeightGradient::Identity, groups }, &[latent])[0];
+    let outputs: Vec<_> = [1, groups, o]
+        .into_iter()
+        .map(|scales| {
+            let alpha = b.state(&[scales], Fill::Positive);
+            b.op(BinaryConv2dGradInput { window, groups, input: IMAGE }, &[dy, bits, alpha])
+        })
+        .collect();
+    b.outputs(&outputs)
+}
+
+fn grad_weight(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes, pad_value: u8) -> Case {
+    let mut b = Builder::new(format!("binary_conv2d_grad_weight/{name}"));
+    let [height, width] = window.output(IMAGE).expect("windows that fit");
+    let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
+    let x = b.op(coding(codes, groups), &[x]);
+    let dy = b.input(&[height, width, o], Fill::Uniform(1.0));
+    let dw = b.op(BinaryConv2dGradWeight { window, pad_value }, &[x, dy]);
+    b.outputs(&[dw])
+}

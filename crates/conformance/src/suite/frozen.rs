@@ -1,0 +1,104 @@
+//! What frozen networks are made of.
+
+use binary_nets_graph::ops::{Affine, BinaryConv2d, Border, FoldAffine, FoldStem, ImageConv2d, Sign, Surrogate};
+use binary_nets_graph::{Value, Window};
+
+use super::Case;
+use super::builder::{Builder, CHANNELS, Fill};
+
+pub fn cases() -> Vec<Case> {
+    [affines(), folds(), stems()].concat()
+}
+
+fn affines() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for c in CHANNELS {
+        let mut b = Builder::new(format!("affine/f32/c{c}"));
+        let x = b.input(&[3, 2, c], Fill::Uniform(64.0));
+        let (a, offset) = (b.state(&[c], Fill::Turning), b.state(&[c], Fill::Uniform(1.0)));
+        let y = b.op(Affine { border: None }, &[x, a, offset]);
+        cases.push(b.outputs(&[y]));
+
+        let mut b = Builder::new(format!("affine/integers/c{c}"));
+        let window = Window::square(3, 1, 1);
+        let x = b.input(&[3, 4, 9], Fill::Turning);
+        let x = b.op(Sign { gradient: Surrogate::Identity, groups: 1 }, &[x]);
+        let w = b.frozen_bits(&[c, 3, 3, 9]);
+        let d = b.op(BinaryConv2d { window, pad_value: 0 }, &[x, w]);
+        let (a, offset) = (b.state(&[c], Fill::Uniform(1.0)), b.state(&[c], Fill::Uniform(16.0)));
+        let y = b.op(Affine { border: None }, &[d, a, offset]);
+        cases.push(b.outputs(&[y]));
+    }
+    cases
+}
+
+/// γ, β, mean and variance; some γ and means are 0.
+fn norm(b: &mut Builder, channels: usize) -> Vec<Value> {
+    let (gamma, beta) = (b.state(&[channels], Fill::Turning), b.state(&[channels], Fill::Uniform(1.0)));
+    vec![gamma, beta, b.state(&[channels], Fill::Turning), b.state(&[channels], Fill::Positive)]
+}
+
+fn folds() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (channels, scales) in [(1, vec![1]), (6, vec![1, 2, 6]), (65, vec![1, 5, 65])] {
+        let eps = Some(1e-5);
+        let mut b = Builder::new(format!("fold_affine/norm/c{channels}"));
+        let inputs = norm(&mut b, channels);
+        let outputs = b.ops(FoldAffine { channels, scale: false, eps }, &inputs);
+        cases.push(b.outputs(&outputs));
+        for n in scales {
+            let mut b = Builder::new(format!("fold_affine/scale{n}/c{channels}"));
+            let alpha = b.state(&[n], Fill::Positive);
+            let mut outputs = b.ops(FoldAffine { channels, scale: true, eps: None }, &[alpha]);
+            let inputs = [vec![alpha], norm(&mut b, channels)].concat();
+            outputs.extend(b.ops(FoldAffine { channels, scale: true, eps }, &inputs));
+            cases.push(b.outputs(&outputs));
+        }
+    }
+    cases
+}
+
+fn stems() -> Vec<Case> {
+    let windows = [
+        ("3x3p1", Window::square(3, 1, 1)),
+        ("7x7s2p3", Window::square(7, 2, 3)),
+        ("1x1", Window::square(1, 1, 0)),
+        ("3x2s2x1p2x1d2x3", Window { kernel: [3, 2], stride: [2, 1], padding: [2, 1], dilation: [2, 3] }),
+    ];
+    let mut cases = Vec::new();
+    for (mean, std) in [(vec![0.1307], vec![0.3081]), (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225])] {
+        for (window_name, window) in windows {
+            for o in [1, 7, 65] {
+                let c = mean.len();
+                let [kh, kw] = window.kernel;
+                let border = Border { window, input: [9, 8] };
+                let name = format!("c{c}o{o}/{window_name}");
+
+                for eps in [None, Some(1e-5)] {
+                    let mut b = Builder::new(format!("fold_stem/{name}/{eps:?}"));
+                    let w = b.state(&[o, c, kh, kw], Fill::Uniform(1.0));
+                    // A channel of zeroes has no scale.
+                    let taps = c * kh * kw;
+                    b.overwrite(w, (o / 2 * taps..(o / 2 + 1) * taps).map(|i| (i, 0.0)));
+                    let mut inputs = vec![w];
+                    if eps.is_some() {
+                        inputs.extend(norm(&mut b, o));
+                    }
+                    let outputs = b.ops(FoldStem { border, mean: mean.clone(), std: std.clone(), eps }, &inputs);
+                    cases.push(b.outputs(&outputs));
+                }
+
+                let mut b = Builder::new(format!("image_conv2d/{name}"));
+                let image = b.image(&[border.input[0], border.input[1], c]);
+                let q = b.frozen_stem(&[o, kh, kw, c]);
+                let d = b.op(ImageConv2d { border }, &[image, q]);
+                let [rows, columns] = border.cases().expect("a window that fits");
+                let (a, offset) =
+                    (b.state(&[o], Fill::Uniform(1.0 / 65536.0)), b.state(&[rows, columns, o], Fill::Uniform(64.0)));
+                let y = b.op(Affine { border: Some(border) }, &[d, a, offset]);
+                cases.push(b.outputs(&[d, y]));
+            }
+        }
+    }
+    cases
+}
