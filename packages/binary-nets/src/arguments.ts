@@ -17,8 +17,8 @@ function shown(value: unknown): string {
   if (typeof value === 'function') return `a function ${value.name}`.trimEnd()
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join(', ')}${value.length > 8 ? ', …' : ''}]`
   if (typeof value === 'object' && value !== null) {
-    const { constructor } = value
-    return constructor === Object ? `{ ${Object.keys(value).join(', ')} }` : `a ${constructor?.name ?? 'bare object'}`
+    const kind = value.constructor?.name ?? 'Object'
+    return kind === 'Object' ? `{ ${Object.keys(value).join(', ')} }` : `a ${kind}`
   }
   return String(value)
 }

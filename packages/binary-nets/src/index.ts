@@ -1,8 +1,46 @@
+export {
+  type Arrays,
+  type Batch,
+  type Batches,
+  Dataset,
+  fromArrays,
+  fromBatches,
+  type ImageFolderOptions,
+  identityBalanced,
+  imageFolder,
+  inOrder,
+  type LoaderOptions,
+  mnist,
+  type Sample,
+  type Sampler,
+  shuffle,
+  weighted,
+} from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
+export {
+  type Ending,
+  type Epoch,
+  type FitOptions,
+  type FitResult,
+  fit,
+  type Run,
+  type StepEvent,
+} from './fit.js'
+export type { Image } from './images.js'
 export * from './layers/index.js'
 export { type CrossEntropyOptions, countCorrect, crossEntropy, type Loss, type LossResult } from './losses.js'
 export * from './models/index.js'
 export { version } from './native.js'
+export {
+  type Abortable,
+  type CreateOptions,
+  type EvaluateOptions,
+  Network,
+  type Prediction,
+  type PredictOptions,
+  type RunOptions,
+  type Tensor,
+} from './network.js'
 export {
   type AdamOptions,
   adam,
@@ -16,6 +54,7 @@ export {
   type SgdOptions,
   sgd,
 } from './optimizers.js'
+export { type ProgressOptions, progress } from './progress.js'
 export {
   constant,
   cosine,
@@ -27,5 +66,7 @@ export {
   stepDecay,
   warmup,
 } from './schedules.js'
+export type { Macs, Summary, SummaryRow } from './summary.js'
 export { concat, type Layer, type Operand, type ReduceOptions, Sym, select } from './sym.js'
 export { type ImageInput, layer, type Model, type Outputs, type Own, trace } from './trace.js'
+export type { Evaluation } from './training.js'

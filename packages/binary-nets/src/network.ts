@@ -1,0 +1,361 @@
+import {
+  checkArray,
+  checkClasses,
+  checkFunction,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkString,
+  reject,
+} from './arguments.js'
+import { type Dataset, inOrder, openLoader } from './data.js'
+import { BinaryNetsError } from './errors.js'
+import { type Image, isOne, packImages } from './images.js'
+import { crossEntropy, type Loss } from './losses.js'
+import { call, callLong, type NativeNetwork, type NativeRunOptions, native } from './native.js'
+import type { Parameter } from './optimizers.js'
+import type { GraphSpec } from './spec.js'
+import { Summary, type SummaryRow } from './summary.js'
+import type { Sym } from './sym.js'
+import { type ImageInput, type Model, type Outputs, trace, traceLoss } from './trace.js'
+import { type Evaluation, means, NOTHING, plus, type Training } from './training.js'
+
+/** Where and how a network runs. */
+export interface RunOptions {
+  /** Default: one for each core. Results do not depend on it. */
+  readonly threads?: number
+  /** The instruction set to use. Default: the best that this machine has. */
+  readonly isa?: 'scalar' | 'avx2' | 'avx512' | 'neon'
+}
+
+export interface CreateOptions extends RunOptions {
+  /** What the network looks at. */
+  readonly input: ImageInput
+  /** The seed of the first weights and of whatever is random in training. Default: 0. */
+  readonly seed?: number
+  /** The names of the classes. Default: those of the data that the network is first trained with. */
+  readonly classes?: readonly string[]
+}
+
+/** Something long that can be stopped: it rejects with the signal's reason, and has changed nothing. */
+export interface Abortable {
+  readonly signal?: AbortSignal
+}
+
+export interface EvaluateOptions<O extends Outputs> extends Abortable {
+  /** Default: `crossEntropy()`. */
+  readonly loss?: Loss<O>
+  /** Default: 256. The results do not depend on it, but for the rounding of the loss. */
+  readonly batchSize?: number
+}
+
+export interface PredictOptions extends Abortable {
+  /** How many classes to give for each image, likeliest first. Default: 5, or all where there are fewer. */
+  readonly topK?: number
+}
+
+/** A class that an image may show. */
+export interface Prediction {
+  /** The class's name, or its number where names are not known. */
+  readonly label: string
+  readonly index: number
+  /** From 0 to 1; over all classes they sum to 1. */
+  readonly probability: number
+}
+
+/** A tensor, row after row. */
+export interface Tensor {
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** What `fit` reaches of a network. */
+export interface Inside {
+  readonly native: NativeNetwork
+  readonly outputs: readonly string[]
+  classes: readonly string[] | null
+  training: Training | null
+  /** Whether a run is between its first and its last step. */
+  fitting: boolean
+}
+
+export let inside: <O extends Outputs>(network: Network<O>) => Inside
+
+/**
+ * A network: its weights and the programs that train and run it.
+ *
+ * What takes long returns a promise and leaves the event loop free; one such call runs at a time, another one meanwhile rejects with BNETS_BUSY.
+ * `evaluate`, `predict` and `activations` run the frozen program: bits packed, norms folded, exactly what a saved network computes.
+ */
+export class Network<O extends Outputs = { readonly logits: Sym }> implements Disposable, AsyncDisposable {
+  readonly #inside: Inside
+  /** The names of the outputs. */
+  readonly outputs: readonly (keyof O & string)[]
+  /** The paths of the layers, in order. */
+  readonly layers: readonly string[]
+  /** What the network looks at. */
+  readonly input: { readonly height: number; readonly width: number; readonly channels: number }
+
+  static {
+    inside = (network) => network.#inside
+  }
+
+  private constructor(native: NativeNetwork, metadata: Metadata) {
+    const spec: GraphSpec = JSON.parse(native.spec)
+    this.outputs = Object.keys(spec.outputs) as (keyof O & string)[]
+    this.layers = Object.entries(spec.layers)
+      .toSorted(([, [a]], [, [b]]) => a - b)
+      .map(([path]) => path)
+    this.input = inputShape(spec)
+    this.#inside = { native, outputs: this.outputs, fitting: false, ...metadata }
+  }
+
+  /** Traces a model and gives it its first weights. Fails with BNETS_SHAPE, naming the layer, where shapes do not fit together. */
+  static async create<O extends Outputs>(model: Model<O>, options: CreateOptions): Promise<Network<O>> {
+    checkFunction('Network.create', 'model', model)
+    checkOptions('Network.create', options, ['input', 'seed', 'classes', ...RUN_OPTIONS])
+    const { input, seed = 0, classes } = options
+    if (typeof input?.height !== 'number') reject('Network.create', 'input', 'image({ … })', input)
+    checkInteger('Network.create', 'seed', seed, { min: 0 })
+    if (classes !== undefined) checkClasses('Network.create', classes)
+    const spec = trace(model, input)
+    const given = { ...checkRunOptions('Network.create', options), seed }
+    const network = call(() => native.NativeNetwork.create(JSON.stringify(spec), given))
+    return new Network(network, { classes: classes ?? null, training: null })
+  }
+
+  /** Reads what {@link save} wrote. `fit` with `resume: true` goes on where the run stood. */
+  static async load<O extends Outputs = { readonly logits: Sym }>(
+    path: string,
+    options: RunOptions = {},
+  ): Promise<Network<O>> {
+    checkString('Network.load', 'path', path)
+    checkOptions('Network.load', options, RUN_OPTIONS)
+    const given = checkRunOptions('Network.load', options)
+    const network = await callLong(() => native.NativeNetwork.load(path, given))
+    return new Network(network, parseMetadata(path, network.metadata))
+  }
+
+  /** Writes the network, its optimizers' moments and where its training stands. The file is whole or not there: what stood there before stays until then. */
+  async save(path: string, options: Abortable = {}): Promise<void> {
+    checkString('save', 'path', path)
+    checkOptions('save', options, ['signal'])
+    const { classes, training } = this.#inside
+    const metadata: Metadata = { classes, training }
+    await this.#long(options, (native) => native.save(path, JSON.stringify(metadata)))
+  }
+
+  /** How many updates the weights have had. */
+  get step(): number {
+    return call(() => this.#inside.native.step)
+  }
+
+  /** The names of the classes, once they are known. */
+  get classes(): readonly string[] | null {
+    return this.#inside.classes
+  }
+
+  /** What was chosen to run the network. */
+  get device(): { readonly isa: string; readonly threads: number; readonly kernels: string } {
+    const { native } = this.#inside
+    return call(() => ({ isa: native.isa, threads: native.threads, kernels: native.kernels }))
+  }
+
+  /** What each layer yields, holds and computes; as text, a table. */
+  summary(): Summary {
+    const rows: SummaryRow[] = JSON.parse(call(() => this.#inside.native.summary()))
+    return new Summary(rows)
+  }
+
+  /** The parameters and running statistics. */
+  parameters(): Parameter[] {
+    return call(() => this.#inside.native.parameters()).map(({ path, shape, kind }) => {
+      return { path, shape, kind: kind as Parameter['kind'] }
+    })
+  }
+
+  /** A copy of a parameter or statistic. */
+  getParameter(path: string): Float32Array {
+    checkString('getParameter', 'path', path)
+    return call(() => this.#inside.native.getState(path))
+  }
+
+  /** Replaces a parameter or statistic by a copy of `data`, in the parameter's own shape. */
+  setParameter(path: string, data: Float32Array): void {
+    checkString('setParameter', 'path', path)
+    checkArray('setParameter', 'data', data, Float32Array)
+    call(() => this.#inside.native.setState(path, data))
+  }
+
+  /** Copies of all parameters and statistics, by path. */
+  stateDict(): Record<string, Tensor> {
+    const entries = this.parameters().map(({ path, shape }) => [path, { shape, data: this.getParameter(path) }])
+    return Object.fromEntries(entries)
+  }
+
+  /** Mean loss and top-1 over a dataset, by the frozen program. */
+  async evaluate(dataset: Dataset, options: EvaluateOptions<O> = {}): Promise<Evaluation> {
+    checkOptions('evaluate', options, ['loss', 'batchSize', 'signal'])
+    const { loss = crossEntropy() as unknown as Loss<O>, batchSize = 256 } = options
+    checkFunction('evaluate', 'loss', loss)
+    checkInteger('evaluate', 'batchSize', batchSize)
+    const objective = JSON.stringify(traceLoss(loss as Loss, this.outputs, dataset.classes.length))
+    const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
+    try {
+      const { samples, metrics } = await this.#long(options, (native) => native.evaluate(loader, objective))
+      const { loss: mean = Number.NaN, ...counts } = metrics
+      return means(plus(NOTHING, samples, mean, counts, 0))
+    } finally {
+      loader.close()
+    }
+  }
+
+  /** The likeliest classes of one image. */
+  async predict(image: Image, options?: PredictOptions): Promise<Prediction[]>
+  /** The likeliest classes of each image. */
+  async predict(images: Iterable<Image>, options?: PredictOptions): Promise<Prediction[][]>
+  async predict(images: Image | Iterable<Image>, options: PredictOptions = {}): Promise<Prediction[] | Prediction[][]> {
+    checkOptions('predict', options, ['topK', 'signal'])
+    const { topK = 5 } = options
+    checkInteger('predict', 'topK', topK)
+    if (!this.outputs.includes('logits' as keyof O & string)) {
+      reject('predict', 'the model', 'one with an output named logits', this.outputs)
+    }
+    const { pixels, count } = packImages('predict', images, this.input)
+    const outputs = await this.#long(options, (native) => native.predict(pixels, count, ['logits']))
+    const logits = data(outputs, 'logits')
+    const classes = logits.length / count
+    const predictions = Array.from({ length: count }, (_, image) =>
+      this.#likeliest(logits.subarray(image * classes, (image + 1) * classes), topK),
+    )
+    return isOne(images) ? (predictions[0] ?? []) : predictions
+  }
+
+  #likeliest(logits: Float32Array, topK: number): Prediction[] {
+    const top = Math.max(...logits)
+    const exps = Array.from(logits, (logit) => Math.exp(logit - top))
+    const total = exps.reduce((sum, exp) => sum + exp, 0)
+    return exps
+      .map((exp, index) => ({ label: this.classes?.[index] ?? String(index), index, probability: exp / total }))
+      .toSorted((a, b) => b.probability - a.probability || a.index - b.index)
+      .slice(0, topK)
+  }
+
+  /**
+   * What layers yield for some images, by path, each `[images, …]`. In a path `*` stands for one step and `**` for any number: `'layer2.*'`.
+   * Names of outputs are paths too.
+   */
+  async activations(
+    images: Image | Iterable<Image>,
+    paths: string | readonly string[],
+    options: Abortable = {},
+  ): Promise<Record<string, Tensor>> {
+    checkOptions('activations', options, ['signal'])
+    const known = [...this.layers, ...this.outputs]
+    const asked = (typeof paths === 'string' ? [paths] : paths).flatMap((glob) => {
+      const found = matching(checkString('activations', 'a path', glob), known)
+      return found.length > 0 ? found : reject('activations', 'a path', 'one of `layers` or of `outputs`', glob)
+    })
+    const { pixels, count } = packImages('activations', images, this.input)
+    return this.#long(options, (native) => native.predict(pixels, count, [...new Set(asked)]))
+  }
+
+  /** Estimates the running statistics of the norms anew, as plain means over batches of data; weights stay. */
+  async recalibrate(
+    dataset: Dataset,
+    options: Abortable & { readonly batches?: number; readonly batchSize?: number } = {},
+  ): Promise<void> {
+    checkOptions('recalibrate', options, ['batches', 'batchSize', 'signal'])
+    const { batches = 100, batchSize = 64 } = options
+    checkInteger('recalibrate', 'batches', batches)
+    checkInteger('recalibrate', 'batchSize', batchSize)
+    const loader = openLoader(dataset, {}, { batchSize, seed: 0, dropLast: true })
+    try {
+      const all = Math.min(batches, loader.batches)
+      await this.#long(options, (native) => native.recalibrate(loader, all))
+    } finally {
+      loader.close()
+    }
+  }
+
+  /** The graph or the planned program as text. */
+  dump(
+    what: 'model' | 'training' | 'evaluation' | 'frozen' | 'fold',
+    options: { readonly batch?: number } = {},
+  ): string {
+    checkOneOf('dump', 'what', what, ['model', 'training', 'evaluation', 'frozen', 'fold'])
+    checkOptions('dump', options, ['batch'])
+    const batch = checkInteger('dump', 'batch', options.batch ?? 1)
+    return call(() => this.#inside.native.dump(what, batch))
+  }
+
+  #long<T>({ signal }: Abortable, run: (native: NativeNetwork) => Promise<T>): Promise<T> {
+    const { native } = this.#inside
+    return callLong(
+      () => run(native),
+      signal,
+      () => native.cancel(),
+    )
+  }
+
+  /** Frees the network at once. Whatever is called later fails with BNETS_DISPOSED; a second call does nothing. */
+  dispose(): void {
+    this.#inside.native.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose()
+  }
+}
+
+const RUN_OPTIONS = ['threads', 'isa'] as const
+
+function checkRunOptions(owner: string, { threads, isa }: RunOptions): NativeRunOptions {
+  if (threads !== undefined) checkInteger(owner, 'threads', threads)
+  if (isa !== undefined) checkOneOf(owner, 'isa', isa, ['scalar', 'avx2', 'avx512', 'neon'])
+  return { ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) }
+}
+
+/** What a checkpoint holds besides tensors and graph. */
+interface Metadata {
+  readonly classes: readonly string[] | null
+  readonly training: Training | null
+}
+
+function parseMetadata(path: string, text: string): Metadata {
+  try {
+    const { classes = null, training = null }: Partial<Metadata> = text === '' ? {} : JSON.parse(text)
+    return { classes, training }
+  } catch (cause) {
+    throw new BinaryNetsError('BNETS_FORMAT', `${path}: the metadata is not JSON`, { cause })
+  }
+}
+
+function inputShape({ nodes }: GraphSpec): Network['input'] {
+  const inputs = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
+  const [height, width, channels] = inputs[0] ?? []
+  if (height === undefined || width === undefined || channels === undefined) {
+    throw new BinaryNetsError('BNETS_FORMAT', 'the network has no image as its input')
+  }
+  return { height, width, channels }
+}
+
+function data(tensors: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+  const tensor = tensors[name]
+  if (tensor === undefined) throw new BinaryNetsError('BNETS_INTERNAL', `${name} was asked for and not given`)
+  return tensor.data
+}
+
+/** The names that a glob stands for. */
+function matching(glob: string, names: readonly string[]): string[] {
+  const steps = glob.split('.').map((step) => {
+    if (step === '**') return '.+'
+    return step.replaceAll(/[\\^$+?()[\]{}|]/g, '\\$&').replaceAll('*', '[^.]*')
+  })
+  const pattern = new RegExp(`^${steps.join('\\.')}$`)
+  return names.filter((name) => pattern.test(name))
+}

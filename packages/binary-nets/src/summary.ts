@@ -1,0 +1,100 @@
+/** Multiply-adds of one image: on packed bits, and on floats. */
+export interface Macs {
+  readonly binary: number
+  readonly float: number
+}
+
+/** One layer of a network. */
+export interface SummaryRow {
+  readonly path: string
+  /** The name of its most telling op. */
+  readonly kind: string
+  /** The shape of its output for one image. */
+  readonly output: readonly number[]
+  /** Parameters that ship as one bit. */
+  readonly binaryParameters: number
+  /** Parameters that ship as 32 bits. */
+  readonly floatParameters: number
+  readonly macs: Macs
+}
+
+/** What the layers of a network yield, hold and compute. */
+export class Summary {
+  readonly rows: readonly SummaryRow[]
+  readonly binaryParameters: number
+  readonly floatParameters: number
+  /** Bytes of the parameters with binary ones packed, eight to a byte. */
+  readonly bytes: number
+  /** Bytes of the same parameters as 32-bit floats. */
+  readonly floatBytes: number
+  readonly macs: Macs
+
+  constructor(rows: readonly SummaryRow[]) {
+    const sum = (of: (row: SummaryRow) => number) => rows.reduce((total, row) => total + of(row), 0)
+    this.rows = rows
+    this.binaryParameters = sum((row) => row.binaryParameters)
+    this.floatParameters = sum((row) => row.floatParameters)
+    this.bytes = sum(packedBytes)
+    this.floatBytes = 4 * (this.binaryParameters + this.floatParameters)
+    this.macs = { binary: sum((row) => row.macs.binary), float: sum((row) => row.macs.float) }
+  }
+
+  /** A table of at most 100 columns. */
+  toString(): string {
+    const body = this.rows.map((row) => [
+      row.path,
+      row.kind,
+      row.output.join('×'),
+      count(row.binaryParameters),
+      count(row.floatParameters),
+      bytes(packedBytes(row)),
+      short(row.macs.binary),
+      short(row.macs.float),
+    ])
+    const head = ['layer', 'op', 'output', '1-bit', '32-bit', 'size', '1-bit MACs', '32-bit MACs']
+    const { binaryParameters, floatParameters, macs } = this
+    const total = ['total', '', '', count(binaryParameters), count(floatParameters), bytes(this.bytes)]
+    const foot = [...total, short(macs.binary), short(macs.float)]
+    const lines = [head, ...body, foot]
+    const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+    // The path gives way where the table would be wider than 100 columns.
+    const others = widths.slice(1).reduce((total, width) => total + width + GAP.length, 0)
+    widths[0] = Math.min(widths[0] ?? 0, Math.max(100 - others, 8))
+    const line = (cells: readonly string[]) =>
+      cells
+        .map((cell, column) => fit(cell, widths[column] ?? 0, column < 3))
+        .join(GAP)
+        .trimEnd()
+    const rule = '─'.repeat(others + (widths[0] ?? 0))
+    const smaller = (this.floatBytes / Math.max(this.bytes, 1)).toFixed(1)
+    const note = `${bytes(this.bytes)} with weights of one bit packed, ${bytes(this.floatBytes)} as floats: ${smaller} times smaller.`
+    return [line(head), rule, ...body.map(line), rule, line(foot), note].join('\n')
+  }
+}
+
+const GAP = '  '
+
+function packedBytes({ binaryParameters, floatParameters }: SummaryRow): number {
+  return Math.ceil(binaryParameters / 8) + 4 * floatParameters
+}
+
+function fit(cell: string, width: number, left: boolean): string {
+  const cut = cell.length > width ? `…${cell.slice(cell.length - width + 1)}` : cell
+  return left ? cut.padEnd(width) : cut.padStart(width)
+}
+
+function count(value: number): string {
+  return value === 0 ? '' : value.toLocaleString('en-US')
+}
+
+function short(value: number): string {
+  if (value === 0) return ''
+  if (value < 1e3) return String(value)
+  return value < 1e6 ? `${(value / 1e3).toFixed(1)} k` : `${(value / 1e6).toFixed(1)} M`
+}
+
+function bytes(value: number): string {
+  if (value === 0) return ''
+  if (value < 1e3) return `${value} B`
+  return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`
+}
