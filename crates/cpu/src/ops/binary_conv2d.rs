@@ -1,18 +1,207 @@
-//! Not there yet.
+//! The binary convolution: dot products of bits; its gradients are float products with one operand unpacked block by block.
 
-use binary_nets_exec::{ExecError, IoMeta, Prepared};
+use std::ops::Range;
+use std::sync::Arc;
+
+use binary_nets_bits::Codes;
+use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Prologue, Storage};
 use binary_nets_graph::ops::{BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight};
+use binary_nets_graph::{Meaning, ValueMeta};
+use binary_nets_kernels::binary_conv2d::Dot;
+use binary_nets_kernels::{self as kernels, Conv2dGeometry, Isa, KernelError};
+use bytemuck::Pod;
 
-use crate::{cpu::Cpu, io::Kernel};
+use super::conv2d::extents;
+use super::patch_product::{PatchProduct, Weights};
+use super::patch_weight_gradient::PatchWeightGradient;
+use super::patches::Images;
+use crate::cpu::Cpu;
+use crate::io::{Io, Kernel};
+use crate::threads::Threads;
 
-pub fn prepare(_: &BinaryConv2d, io: &IoMeta, _: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
-    Err(ExecError::Unsupported { op: "binary_conv2d", path: io.path.to_owned(), reason: "not written yet".to_owned() })
+/// Output pixels of one chunk, at most, unless a row has more: so that a single image keeps several threads busy.
+const CHUNK: usize = 256;
+
+/// The forward convolution.
+struct Forward {
+    isa: Isa,
+    conv: kernels::BinaryConv2d,
+    /// Output rows of one chunk; a divisor of all, so that no chunk crosses images.
+    rows: usize,
 }
 
-pub fn prepare_grad_input(_: &BinaryConv2dGradInput, io: &IoMeta, _: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
-    Err(ExecError::Unsupported { op: "binary_conv2d", path: io.path.to_owned(), reason: "not written yet".to_owned() })
+pub fn prepare(op: &BinaryConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+    let (x, w, y) = (extents(io.inputs[0]), extents(io.inputs[1]), extents(io.outputs[0]));
+    let (codes, groups) = packing(io.inputs[0]);
+    let geometry = Conv2dGeometry {
+        in_size: [x[1], x[2]],
+        kernel: op.window.kernel,
+        stride: op.window.stride,
+        padding: op.window.padding,
+        dilation: op.window.dilation,
+        groups,
+        in_channels: w[3],
+        out_channels: w[0] / groups,
+    };
+    let unsupported = |e: KernelError| ExecError::Unsupported {
+        op: "binary_conv2d",
+        path: io.path.to_owned(),
+        reason: e.to_string(),
+    };
+    let conv = kernels::BinaryConv2d::new(geometry, codes, op.pad_value, cpu.isa()).map_err(unsupported)?;
+    let rows = (1..=y[1]).rev().find(|rows| y[1] % rows == 0 && rows * y[2] <= CHUNK).unwrap_or(1);
+    let forward = Forward { isa: cpu.isa(), conv, rows };
+    Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
+        (2, Storage::I16) => forward.prepare(cpu, io.constant[1], Forward::dots::<i16>, 0),
+        (2, _) => forward.prepare(cpu, io.constant[1], Forward::dots::<i32>, 0),
+        (_, _) if forward.conv.dot_bound() <= i16::MAX as usize => {
+            let dots = forward.chunk_len().div_ceil(4);
+            forward.prepare(
+                cpu,
+                io.constant[1],
+                |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)),
+                dots,
+            )
+        }
+        (_, _) => {
+            let dots = forward.chunk_len().div_ceil(2);
+            forward.prepare(
+                cpu,
+                io.constant[1],
+                |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32),
+                dots,
+            )
+        }
+    })
 }
 
-pub fn prepare_grad_weight(_: &BinaryConv2dGradWeight, io: &IoMeta, _: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
-    Err(ExecError::Unsupported { op: "binary_conv2d", path: io.path.to_owned(), reason: "not written yet".to_owned() })
+/// Codes and groups of packed bits.
+fn packing(meta: &ValueMeta) -> (Codes, usize) {
+    match meta.meaning {
+        Meaning::Bit { codes, groups } => (codes, groups),
+        _ => unreachable!("the op's shape rule asks for bits"),
+    }
+}
+
+impl Forward {
+    /// The kernel; `run` gets the laid weights and the scratch words of the lanes, of which each has `dots` besides those that the convolution needs.
+    fn prepare(
+        self,
+        cpu: &Cpu,
+        constant: bool,
+        run: impl Fn(&Self, &Io<'_>, &[u64], &mut [u64]) + Send + Sync + 'static,
+        dots: usize,
+    ) -> Prepared<Kernel> {
+        let name = self.conv.kernel_name();
+        let (laid, lanes) = (self.conv.laid_weight_words(), cpu.threads() * (self.conv.scratch_words() + dots));
+        let forward = Arc::new(self);
+        let words = |n: usize| n * size_of::<u64>();
+        if constant {
+            let prologue = Arc::clone(&forward);
+            let prologue: Kernel = Box::new(move |io| prologue.conv.lay_weights(io.input(1), io.resident_mut()));
+            let kernel: Kernel = Box::new(move |io| run(&forward, io, io.resident(), io.scratch()));
+            let prologue = Prologue { kernel: prologue, bytes: words(laid) };
+            Prepared { kernel, name, scratch: words(lanes), prologue: Some(prologue) }
+        } else {
+            let kernel: Kernel = Box::new(move |io| {
+                let (laid, lanes) = io.scratch().split_at_mut(laid);
+                forward.conv.lay_weights(io.input(1), laid);
+                run(&forward, io, laid, lanes);
+            });
+            Prepared { kernel, name, scratch: words(laid + lanes), prologue: None }
+        }
+    }
+
+    /// Output elements of one chunk.
+    fn chunk_len(&self) -> usize {
+        let geometry = self.conv.geometry();
+        self.rows * geometry.out_size()[1] * geometry.all_out_channels()
+    }
+
+    /// The image and the rows of chunk `i`.
+    fn place(&self, i: usize) -> (usize, Range<usize>) {
+        let chunks = self.conv.geometry().out_size()[0] / self.rows;
+        let first = i % chunks * self.rows;
+        (i / chunks, first..first + self.rows)
+    }
+
+    /// Image `i` of packed images.
+    fn image<'a>(&self, images: &'a [u64], i: usize) -> &'a [u64] {
+        let len = self.conv.image_layout().len();
+        &images[i * len..][..len]
+    }
+
+    /// The integers themselves.
+    fn dots<T: Dot + Pod + Send>(&self, io: &Io<'_>, laid: &[u64], lanes: &mut [u64]) {
+        let (images, out): (&[u64], &mut [T]) = (io.input(0), io.output(0));
+        let per_lane = self.conv.scratch_words();
+        io.threads().for_chunks_with(out, self.chunk_len(), lanes, per_lane, |i, out, scratch| {
+            let (image, rows) = self.place(i);
+            self.conv.rows(self.image(images, image), laid, rows, scratch, out);
+        });
+    }
+
+    /// `fl(α·fl(d))`.
+    fn scaled<T: Dot + Pod>(
+        &self,
+        io: &Io<'_>,
+        laid: &[u64],
+        lanes: &mut [u64],
+        float: impl Fn(T) -> f32 + Copy + Sync,
+    ) {
+        let (images, alpha, out): (&[u64], &[f32], &mut [f32]) = (io.input(0), io.input(2), io.output(0));
+        let channels = self.conv.geometry().all_out_channels();
+        let scratch_words = self.conv.scratch_words();
+        let per_lane = scratch_words + (self.chunk_len() * size_of::<T>()).div_ceil(size_of::<u64>());
+        let threads: Threads = io.threads();
+        threads.for_chunks_with(out, self.chunk_len(), lanes, per_lane, |i, out, scratch| {
+            let (scratch, dots) = scratch.split_at_mut(scratch_words);
+            let dots = &mut bytemuck::cast_slice_mut::<u64, T>(dots)[..out.len()];
+            let (image, rows) = self.place(i);
+            self.conv.rows(self.image(images, image), laid, rows, scratch, dots);
+            self.isa.vectorize(
+                #[inline(always)]
+                || scale(dots, alpha, channels, float, out),
+            );
+        });
+    }
+}
+
+/// `fl(α·fl(d))` of rows of `channels`; each α stands for as many consecutive channels.
+#[inline(always)]
+fn scale<T: Copy>(dots: &[T], alpha: &[f32], channels: usize, float: impl Fn(T) -> f32, out: &mut [f32]) {
+    for (dots, out) in dots.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+        if alpha.len() == channels {
+            for ((out, &d), alpha) in out.iter_mut().zip(dots).zip(alpha) {
+                *out = alpha * float(d);
+            }
+        } else {
+            let span = channels / alpha.len();
+            for ((out, dots), alpha) in out.chunks_exact_mut(span).zip(dots.chunks_exact(span)).zip(alpha) {
+                for (out, &d) in out.iter_mut().zip(dots) {
+                    *out = alpha * float(d);
+                }
+            }
+        }
+    }
+}
+
+pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+    let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
+    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, cpu.isa());
+    let constant = io.constant[1] && io.constant[2];
+    Ok(product.prepare(
+        cpu,
+        constant,
+        |io| Images::Floats(io.input(0)),
+        move |io| Weights::Bits { packed: io.input(1), alpha: io.input(2), sources: dy[3] },
+    ))
+}
+
+pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+    let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
+    let (codes, groups) = packing(io.inputs[0]);
+    let gradient = PatchWeightGradient::new(&op.window, groups, x, dy, cpu.isa());
+    let pad = f32::from(op.pad_value);
+    Ok(gradient.prepare(cpu, move |io| Images::Bits { packed: io.input(0), codes, groups, pad }))
 }

@@ -5,6 +5,9 @@ mod binary_conv2d;
 mod conv2d;
 mod fill;
 mod matmul;
+mod patch_product;
+mod patch_weight_gradient;
+mod patches;
 mod stem;
 
 use binary_nets_exec::{ExecError, IoMeta, Prepared};

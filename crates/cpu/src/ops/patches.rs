@@ -1,0 +1,283 @@
+//! Patches of images as rows of a matrix, a few pixels at a time.
+//!
+//! A convolution and its gradients are products with a matrix whose rows are the patches under the taps. That matrix is never stored: an image
+//! is placed in a frame of padding, so that no tap needs a check, and the patches of a block of pixels are gathered from there. Images of
+//! floats and of bits differ only in how they are framed.
+
+use std::ops::Range;
+
+use binary_nets_bits::{BitLayout, Codes};
+use binary_nets_graph::Window;
+use binary_nets_kernels::{Isa, Matrix, unpack_codes};
+
+/// The taps along one axis of positions that all read the same ones.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// How many positions there are.
+    pub positions: usize,
+    /// Source pixels from one position to the next.
+    pub step: usize,
+    /// Taps of the kernel, and the source pixel that each reads at position 0, ascending.
+    pub taps: Vec<(usize, isize)>,
+}
+
+impl Axis {
+    /// The outputs of a window, which read inputs.
+    pub fn forward(window: &Window, axis: usize, output: usize) -> Self {
+        let source = |tap| (tap * window.dilation[axis]) as isize - window.padding[axis] as isize;
+        let taps = (0..window.kernel[axis]).map(|tap| (tap, source(tap))).collect();
+        Self { positions: output, step: window.stride[axis], taps }
+    }
+
+    /// The inputs of a window, which read the outputs that they contributed to: input `i` and tap `t` meet at output `(i + p − t·d)/s` if that
+    /// divides. Inputs of one remainder by the stride share their taps; entry `r` stands for inputs `r, r + s, …`.
+    pub fn backward(window: &Window, axis: usize, input: usize) -> Vec<Self> {
+        let (stride, padding) = (window.stride[axis], window.padding[axis] as isize);
+        (0..stride.min(input))
+            .map(|remainder| {
+                let met = |tap| remainder as isize + padding - (tap * window.dilation[axis]) as isize;
+                let taps = (0..window.kernel[axis]).rev().filter(|&tap| met(tap) % stride as isize == 0);
+                let taps = taps.map(|tap| (tap, met(tap) / stride as isize)).collect();
+                Self { positions: (input - remainder).div_ceil(stride), step: 1, taps }
+            })
+            .collect()
+    }
+}
+
+/// An image with room around it for the taps that lie outside.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    size: [usize; 2],
+    channels: usize,
+    before: [usize; 2],
+    after: [usize; 2],
+}
+
+impl Frame {
+    /// The frame that the taps of `rows` and of `columns` need around an image of `size` pixels.
+    pub fn new(size: [usize; 2], channels: usize, [rows, columns]: [&[Axis]; 2]) -> Self {
+        let (mut before, mut after) = ([0; 2], [0; 2]);
+        for (i, axis) in rows.iter().map(|a| (0, a)).chain(columns.iter().map(|a| (1, a))) {
+            if let (Some(&(_, first)), Some(&(_, last))) = (axis.taps.first(), axis.taps.last()) {
+                let end = ((axis.positions - 1) * axis.step) as isize + last + 1;
+                before[i] = before[i].max((-first).max(0) as usize);
+                after[i] = after[i].max((end - size[i] as isize).max(0) as usize);
+            }
+        }
+        Self { size, channels, before, after }
+    }
+
+    /// Elements of one framed image.
+    pub fn len(&self) -> usize {
+        (self.before[0] + self.size[0] + self.after[0]) * self.row()
+    }
+
+    /// Elements of one row.
+    fn row(&self) -> usize {
+        (self.before[1] + self.size[1] + self.after[1]) * self.channels
+    }
+
+    /// Whether there is nothing around the image.
+    fn is_bare(&self) -> bool {
+        [self.before, self.after] == [[0; 2]; 2]
+    }
+
+    /// Places an image: `row(y, row)` writes row `y`, and `pad` stands around them.
+    pub fn place<T: Copy>(&self, pad: T, framed: &mut [T], row: impl Fn(usize, &mut [T])) {
+        let (top, rest) = framed.split_at_mut(self.before[0] * self.row());
+        let (image, bottom) = rest.split_at_mut(self.size[0] * self.row());
+        top.fill(pad);
+        bottom.fill(pad);
+        for (y, line) in image.chunks_exact_mut(self.row()).enumerate() {
+            let (left, rest) = line.split_at_mut(self.before[1] * self.channels);
+            let (inside, right) = rest.split_at_mut(self.size[1] * self.channels);
+            left.fill(pad);
+            right.fill(pad);
+            row(y, inside);
+        }
+    }
+}
+
+/// Where the images of patches come from.
+#[derive(Clone, Copy)]
+pub enum Images<'a> {
+    /// `[n, h, w, c]`; 0 stands outside.
+    Floats(&'a [f32]),
+    /// Packed codes `[n, h, w, groups, words]`.
+    Bits {
+        /// The words.
+        packed: &'a [u64],
+        /// What the bits mean.
+        codes: Codes,
+        /// Groups of channels, each on a word of its own.
+        groups: usize,
+        /// The number that stands outside.
+        pad: f32,
+    },
+}
+
+impl Images<'_> {
+    /// Some of the images, framed, as floats: in `scratch`, unless they already lie like that.
+    pub fn framed<'s>(&'s self, isa: Isa, frame: &Frame, images: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
+        let [height, width] = frame.size;
+        let image_len = height * width * frame.channels;
+        let scratch = match *self {
+            Images::Floats(x) if frame.is_bare() => return &x[images.start * image_len..images.end * image_len],
+            _ => &mut scratch[..images.len() * frame.len()],
+        };
+        for (image, framed) in images.zip(scratch.chunks_exact_mut(frame.len())) {
+            match *self {
+                Images::Floats(x) => {
+                    let row_len = width * frame.channels;
+                    let x = &x[image * image_len..][..image_len];
+                    frame.place(0.0, framed, |y, row| row.copy_from_slice(&x[y * row_len..][..row_len]));
+                }
+                Images::Bits { packed, codes, groups, pad } => {
+                    let layout = BitLayout { rows: width, groups, channels: frame.channels / groups };
+                    let first = image * height;
+                    frame.place(pad, framed, |y, row| {
+                        unpack_codes(isa, codes, &packed[(first + y) * layout.len()..][..layout.len()], layout, row);
+                    });
+                }
+            }
+        }
+        scratch
+    }
+}
+
+/// The patches under the taps of a grid of positions, as rows of a matrix: `[pixels, taps · channels]` for each group of channels.
+#[derive(Clone, Debug)]
+pub struct Patches {
+    rows: usize,
+    columns: usize,
+    /// Elements of the framed images from one image, row and column of positions to the next.
+    steps: [usize; 3],
+    /// Channels of one group.
+    channels: usize,
+    /// Elements of one patch.
+    depth: usize,
+    panel: usize,
+    segments: Vec<Segment>,
+}
+
+/// Neighbouring elements of a patch that stay neighbours in their panel.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    /// Where they start in the framed image, for the first position.
+    from: usize,
+    /// In which panel they lie.
+    panel: usize,
+    /// Where they start in a row of it.
+    at: usize,
+    len: usize,
+}
+
+impl Patches {
+    /// Patches that are gathered row by row, for a left operand.
+    pub fn rows(frame: &Frame, axes: [&Axis; 2], groups: usize) -> Self {
+        Self::new(frame, axes, groups, usize::MAX)
+    }
+
+    /// Patches that are gathered into panels of that many columns, as a packed right operand.
+    pub fn panels(frame: &Frame, axes: [&Axis; 2], groups: usize, panel: usize) -> Self {
+        Self::new(frame, axes, groups, panel)
+    }
+
+    fn new(frame: &Frame, [rows, columns]: [&Axis; 2], groups: usize, panel: usize) -> Self {
+        let channels = frame.channels / groups;
+        let pixel = |offset: isize, before: usize| (offset + before as isize) as usize;
+        let taps = rows.taps.iter().flat_map(|&(_, y)| columns.taps.iter().map(move |&(_, x)| (y, x)));
+        let starts =
+            taps.map(|(y, x)| pixel(y, frame.before[0]) * frame.row() + pixel(x, frame.before[1]) * frame.channels);
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut depth = 0;
+        for start in starts {
+            let (mut from, end) = (start, start + channels);
+            while from < end {
+                let (index, at) = (depth / panel, depth % panel);
+                let len = (end - from).min(panel - at);
+                match segments.last_mut() {
+                    Some(last) if last.panel == index && last.from + last.len == from => last.len += len,
+                    _ => segments.push(Segment { from, panel: index, at, len }),
+                }
+                from += len;
+                depth += len;
+            }
+        }
+        let steps = [frame.len(), rows.step * frame.row(), columns.step * frame.channels];
+        let panel = panel.min(depth);
+        Self { rows: rows.positions, columns: columns.positions, steps, channels, depth, panel, segments }
+    }
+
+    /// Positions of one image.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Elements of one patch of one group: taps · channels.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Elements of the gathered patches of that many pixels.
+    pub fn len(&self, pixels: usize) -> usize {
+        self.depth.next_multiple_of(self.panel.max(1)) * pixels
+    }
+
+    /// Gathers the patches of group `group` at `pixels`, counted over all framed images, as `[panels, pixels, columns]`; columns behind the
+    /// last are 0.
+    pub fn gather<T: Copy + Default>(&self, isa: Isa, framed: &[T], group: usize, pixels: Range<usize>, out: &mut [T]) {
+        isa.vectorize(
+            #[inline(always)]
+            || self.gather_plain(framed, group, pixels, out),
+        );
+    }
+
+    #[inline(always)]
+    fn gather_plain<T: Copy + Default>(&self, framed: &[T], group: usize, pixels: Range<usize>, out: &mut [T]) {
+        let panel_len = pixels.len() * self.panel;
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (image, place) = (pixel / self.pixels(), pixel % self.pixels());
+            let (row, column) = (place / self.columns, place % self.columns);
+            let count = (self.columns - column).min(pixels.end - pixel);
+            let [image_step, row_step, step] = self.steps;
+            let origin = image * image_step + row * row_step + column * step + group * self.channels;
+            let first = (pixel - pixels.start) * self.panel;
+            for s in &self.segments {
+                let from = &framed[origin + s.from..];
+                let to = &mut out[s.panel * panel_len + first + s.at..];
+                copy(from, step, to, self.panel, s.len, count);
+            }
+            pixel += count;
+        }
+        let tail = self.depth % self.panel.max(1);
+        if tail > 0 {
+            for row in out[self.depth / self.panel * panel_len..].chunks_exact_mut(self.panel) {
+                row[tail..].fill(T::default());
+            }
+        }
+    }
+
+    /// The patches of all pixels from `first` on as they lie in the framed images, where they follow each other in even steps: those of a 1×1
+    /// window without stride.
+    pub fn in_place<'a>(&self, framed: &'a [f32], group: usize, first: usize) -> Option<Matrix<'a>> {
+        let [image, row, column] = self.steps;
+        let even = row == self.columns * column && image == self.rows * row;
+        match self.segments[..] {
+            [segment] if even => {
+                let data = &framed[first * column + group * self.channels + segment.from..];
+                Some(Matrix { data, row_stride: column, column_stride: 1 })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Copies `count` times `len` elements.
+#[inline(always)]
+fn copy<T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, len: usize, count: usize) {
+    for i in 0..count {
+        to[i * to_step..][..len].copy_from_slice(&from[i * from_step..][..len]);
+    }
+}
