@@ -13,4 +13,5 @@ mod io;
 mod ops;
 mod threads;
 
+pub use binary_nets_kernels::{Isa, IsaError};
 pub use cpu::Cpu;
