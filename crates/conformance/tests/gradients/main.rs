@@ -1,0 +1,7 @@
+//! Gradients: central differences for smooth ops, closed forms for the rest.
+
+mod binary;
+mod closed_forms;
+mod net;
+mod smooth;
+mod structure;
