@@ -1,43 +1,109 @@
 //! One file per op: how the CPU runs it.
 
+#![allow(clippy::unnecessary_wraps, reason = "the convolutions share one signature, and some can be refused")]
+
+mod adam;
+mod affine;
+mod arithmetic;
+mod batch_norm;
 mod binarize_weight;
 mod binary_conv2d;
+mod blocks;
+mod clamp;
+mod compare;
+mod concat;
 mod conv2d;
+mod dropout;
+mod elementwise;
 mod fill;
+mod gather;
+mod mask;
 mod matmul;
+mod normalize_image;
+mod packed;
 mod patch_product;
 mod patch_weight_gradient;
 mod patches;
+mod pool2d;
+mod reduce;
+mod relu;
+mod repeat;
+mod reshape;
+mod sgd;
+mod sign;
+mod slice;
+mod softmax_cross_entropy;
 mod stem;
+mod stretch;
+mod surrogate;
+mod transpose;
+mod unary;
 
+use binary_nets_bits::Codes;
 use binary_nets_exec::{ExecError, IoMeta, Prepared};
 use binary_nets_graph::Op;
 
-use crate::{
-    cpu::Cpu,
-    io::{Io, Kernel},
-};
+use crate::cpu::Cpu;
+use crate::io::{Io, Kernel};
 
 /// Chooses the kernel of a node.
 pub fn prepare(op: &Op, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
-    match op {
-        Op::Conv2d(op) => conv2d::prepare(op, io, cpu),
-        Op::Conv2dGradInput(op) => conv2d::prepare_grad_input(op, io, cpu),
-        Op::Conv2dGradWeight(op) => conv2d::prepare_grad_weight(op, io, cpu),
-        Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, cpu),
-        Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, cpu),
-        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, cpu),
-        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, cpu),
-        Op::Matmul(op) => matmul::prepare(op, io, cpu),
-        Op::FoldStem(op) => stem::prepare_fold(op, io, cpu),
-        Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, cpu),
-        Op::Fill(op) => Ok(fill::prepare(op, cpu)),
-        op => Err(ExecError::Unsupported {
-            op: op.name(),
-            path: io.path.to_owned(),
-            reason: "not written yet".to_owned(),
-        }),
-    }
+    Ok(match op {
+        Op::Input(_) | Op::Scalar(_) | Op::State(_) => {
+            return Err(ExecError::Plan(format!("{} at '{}' is memory, and nothing to run", op.name(), io.path)));
+        }
+        Op::Fill(op) => fill::prepare(op, cpu),
+        Op::NormalizeImage(op) => normalize_image::prepare(op),
+        Op::Conv2d(op) => conv2d::prepare(op, io, cpu)?,
+        Op::Conv2dGradInput(op) => conv2d::prepare_grad_input(op, io, cpu)?,
+        Op::Conv2dGradWeight(op) => conv2d::prepare_grad_weight(op, io, cpu)?,
+        Op::Sign(_) => sign::prepare(Codes::Sign, io, cpu),
+        Op::Step(_) => sign::prepare(Codes::Step, io, cpu),
+        Op::SurrogateGrad(op) => surrogate::prepare(op, cpu),
+        Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, cpu)?,
+        Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, cpu)?,
+        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, cpu)?,
+        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, cpu)?,
+        Op::BatchNorm(op) => batch_norm::prepare(op, io, cpu),
+        Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, cpu),
+        Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, cpu),
+        Op::UpdateStatistics(op) => batch_norm::prepare_update(op),
+        Op::Relu(_) => relu::prepare(cpu),
+        Op::ApplyMask(op) => mask::prepare_apply(op, io, cpu),
+        Op::IntervalMask(op) => mask::prepare_interval(op, io, cpu),
+        Op::MaxPool2d(op) => pool2d::prepare_max(op.window, io, cpu),
+        Op::MaxPool2dIndex(op) => pool2d::prepare_max_index(op.window, io, cpu),
+        Op::MaxPool2dGrad(op) => pool2d::prepare_max_grad(op.window, io, cpu),
+        Op::AvgPool2d(op) => pool2d::prepare_avg(op.window, io, cpu),
+        Op::AvgPool2dGrad(op) => pool2d::prepare_avg_grad(op.window, io, cpu),
+        Op::Dropout(op) => dropout::prepare(op, io, cpu),
+        Op::SoftmaxCrossEntropy(op) => softmax_cross_entropy::prepare(op, io),
+        Op::SoftmaxCrossEntropyGrad(op) => softmax_cross_entropy::prepare_grad(op, io),
+        Op::CountCorrect(op) => softmax_cross_entropy::prepare_count(op, io),
+        Op::Matmul(op) => matmul::prepare(op, io, cpu)?,
+        Op::Arithmetic(op) => arithmetic::prepare(op, io, cpu),
+        Op::Unary(op) => unary::prepare(op, cpu),
+        Op::Clamp(op) => clamp::prepare(op, cpu),
+        Op::Compare(op) => compare::prepare(op, io, cpu),
+        Op::Select(_) => compare::prepare_select(io, cpu),
+        Op::Transpose(op) => transpose::prepare(op, io, cpu),
+        Op::Reshape(_) | Op::StopGradient(_) => reshape::prepare(),
+        Op::Slice(op) => slice::prepare(op, io),
+        Op::PadAxis(op) => slice::prepare_pad(op, io),
+        Op::Concat(op) => concat::prepare(op, io),
+        Op::Repeat(op) => repeat::prepare(op, io),
+        Op::BroadcastTo(_) => repeat::prepare_broadcast(io, cpu),
+        Op::Reduce(op) => reduce::prepare(op, io, cpu),
+        Op::Gather(op) => gather::prepare(op, io),
+        Op::Scatter(op) => gather::prepare_scatter(op, io),
+        Op::Sgd(op) => sgd::prepare(op, cpu),
+        Op::Adam(op) => adam::prepare(op, cpu),
+        Op::Increment(_) => adam::prepare_increment(),
+        Op::FoldAffine(op) => affine::prepare_fold(op),
+        Op::Affine(op) => affine::prepare(op, io, cpu)?,
+        Op::FoldStem(op) => stem::prepare_fold(op, io, cpu)?,
+        Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, cpu)?,
+    })
 }
 
 /// A kernel without scratch memory or prologue.

@@ -1,0 +1,39 @@
+//! Element-wise ops of two operands.
+
+use binary_nets_exec::{IoMeta, Prepared};
+use binary_nets_graph::ops::{Arithmetic, ArithmeticFunction};
+use binary_nets_kernels::Isa;
+
+use super::{plain, stretch::Stretch};
+use crate::cpu::Cpu;
+use crate::io::{Io, Kernel};
+
+pub fn prepare(op: &Arithmetic, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, function) = (cpu.isa(), op.function);
+    let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape, &io.inputs[1].shape], false);
+    plain(isa.name(), move |io| match function {
+        ArithmeticFunction::Add => run(isa, &stretch, io, |a, b| a + b),
+        ArithmeticFunction::Sub => run(isa, &stretch, io, |a, b| a - b),
+        ArithmeticFunction::Mul => run(isa, &stretch, io, |a, b| a * b),
+        ArithmeticFunction::Div => run(isa, &stretch, io, |a, b| a / b),
+        // As the masks of their gradients compare.
+        ArithmeticFunction::Min => run(isa, &stretch, io, |a, b| if a <= b { a } else { b }),
+        ArithmeticFunction::Max => run(isa, &stretch, io, |a, b| if a >= b { a } else { b }),
+    })
+}
+
+fn run(isa: Isa, stretch: &Stretch<2>, io: &Io<'_>, f: impl Fn(f32, f32) -> f32 + Sync) {
+    let (a, b, (_, strides)) = (io.input::<f32>(0), io.input::<f32>(1), stretch.inner());
+    stretch.for_pieces(
+        isa,
+        io.threads(),
+        io.output(0),
+        #[inline(always)]
+        |[i, j], y| match strides {
+            [0, 0] => y.fill(f(a[i], b[j])),
+            [0, _] => y.iter_mut().zip(&b[j..]).for_each(|(y, &b)| *y = f(a[i], b)),
+            [_, 0] => y.iter_mut().zip(&a[i..]).for_each(|(y, &a)| *y = f(a, b[j])),
+            _ => y.iter_mut().zip(&a[i..]).zip(&b[j..]).for_each(|((y, &a), &b)| *y = f(a, b)),
+        },
+    );
+}

@@ -1,0 +1,218 @@
+//! Batch normalisation over rows `[rows, c]`.
+//!
+//! Sums go over fixed chunks of rows, in f64, and the chunks are added in order; so they depend neither on threads nor, in f32, on the instruction set.
+
+use binary_nets_exec::{IoMeta, Prepared};
+use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics};
+use binary_nets_kernels::Isa;
+
+use super::{elementwise::CHUNK, plain};
+use crate::cpu::Cpu;
+use crate::io::Kernel;
+use crate::threads::Threads;
+
+/// Channels whose sums stay in registers.
+const BLOCK: usize = 16;
+
+/// The extents of a tensor that is normalised.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    rows: usize,
+    channels: usize,
+}
+
+impl Rows {
+    fn of(io: &IoMeta) -> Self {
+        Self { rows: io.inputs[0].shape.rows(), channels: io.inputs[0].shape.channels() }
+    }
+
+    /// Elements of a chunk: whole rows.
+    fn chunk(self) -> usize {
+        (CHUNK / self.channels).max(1) * self.channels
+    }
+
+    /// Two sums for each chunk and channel.
+    fn sums(self) -> usize {
+        (self.rows * self.channels).div_ceil(self.chunk()) * 2 * self.channels
+    }
+
+    /// The sums over all rows of the two numbers that `term(x, other, center of the channel)` gives, left in the first `2·c` elements of `sums`.
+    fn sum(
+        self,
+        (isa, threads): (Isa, Threads),
+        x: &[f32],
+        other: &[f32],
+        center: &[f32],
+        sums: &mut [f64],
+        term: impl Fn(f64, f64, f64) -> [f64; 2] + Sync,
+    ) {
+        let c = self.channels;
+        threads.for_chunks(sums, 2 * c, |i, sums| {
+            let range = i * self.chunk()..x.len().min((i + 1) * self.chunk());
+            let (x, other) = (&x[range.clone()], &other[range]);
+            isa.vectorize(
+                #[inline(always)]
+                || {
+                    let blocks = c - c % BLOCK;
+                    (0..blocks).step_by(BLOCK).for_each(|j| sum_block::<BLOCK>(x, other, center, j, sums, &term));
+                    (blocks..c).for_each(|j| sum_block::<1>(x, other, center, j, sums, &term));
+                },
+            );
+        });
+        let (all, chunks) = sums.split_at_mut(2 * c);
+        for chunk in chunks.chunks_exact(2 * c) {
+            all.iter_mut().zip(chunk).for_each(|(all, part)| *all += part);
+        }
+    }
+}
+
+/// The sums of `W` channels from channel `j` on.
+#[inline(always)]
+fn sum_block<const W: usize>(
+    x: &[f32],
+    other: &[f32],
+    center: &[f32],
+    j: usize,
+    sums: &mut [f64],
+    term: &impl Fn(f64, f64, f64) -> [f64; 2],
+) {
+    let c = center.len();
+    let block = |row: &[f32]| -> [f64; W] { std::array::from_fn(|k| f64::from(row[j..j + W][k])) };
+    let center = block(center);
+    let (mut first, mut second) = ([0.0; W], [0.0; W]);
+    for (x, other) in x.chunks_exact(c).zip(other.chunks_exact(c)) {
+        let (x, other) = (block(x), block(other));
+        for k in 0..W {
+            let [a, b] = term(x[k], other[k], center[k]);
+            first[k] += a;
+            second[k] += b;
+        }
+    }
+    sums[j..j + W].copy_from_slice(&first);
+    sums[c + j..c + j + W].copy_from_slice(&second);
+}
+
+/// `y = ((x − mean) − rest)·scale + β` for whole rows.
+#[inline(always)]
+fn normalize(y: &mut [f32], x: &[f32], [mean, rest, scale, beta]: [&[f32]; 4]) {
+    let c = mean.len();
+    let (rest, scale, beta) = (&rest[..c], &scale[..c], &beta[..c]);
+    for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+        for j in 0..c {
+            y[j] = ((x[j] - mean[j]) - rest[j]) * scale[j] + beta[j];
+        }
+    }
+}
+
+/// One pass gives the statistics, from sums around the first row: that row is one of those summed, so nothing cancels that f64 does not hold.
+pub fn prepare(op: &BatchNorm, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+    let (c, n) = (rows.channels, rows.rows as f64);
+    let kernel: Kernel = Box::new(move |io| {
+        let (threads, x, gamma, beta) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
+        let (y, mean, variance) = (io.output::<f32>(0), io.output::<f32>(1), io.output::<f32>(2));
+        let (sums, vectors) = io.scratch::<f64>().split_at_mut(rows.sums());
+        let (rest, scale) = bytemuck::cast_slice_mut::<f64, f32>(vectors).split_at_mut(c);
+        let origin = &x[..c];
+        rows.sum((isa, threads), x, x, origin, sums, |x, _, origin| [x - origin, (x - origin) * (x - origin)]);
+        for j in 0..c {
+            let (first, second) = (sums[j], sums[c + j]);
+            let exact = f64::from(origin[j]) + first / n;
+            let spread = ((second - first * first / n) / n).max(0.0);
+            mean[j] = exact as f32;
+            // What rounding took from the mean is subtracted apart.
+            rest[j] = (exact - f64::from(mean[j])) as f32;
+            variance[j] = spread as f32;
+            scale[j] = (f64::from(gamma[j]) / (spread + eps).sqrt()) as f32;
+        }
+        let (mean, rest, scale) = (&*mean, &*rest, &*scale);
+        threads.for_chunks(y, rows.chunk(), |i, y| {
+            let x = &x[i * rows.chunk()..][..y.len()];
+            isa.vectorize(
+                #[inline(always)]
+                || normalize(y, x, [mean, rest, scale, beta]),
+            );
+        });
+    });
+    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + c) * size_of::<f64>(), prologue: None }
+}
+
+/// With `r = 1/√(var + ε)`: `dβ = Σdy`, `dγ = r·Σdy·(x − mean)`, `dx = γ·r·(dy − dβ/n − (x − mean)·r·dγ/n)`.
+pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+    let (c, n) = (rows.channels, rows.rows as f64);
+    let kernel: Kernel = Box::new(move |io| {
+        let (threads, x, gamma, mean) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
+        let (variance, dy) = (io.input::<f32>(3), io.input::<f32>(4));
+        let (dx, dgamma, dbeta) = (io.output::<f32>(0), io.output::<f32>(1), io.output::<f32>(2));
+        let (sums, vectors) = io.scratch::<f64>().split_at_mut(rows.sums());
+        let (scale, vectors) = bytemuck::cast_slice_mut::<f64, f32>(vectors).split_at_mut(c);
+        let (shift, slope) = vectors.split_at_mut(c);
+        rows.sum((isa, threads), x, dy, mean, sums, |x, dy, mean| [dy, dy * (x - mean)]);
+        for j in 0..c {
+            let r = 1.0 / (f64::from(variance[j]) + eps).sqrt();
+            dbeta[j] = sums[j] as f32;
+            dgamma[j] = (r * sums[c + j]) as f32;
+            scale[j] = (f64::from(gamma[j]) * r) as f32;
+            shift[j] = (sums[j] / n) as f32;
+            slope[j] = (r * r * sums[c + j] / n) as f32;
+        }
+        let (scale, shift, slope) = (&*scale, &*shift, &slope[..c]);
+        threads.for_chunks(dx, rows.chunk(), |i, dx| {
+            let range = i * rows.chunk()..i * rows.chunk() + dx.len();
+            let (x, dy) = (&x[range.clone()], &dy[range]);
+            isa.vectorize(
+                #[inline(always)]
+                || {
+                    for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
+                        for j in 0..c {
+                            dx[j] = ((dy[j] - shift[j]) - (x[j] - mean[j]) * slope[j]) * scale[j];
+                        }
+                    }
+                },
+            );
+        });
+    });
+    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + 2 * c) * size_of::<f64>(), prologue: None }
+}
+
+pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+    let c = rows.channels;
+    let kernel: Kernel = Box::new(move |io| {
+        let (x, gamma, beta) = (io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
+        let (mean, variance) = (io.input::<f32>(3), io.input::<f32>(4));
+        let (rest, scale) = io.scratch::<f32>().split_at_mut(c);
+        rest.fill(0.0);
+        for j in 0..c {
+            scale[j] = (f64::from(gamma[j]) / (f64::from(variance[j]) + eps).sqrt()) as f32;
+        }
+        let (rest, scale) = (&*rest, &*scale);
+        io.threads().for_chunks(io.output(0), rows.chunk(), |i, y| {
+            let x = &x[i * rows.chunk()..][..y.len()];
+            isa.vectorize(
+                #[inline(always)]
+                || normalize(y, x, [mean, rest, scale, beta]),
+            );
+        });
+    });
+    Prepared { kernel, name: isa.name(), scratch: 2 * c * size_of::<f32>(), prologue: None }
+}
+
+pub fn prepare_update(op: &UpdateStatistics) -> Prepared<Kernel> {
+    let momentum = op.momentum;
+    // One sample has no unbiased variance; its biased one is 0.
+    let unbiased = op.count as f64 / (op.count.max(2) - 1) as f64;
+    plain("f64", move |io| {
+        let weight = match momentum {
+            StatisticsMomentum::Fixed(momentum) => momentum,
+            StatisticsMomentum::Cumulative => 1.0 / (io.run().1 + 1) as f64,
+        };
+        for (i, factor) in [(0, 1.0), (1, unbiased)] {
+            for (running, &batch) in io.state::<f32>(i).iter_mut().zip(io.input::<f32>(2 + i)) {
+                let old = f64::from(*running);
+                *running = (old + weight * (f64::from(batch) * factor - old)) as f32;
+            }
+        }
+    })
+}

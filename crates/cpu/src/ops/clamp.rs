@@ -1,0 +1,14 @@
+//! The clamp.
+
+use binary_nets_exec::Prepared;
+use binary_nets_graph::ops::Clamp;
+
+use super::{elementwise, plain};
+use crate::{cpu::Cpu, io::Kernel};
+
+pub fn prepare(op: &Clamp, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, min, max) = (cpu.isa(), op.min, op.max);
+    plain(isa.name(), move |io| {
+        elementwise::map(isa, io.threads(), io.output(0), io.input(0), |x| x.clamp(min, max));
+    })
+}

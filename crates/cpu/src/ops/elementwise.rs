@@ -1,0 +1,41 @@
+//! The loop of ops that compute each element on its own.
+
+use binary_nets_kernels::Isa;
+
+use crate::threads::Threads;
+
+/// Elements in one piece of work: large enough that handing it out costs nothing, small enough to stay in the nearest caches.
+pub const CHUNK: usize = 1 << 14;
+
+/// The part of `x` that belongs to chunk `i`, which has `len` elements.
+#[inline(always)]
+pub fn part<T>(x: &[T], i: usize, len: usize) -> &[T] {
+    &x[i * CHUNK..][..len]
+}
+
+/// `y = f(x)`
+pub fn map(isa: Isa, threads: Threads, y: &mut [f32], x: &[f32], f: impl Fn(f32) -> f32 + Sync) {
+    threads.for_chunks(y, CHUNK, |i, y| {
+        let x = part(x, i, y.len());
+        isa.vectorize(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+        );
+    });
+}
+
+/// `y = f(a, b)`
+pub fn zip(isa: Isa, threads: Threads, y: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    threads.for_chunks(y, CHUNK, |i, y| {
+        let (a, b) = (part(a, i, y.len()), part(b, i, y.len()));
+        isa.vectorize(
+            #[inline(always)]
+            || y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+        );
+    });
+}
+
+/// `y = x`
+pub fn copy(threads: Threads, y: &mut [f32], x: &[f32]) {
+    threads.for_chunks(y, CHUNK, |i, y| y.copy_from_slice(part(x, i, y.len())));
+}

@@ -1,0 +1,76 @@
+//! Rows of packed bits beside rows of floats.
+
+use binary_nets_bits::BitLayout;
+use binary_nets_exec::IoMeta;
+use binary_nets_graph::{Meaning, ValueMeta};
+
+use super::elementwise::CHUNK;
+
+/// A tensor with a bit an element, cut into chunks of whole rows.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedRows {
+    /// Elements of a row.
+    pub channels: usize,
+    /// Equal parts of a row, each of which starts on a word.
+    groups: usize,
+    /// Rows of a chunk.
+    rows: usize,
+}
+
+impl PackedRows {
+    /// The rows of a bit tensor.
+    pub fn of(bits: &ValueMeta) -> Self {
+        let groups = if let Meaning::Bit { groups, .. } = bits.meaning { groups } else { 1 };
+        let channels = bits.shape.channels();
+        Self { channels, groups, rows: (CHUNK / channels.max(1)).max(1) }
+    }
+
+    /// Where the bits of `rows` rows lie.
+    pub fn layout(&self, rows: usize) -> BitLayout {
+        BitLayout { rows, groups: self.groups, channels: self.channels / self.groups }
+    }
+
+    /// Words of a row.
+    pub fn row_words(&self) -> usize {
+        self.layout(1).row_words()
+    }
+
+    /// Elements of a chunk.
+    pub fn chunk(&self) -> usize {
+        self.rows * self.channels
+    }
+
+    /// Words of a chunk.
+    pub fn chunk_words(&self) -> usize {
+        self.rows * self.row_words()
+    }
+}
+
+/// The rows of input `i`, a bit tensor in one group.
+pub fn input_rows(io: &IoMeta, i: usize) -> PackedRows {
+    PackedRows::of(io.inputs[i])
+}
+
+/// Packs one row in one group.
+#[inline(always)]
+pub fn pack_row<T: Copy>(words: &mut [u64], x: &[T], bit: impl Fn(T) -> bool) {
+    for (word, x) in words.iter_mut().zip(x.chunks(64)) {
+        *word = x.iter().enumerate().fold(0, |word, (i, &x)| word | u64::from(bit(x)) << i);
+    }
+}
+
+/// All ones where bit `i` of the word is 1, else 0: for masking floats without a branch.
+#[inline(always)]
+pub fn lane_mask(word: u32, i: usize) -> u32 {
+    0u32.wrapping_sub(word >> i & 1)
+}
+
+/// Calls `f(word, elements)` for each half word of a row in one group, as 32 bits and up to 32 elements of each of two rows.
+#[inline(always)]
+pub fn for_half_words(words: &[u64], y: &mut [f32], x: &[f32], f: impl Fn(u32, &mut [f32], &[f32])) {
+    for ((&word, y), x) in words.iter().zip(y.chunks_mut(64)).zip(x.chunks(64)) {
+        for ((half, y), x) in [word as u32, (word >> 32) as u32].into_iter().zip(y.chunks_mut(32)).zip(x.chunks(32)) {
+            f(half, y, x);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Max and average pools, over rows of channels.
+//!
+//! Gradients are gathered: each input pixel adds what the outputs whose window covers it hand back, in a fixed order.
+
+use binary_nets_exec::{IoMeta, Prepared};
+use binary_nets_graph::{Shape, Window};
+use binary_nets_kernels::Isa;
+
+use super::plain;
+use crate::cpu::Cpu;
+use crate::io::Kernel;
+use crate::threads::Threads;
+
+/// Channels that are summed side by side.
+const BLOCK: usize = 32;
+
+/// A window between two feature maps.
+#[derive(Clone, Copy, Debug)]
+struct Pool {
+    window: Window,
+    /// Extents of the image under the windows.
+    image: [usize; 2],
+    /// Extents of the result of the pool.
+    pooled: [usize; 2],
+    channels: usize,
+}
+
+/// A pixel of a feature map: the offset of its first channel, and the tap that leads to it.
+struct Tap {
+    at: usize,
+    number: usize,
+}
+
+impl Pool {
+    fn new(window: Window, image: &Shape, pooled: &Shape) -> Self {
+        Self { window, image: [image[1], image[2]], pooled: [pooled[1], pooled[2]], channels: image.channels() }
+    }
+
+    /// Calls `work(image number, row, column, channels)` for every pixel of `y`, a feature map of these extents, rows apart on the lanes.
+    fn for_pixels<T: Send>(
+        &self,
+        isa: Isa,
+        threads: Threads,
+        y: &mut [T],
+        [height, width]: [usize; 2],
+        work: impl Fn(usize, usize, usize, &mut [T]) + Sync,
+    ) {
+        threads.for_chunks(y, width * self.channels, |row, y| {
+            isa.vectorize(
+                #[inline(always)]
+                || {
+                    for (column, y) in y.chunks_exact_mut(self.channels).enumerate() {
+                        work(row / height, row % height, column, y);
+                    }
+                },
+            );
+        });
+    }
+
+    /// The pixels under the window of an output, ascending.
+    #[inline(always)]
+    fn under(&self, n: usize, i: usize, j: usize) -> impl Iterator<Item = Tap> {
+        let Self { window, image: [height, width], channels, .. } = *self;
+        (0..window.kernel[0]).flat_map(move |kh| {
+            (0..window.kernel[1]).filter_map(move |kw| {
+                let (row, column) = (window.source(0, height, i, kh)?, window.source(1, width, j, kw)?);
+                Some(Tap { at: ((n * height + row) * width + column) * channels, number: kh * window.kernel[1] + kw })
+            })
+        })
+    }
+
+    /// The outputs whose window covers a pixel, by ascending tap.
+    #[inline(always)]
+    fn over(&self, n: usize, row: usize, column: usize) -> impl Iterator<Item = Tap> {
+        let Self { window, pooled: [height, width], channels, .. } = *self;
+        let output = move |axis: usize, pixel: usize, tap: usize| {
+            let reach = (pixel + window.padding[axis]).checked_sub(tap * window.dilation[axis])?;
+            (reach % window.stride[axis] == 0).then_some(reach / window.stride[axis])
+        };
+        (0..window.kernel[0]).flat_map(move |kh| {
+            (0..window.kernel[1]).filter_map(move |kw| {
+                let (i, j) = (output(0, row, kh)?, output(1, column, kw)?);
+                let at = ((n * height + i) * width + j) * channels;
+                (i < height && j < width).then_some(Tap { at, number: kh * window.kernel[1] + kw })
+            })
+        })
+    }
+}
+
+/// The kernel of [`binary_nets_graph::ops::MaxPool2d`].
+pub fn prepare_max(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+    plain(isa.name(), move |io| {
+        let x = io.input::<f32>(0);
+        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
+            let mut first = true;
+            for tap in pool.under(n, i, j) {
+                let x = &x[tap.at..][..y.len()];
+                if first {
+                    y.copy_from_slice(x);
+                } else {
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x > *y { x } else { *y });
+                }
+                first = false;
+            }
+        });
+    })
+}
+
+/// The kernel of [`binary_nets_graph::ops::MaxPool2dIndex`].
+pub fn prepare_max_index(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+    plain(isa.name(), move |io| {
+        let x = io.input::<f32>(0);
+        pool.for_pixels(isa, io.threads(), io.output::<u32>(0), pool.pooled, |n, i, j, index| {
+            for (block, index) in index.chunks_mut(BLOCK).enumerate() {
+                let mut best = [0.0; BLOCK];
+                let mut first = true;
+                for tap in pool.under(n, i, j) {
+                    let x = &x[tap.at + block * BLOCK..];
+                    for ((best, index), &x) in best.iter_mut().zip(index.iter_mut()).zip(x) {
+                        let wins = first || x > *best;
+                        *best = if wins { x } else { *best };
+                        *index = if wins { tap.number as u32 } else { *index };
+                    }
+                    first = false;
+                }
+            }
+        });
+    })
+}
+
+/// The kernel of [`binary_nets_graph::ops::MaxPool2dGrad`].
+pub fn prepare_max_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.outputs[0].shape, &io.inputs[1].shape));
+    plain(isa.name(), move |io| {
+        let (index, dy) = (io.input::<u32>(0), io.input::<f32>(1));
+        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
+            dx.fill(0.0);
+            for tap in pool.over(n, row, column) {
+                for ((dx, &dy), &index) in dx.iter_mut().zip(&dy[tap.at..]).zip(&index[tap.at..]) {
+                    *dx += if index == tap.number as u32 { dy } else { 0.0 };
+                }
+            }
+        });
+    })
+}
+
+/// The kernel of [`binary_nets_graph::ops::AvgPool2d`].
+pub fn prepare_avg(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+    let taps = window.taps() as f64;
+    plain(isa.name(), move |io| {
+        let x = io.input::<f32>(0);
+        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
+            for (block, y) in y.chunks_mut(BLOCK).enumerate() {
+                let mut sum = [0.0; BLOCK];
+                for tap in pool.under(n, i, j) {
+                    let x = &x[tap.at + block * BLOCK..][..y.len()];
+                    sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
+                y.iter_mut().zip(sum).for_each(|(y, sum)| *y = (sum / taps) as f32);
+            }
+        });
+    })
+}
+
+/// The kernel of [`binary_nets_graph::ops::AvgPool2dGrad`].
+pub fn prepare_avg_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
+    let taps = window.taps() as f32;
+    plain(isa.name(), move |io| {
+        let dy = io.input::<f32>(0);
+        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
+            dx.fill(0.0);
+            for tap in pool.over(n, row, column) {
+                dx.iter_mut().zip(&dy[tap.at..]).for_each(|(dx, &dy)| *dx += dy);
+            }
+            for dx in dx {
+                *dx /= taps;
+            }
+        });
+    })
+}
