@@ -1,5 +1,7 @@
 //! From evaluation to the program that ships.
 
+use std::collections::HashMap;
+
 use crate::ops::{Affine, Border, FoldAffine, FoldStem, ImageConv2d, NormalizeImage, State, StateKind};
 use crate::{Graph, GraphError, Init, Node, Op, Value};
 
@@ -21,7 +23,7 @@ enum Form {
     /// Exact integers of a binary convolution that α is yet to be multiplied to; whoever reads them folds α into its own constants.
     Scaled { d: Value, alpha: Value },
     /// A normalised image that a stem may fold into its weights.
-    Image { pixels: Value, normalize: NormalizeImage },
+    Image { pixels: Value, normalize: NormalizeImage, path: String },
     /// A convolution of a normalised image; whoever reads it folds the rest into its own constants.
     Stem { pixels: Value, weight: Value, fold: FoldStem, path: String },
 }
@@ -32,7 +34,12 @@ enum Form {
 /// Folding is lazy: a convolution stays [`Form::Scaled`] until something reads it. A norm takes α into its own affine; anything else gets an
 /// affine of α alone, so asking for a layer's activation never changes what comes behind it.
 pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
-    let mut pass = Freeze { fold: Graph::new(graph.batch()), run: Graph::new(graph.batch()), forms: Vec::new() };
+    let mut pass = Freeze {
+        fold: Graph::new(graph.batch()),
+        run: Graph::new(graph.batch()),
+        forms: Vec::new(),
+        unfolded: HashMap::new(),
+    };
     for node in graph.nodes() {
         let forms = pass.node(node)?;
         pass.forms.extend(forms);
@@ -49,6 +56,8 @@ struct Freeze {
     run: Graph,
     /// By index of the source's values.
     forms: Vec<Form>,
+    /// Run-graph values of those that somebody read as they are. Their forms stay, so that a norm may come later.
+    unfolded: HashMap<Value, Value>,
 }
 
 impl Freeze {
@@ -67,11 +76,11 @@ impl Freeze {
             Op::Input(_) | Op::Scalar(_) => return self.copy(node),
             Op::NormalizeImage(normalize) => {
                 if let Form::Dynamic(pixels) = *self.form(node.inputs[0]) {
-                    return Ok(vec![Form::Image { pixels, normalize: normalize.clone() }]);
+                    return Ok(vec![Form::Image { pixels, normalize: normalize.clone(), path: node.path.clone() }]);
                 }
             }
             Op::Conv2d(conv) if conv.groups == 1 => {
-                if let (Form::Image { pixels, normalize }, Form::Constant { value, .. }) =
+                if let (Form::Image { pixels, normalize, .. }, Form::Constant { value, .. }) =
                     (self.form(node.inputs[0]), self.form(node.inputs[1]))
                 {
                     let shape = &self.run.meta(*pixels).shape;
@@ -122,17 +131,20 @@ impl Freeze {
 
     /// A value of the source as one of the run graph.
     fn dynamic(&mut self, value: Value) -> Result<Value, GraphError> {
+        if let Some(&known) = self.unfolded.get(&value) {
+            return Ok(known);
+        }
         let dynamic = match self.form(value).clone() {
             Form::Dynamic(value) => return Ok(value),
             Form::Constant { value, name } => return self.constant(value, &name),
-            Form::Image { pixels, normalize } => self.run.add_one(normalize, &[pixels], "")?,
+            Form::Image { pixels, normalize, path } => self.run.add_one(normalize, &[pixels], &path)?,
             Form::Scaled { d, .. } => {
                 let path = self.run.producer(d).path.clone();
                 self.affine(value, None, &path)?
             }
             Form::Stem { path, .. } => self.affine(value, None, &path)?,
         };
-        self.forms[value.index()] = Form::Dynamic(dynamic);
+        self.unfolded.insert(value, dynamic);
         Ok(dynamic)
     }
 

@@ -1,0 +1,302 @@
+//! Freezing, text in and two texts out.
+
+mod text;
+
+use binary_nets_graph::Graph;
+use binary_nets_graph::passes::{Frozen, dce, freeze};
+use text::{assert_graph, graph};
+
+fn frozen(source: &str) -> Frozen {
+    freeze(&graph(source)).unwrap()
+}
+
+/// The run graph of one output alone.
+fn run_of(source: &str, output: &str) -> Graph {
+    let mut run = frozen(source).run;
+    run.retain_outputs(&[output]).unwrap();
+    dce(&run).unwrap()
+}
+
+/// A binary convolution and its norm's constants; what reads them is added.
+const CONV: &str = r#"graph batch=1
+    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
+    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
+    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
+    %bits, %alpha = binarize_weight {"scale":"channel","gradient":"clip","groups":1} (%w) @conv
+    %d = binary_conv2d {"window":W3,"pad_value":0} (%codes, %bits, %alpha) : f32[1,2,2,3] @conv
+    %g = state {"path":"bn.weight","shape":[3],"kind":"parameter","init":ZERO} ()
+    %b = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
+    %m = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
+    %v = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":ZERO} ()"#;
+
+/// The fold graph's part of it.
+const CONV_FOLD: &str = r#"graph batch=1
+    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
+    %bits, %alpha = binarize_weight {"scale":"channel","gradient":"clip","groups":1} (%w) @conv
+    %g = state {"path":"bn.weight","shape":[3],"kind":"parameter","init":ZERO} ()
+    %b = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
+    %m = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
+    %v = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":ZERO} ()"#;
+
+/// The run graph's part of it: the convolution yields exact integers, 3·3 taps of 2 channels at most.
+const CONV_RUN: &str = r#"graph batch=1
+    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
+    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
+    %bits = state {"path":"conv.bits","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":SIGN} ()
+    %d = binary_conv2d {"window":W3,"pad_value":0} (%codes, %bits) : int(-18..18)[1,2,2,3] @conv"#;
+
+const NORM: &str = r#"
+    %y = batch_norm_inference {"eps":0.5} (%d, %g, %b, %m, %v) @bn"#;
+
+const NORM_RUN: &str = r#"
+    %a = state {"path":"bn.a","shape":[3],"kind":"constant","init":ZERO} ()
+    %c = state {"path":"bn.c","shape":[3],"kind":"constant","init":ZERO} ()
+    %y = affine {} (%d, %a, %c) @bn
+    output y = %y"#;
+
+#[test]
+fn a_norm_takes_the_weight_scale_into_its_affine() {
+    let Frozen { fold, run } = frozen(&format!("{CONV}{NORM}\noutput y = %y"));
+    let folded = r#"
+        %a, %c = fold_affine {"channels":3,"scale":true,"eps":0.5} (%alpha, %g, %b, %m, %v) @bn
+        output conv.bits = %bits
+        output bn.a = %a
+        output bn.c = %c"#;
+    assert_graph(&fold, &format!("{CONV_FOLD}{folded}"));
+    assert_graph(&run, &format!("{CONV_RUN}{NORM_RUN}"));
+}
+
+#[test]
+fn a_convolution_without_a_norm_has_an_affine_of_its_scale() {
+    let Frozen { fold, run } = frozen(&format!("{CONV}\n%r = relu {{}} (%d) @relu\noutput r = %r"));
+    let folded = r#"
+        %a, %c = fold_affine {"channels":3,"scale":true,"eps":null} (%alpha) @conv
+        output conv.bits = %bits
+        output conv.scale.a = %a
+        output conv.scale.c = %c"#;
+    let scaled = r#"
+        %a = state {"path":"conv.scale.a","shape":[3],"kind":"constant","init":ZERO} ()
+        %c = state {"path":"conv.scale.c","shape":[3],"kind":"constant","init":ZERO} ()
+        %y = affine {} (%d, %a, %c) @conv
+        %r = relu {} (%y) @relu
+        output r = %r"#;
+    assert_graph(&fold, &format!("{CONV_FOLD}{folded}"));
+    assert_graph(&run, &format!("{CONV_RUN}{scaled}"));
+}
+
+#[test]
+fn asking_for_an_activation_does_not_change_the_norm() {
+    let source = format!("{CONV}{NORM}\noutput conv = %d\noutput y = %y");
+    assert_graph(&run_of(&source, "y"), &format!("{CONV_RUN}{NORM_RUN}"));
+    let text = run_of(&source, "conv").dump();
+    assert!(text.contains("conv.scale.a") && !text.contains("bn.a"), "{text}");
+}
+
+#[test]
+fn another_reader_in_front_of_the_norm_does_not_change_the_norm() {
+    let source = format!("{CONV}\n%r = relu {{}} (%d) @relu{NORM}\noutput r = %r\noutput y = %y");
+    assert_graph(&run_of(&source, "y"), &format!("{CONV_RUN}{NORM_RUN}"));
+}
+
+#[test]
+fn several_readers_share_one_affine_of_the_scale() {
+    let source = format!("{CONV}\n%r = relu {{}} (%d) @r\n%s = relu {{}} (%d) @s\noutput r = %r\noutput s = %s");
+    assert_eq!(frozen(&source).run.dump().matches(" = affine ").count(), 1);
+}
+
+#[test]
+fn a_norm_of_floats_is_an_affine_without_a_scale() {
+    let source = r#"graph batch=2
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %g = state {"path":"bn.weight","shape":[3],"kind":"parameter","init":ZERO} ()
+        %b = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
+        %m = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
+        %v = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":ZERO} ()
+        %y = batch_norm_inference {"eps":0.5} (%x, %g, %b, %m, %v) @bn
+        output y = %y"#;
+    let Frozen { fold, run } = frozen(source);
+    assert_graph(
+        &fold,
+        r#"graph batch=2
+        %g = state {"path":"bn.weight","shape":[3],"kind":"parameter","init":ZERO} ()
+        %b = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
+        %m = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
+        %v = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":ZERO} ()
+        %a, %c = fold_affine {"channels":3,"scale":false,"eps":0.5} (%g, %b, %m, %v) @bn
+        output bn.a = %a
+        output bn.c = %c"#,
+    );
+    assert_graph(
+        &run,
+        r#"graph batch=2
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %a = state {"path":"bn.a","shape":[3],"kind":"constant","init":ZERO} ()
+        %c = state {"path":"bn.c","shape":[3],"kind":"constant","init":ZERO} ()
+        %y = affine {} (%x, %a, %c) @bn
+        output y = %y"#,
+    );
+}
+
+/// A stem and its norm's constants; what reads it is added.
+const STEM: &str = r#"graph batch=1
+    %image = input {"name":"image","shape":[5,4,1],"meaning":{"int":{"min":0,"max":255}}} ()
+    %x = normalize_image {"mean":[0.5],"std":[0.25]} (%image) @normalize
+    %w = state {"path":"stem.weight","shape":[2,1,3,3],"kind":"parameter","init":"kaiming_normal"} ()
+    %d = conv2d {"window":W3,"groups":1} (%x, %w) : f32[1,5,4,2] @stem
+    %g = state {"path":"bn.weight","shape":[2],"kind":"parameter","init":ZERO} ()
+    %b = state {"path":"bn.bias","shape":[2],"kind":"parameter","init":ZERO} ()
+    %m = state {"path":"bn.running_mean","shape":[2],"kind":"statistic","init":ZERO} ()
+    %v = state {"path":"bn.running_var","shape":[2],"kind":"statistic","init":ZERO} ()"#;
+
+const STEM_FOLD: &str = r#"graph batch=1
+    %w = state {"path":"stem.weight","shape":[2,1,3,3],"kind":"parameter","init":"kaiming_normal"} ()
+    %g = state {"path":"bn.weight","shape":[2],"kind":"parameter","init":ZERO} ()
+    %b = state {"path":"bn.bias","shape":[2],"kind":"parameter","init":ZERO} ()
+    %m = state {"path":"bn.running_mean","shape":[2],"kind":"statistic","init":ZERO} ()
+    %v = state {"path":"bn.running_var","shape":[2],"kind":"statistic","init":ZERO} ()"#;
+
+/// Behind it, in both graphs: padding makes three cases along each axis, and 9·255·32767 = 75 200 265.
+const STEM_RUN: &str = r#"graph batch=1
+    %image = input {"name":"image","shape":[5,4,1],"meaning":{"int":{"min":0,"max":255}}} ()
+    %q = state {"path":"NAME.q","shape":[2,3,3,1],"kind":"constant","init":ZERO,"meaning":{"int":{"min":-32767,"max":32767}}} ()
+    %d = image_conv2d {"border":{"window":W3,"input":[5,4]}} (%image, %q) : int(-75200265..75200265)[1,5,4,2] @PATH
+    %a = state {"path":"NAME.a","shape":[2],"kind":"constant","init":ZERO} ()
+    %c = state {"path":"NAME.c","shape":[3,3,2],"kind":"constant","init":ZERO} ()
+    %y = affine {"border":{"window":W3,"input":[5,4]}} (%d, %a, %c) : f32[1,5,4,2] @PATH"#;
+
+#[test]
+fn a_stem_folds_the_image_and_its_norm() {
+    let Frozen { fold, run } = frozen(&format!("{STEM}{NORM}\noutput y = %y"));
+    let folded = r#"
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"eps":0.5} (%w, %g, %b, %m, %v) @bn
+        output bn.q = %q
+        output bn.a = %a
+        output bn.c = %c"#;
+    assert_graph(&fold, &format!("{STEM_FOLD}{folded}"));
+    assert_graph(&run, &format!("{STEM_RUN}\noutput y = %y").replace("NAME", "bn").replace("PATH", "bn"));
+}
+
+#[test]
+fn a_stem_without_a_norm_folds_the_image_alone() {
+    let Frozen { fold, run } = frozen(&format!("{STEM}\noutput d = %d"));
+    let folded = r#"
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"eps":null} (%w) @stem
+        output stem.scale.q = %q
+        output stem.scale.a = %a
+        output stem.scale.c = %c"#;
+    assert_graph(&fold, &format!("{STEM_FOLD}{folded}"));
+    assert_graph(&run, &format!("{STEM_RUN}\noutput d = %y").replace("NAME", "stem.scale").replace("PATH", "stem"));
+}
+
+#[test]
+fn another_reader_of_the_image_or_the_stem_does_not_change_the_stem() {
+    let alone = run_of(&format!("{STEM}{NORM}\noutput y = %y"), "y").dump();
+    let before_norm = format!("{STEM}\n%r = relu {{}} (%d) @relu{NORM}\noutput r = %r\noutput y = %y");
+    assert_eq!(run_of(&before_norm, "y").dump(), alone);
+    let (image, rest) = STEM.split_at(STEM.find("%w = ").unwrap());
+    let before_stem = format!("{image}%r = relu {{}} (%x) @relu\n{rest}{NORM}\noutput r = %r\noutput y = %y");
+    assert_eq!(run_of(&before_stem, "y").dump(), alone);
+    assert!(
+        run_of(&before_stem, "r")
+            .dump()
+            .contains("normalize_image {\"mean\":[0.5],\"std\":[0.25]} (%0) : f32[1,5,4,1] @normalize")
+    );
+}
+
+#[test]
+fn a_grouped_convolution_of_the_image_is_no_stem() {
+    let source = r#"graph batch=1
+        %image = input {"name":"image","shape":[2,2,2],"meaning":{"int":{"min":0,"max":255}}} ()
+        %x = normalize_image {"mean":[0.5,0.5],"std":[0.25,0.25]} (%image) @normalize
+        %w = state {"path":"w","shape":[2,1,1,1],"kind":"parameter","init":"kaiming_normal"} ()
+        %y = conv2d {"window":W1,"groups":2} (%x, %w) @conv
+        output y = %y"#;
+    let run = source.replace(r#""kind":"parameter","init":"kaiming_normal""#, r#""kind":"constant","init":ZERO"#);
+    assert_graph(&frozen(source).run, &run);
+}
+
+#[test]
+fn a_layer_that_is_called_twice_folds_twice() {
+    let source = r#"graph batch=1
+        %x = input {"name":"x","shape":[1,1,2],"meaning":"f32"} ()
+        %w = state {"path":"conv.weight","shape":[2,2,1,1],"kind":"latent","init":"kaiming_normal"} ()
+        %s1 = sign {"gradient":"identity","groups":1} (%x) @conv
+        %b1, %a1 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
+        %y1 = binary_conv2d {"window":W1,"pad_value":0} (%s1, %b1, %a1) @conv
+        %s2 = sign {"gradient":"identity","groups":1} (%y1) @conv
+        %b2, %a2 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
+        %y2 = binary_conv2d {"window":W1,"pad_value":0} (%s2, %b2, %a2) @conv
+        output y = %y2"#;
+    let Frozen { fold, run } = frozen(source);
+    assert_graph(
+        &fold,
+        r#"graph batch=1
+        %w = state {"path":"conv.weight","shape":[2,2,1,1],"kind":"latent","init":"kaiming_normal"} ()
+        %b1, %alpha1 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
+        %a1, %c1 = fold_affine {"channels":2,"scale":true,"eps":null} (%alpha1) @conv
+        %b2, %alpha2 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
+        %a2, %c2 = fold_affine {"channels":2,"scale":true,"eps":null} (%alpha2) @conv
+        output conv.bits = %b1
+        output conv.scale.a = %a1
+        output conv.scale.c = %c1
+        output conv.bits' = %b2
+        output conv.scale.a' = %a2
+        output conv.scale.c' = %c2"#,
+    );
+    assert_graph(
+        &run,
+        r#"graph batch=1
+        %x = input {"name":"x","shape":[1,1,2],"meaning":"f32"} ()
+        %s1 = sign {"gradient":"identity","groups":1} (%x) @conv
+        %b1 = state {"path":"conv.bits","shape":[2,1,1,2],"kind":"constant","init":ZERO,"meaning":SIGN} ()
+        %d1 = binary_conv2d {"window":W1,"pad_value":0} (%s1, %b1) @conv
+        %a1 = state {"path":"conv.scale.a","shape":[2],"kind":"constant","init":ZERO} ()
+        %c1 = state {"path":"conv.scale.c","shape":[2],"kind":"constant","init":ZERO} ()
+        %y1 = affine {} (%d1, %a1, %c1) @conv
+        %s2 = sign {"gradient":"identity","groups":1} (%y1) @conv
+        %b2 = state {"path":"conv.bits'","shape":[2,1,1,2],"kind":"constant","init":ZERO,"meaning":SIGN} ()
+        %d2 = binary_conv2d {"window":W1,"pad_value":0} (%s2, %b2) @conv
+        %a2 = state {"path":"conv.scale.a'","shape":[2],"kind":"constant","init":ZERO} ()
+        %c2 = state {"path":"conv.scale.c'","shape":[2],"kind":"constant","init":ZERO} ()
+        %y2 = affine {} (%d2, %a2, %c2) @conv
+        output y = %y2"#,
+    );
+}
+
+#[test]
+fn what_depends_on_states_alone_is_computed_once() {
+    let source = r#"graph batch=1
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %w = state {"path":"fc.weight","shape":[3,2],"kind":"parameter","init":ZERO} ()
+        %half = fill {"value":0.5,"shape":[]} () @fc
+        %h = arithmetic {"function":"mul"} (%w, %half) @fc
+        %t = unary {"function":"exp"} (%h) @fc
+        %y = matmul {"transpose_a":false,"transpose_b":false} (%x, %t) @fc
+        %z = matmul {"transpose_a":false,"transpose_b":false} (%x, %t) @again
+        output y = %y
+        output z = %z
+        output weight = %w"#;
+    let Frozen { fold, run } = frozen(source);
+    assert_graph(
+        &fold,
+        r#"graph batch=1
+        %w = state {"path":"fc.weight","shape":[3,2],"kind":"parameter","init":ZERO} ()
+        %half = fill {"value":0.5,"shape":[]} () @fc
+        %h = arithmetic {"function":"mul"} (%w, %half) @fc
+        %t = unary {"function":"exp"} (%h) @fc
+        output fc.unary4 = %t
+        output fc.weight = %w"#,
+    );
+    assert_graph(
+        &run,
+        r#"graph batch=1
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %t = state {"path":"fc.unary4","shape":[3,2],"kind":"constant","init":ZERO} ()
+        %y = matmul {"transpose_a":false,"transpose_b":false} (%x, %t) @fc
+        %z = matmul {"transpose_a":false,"transpose_b":false} (%x, %t) @again
+        %w = state {"path":"fc.weight","shape":[3,2],"kind":"constant","init":ZERO} ()
+        output y = %y
+        output z = %z
+        output weight = %w"#,
+    );
+}
