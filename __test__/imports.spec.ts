@@ -84,7 +84,10 @@ interface Manifest {
   readonly name: string
   readonly manifest_path: string
   readonly targets: readonly { readonly crate_types: readonly string[] }[]
-  readonly dependencies: readonly { readonly name: string; readonly kind: null | 'dev' | 'build' }[]
+  readonly dependencies: readonly {
+    readonly name: string
+    readonly kind: null | 'dev' | 'build'
+  }[]
 }
 
 const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], { encoding: 'utf8' })
@@ -106,7 +109,10 @@ for (const { name, dependencies, targets } of manifests) {
   const self = crate(name) ?? name
   test(`crates/${self} imports what it may`, (t) => {
     const forbidden = dependencies
-      .map(({ name, kind }) => ({ other: crate(name), allowed: kind === 'dev' ? [CRATES, CRATES_DEV] : [CRATES] }))
+      .map(({ name, kind }) => ({
+        other: crate(name),
+        allowed: kind === 'dev' ? [CRATES, CRATES_DEV] : [CRATES],
+      }))
       .filter(({ other, allowed }) => other !== undefined && !allowed.some((table) => table[self]?.includes(other)))
     t.deepEqual(
       forbidden.map(({ other }) => other),

@@ -220,7 +220,9 @@ export function shuffle(): Sampler {
 /** As many samples as there are, drawn with replacement, each with a probability in proportion to its weight. */
 export function weighted(weights: readonly number[]): Sampler {
   if (!Array.isArray(weights)) reject('weighted', 'weights', 'a list of numbers', weights)
-  return { weighted: weights.map((weight) => checkNumber('weighted', 'weights', weight, { min: 0 })) }
+  return {
+    weighted: weights.map((weight) => checkNumber('weighted', 'weights', weight, { min: 0 })),
+  }
 }
 
 /** Batches of `identities` classes with `images` samples each, for losses that compare samples. */

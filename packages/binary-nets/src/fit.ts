@@ -41,7 +41,7 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   readonly onStep?: (event: StepEvent) => unknown
   /** A file that gets one line of JSON an epoch. */
   readonly history?: string
-  /** A folder that gets the networks `last.bnets` and, with a validation, `best.bnets`. */
+  /** A folder that gets the networks `last.safetensors` and, with a validation, `best.safetensors`. */
   readonly checkpoints?: string
   /** Ends the run when the validation has not become better for this many epochs. */
   readonly patience?: number
@@ -70,7 +70,10 @@ export interface StepEvent {
 export interface Epoch {
   /** From 0. */
   readonly epoch: number
-  readonly train: Evaluation & { readonly seconds: number; readonly imagesPerSecond: number }
+  readonly train: Evaluation & {
+    readonly seconds: number
+    readonly imagesPerSecond: number
+  }
   readonly validation?: Evaluation
   /** Whether the validation is better than after every epoch before. */
   readonly best: boolean
@@ -192,8 +195,19 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0
     source = await openSource(train, options.loader ?? {}, { batchSize, seed }, before)
-    const fresh = { epoch: 0, step: 0, sums: NOTHING, loader: source.place(), best: null }
-    self.training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
+    const fresh = {
+      epoch: 0,
+      step: 0,
+      sums: NOTHING,
+      loader: source.place(),
+      best: null,
+    }
+    self.training = {
+      ...(before ?? fresh),
+      seed,
+      batchSize,
+      batches: source.batches,
+    }
     if (before !== null) checkResumed(before, self.training)
 
     const history = options.history === undefined ? undefined : await History.open(options.history, self.training.epoch)
@@ -206,8 +220,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       const result = await endEpoch(network, options, source)
       await history?.add(result)
       if (checkpoints !== undefined) {
-        await network.save(join(checkpoints, 'last.bnets'), pick(options))
-        if (result.best) await network.save(join(checkpoints, 'best.bnets'), pick(options))
+        await network.save(join(checkpoints, 'last.safetensors'), pick(options))
+        if (result.best) await network.save(join(checkpoints, 'best.safetensors'), pick(options))
       }
       yield result
     }
@@ -265,8 +279,17 @@ async function endEpoch<O extends Outputs>(
   const at = current(self.training)
   const { validation: dataset, loss } = options
   const { seconds } = at.sums
-  const train = { ...means(at.sums), seconds, imagesPerSecond: at.sums.samples / seconds }
-  const validation = dataset && (await network.evaluate(dataset, { ...pick(options), ...(loss && { loss }) }))
+  const train = {
+    ...means(at.sums),
+    seconds,
+    imagesPerSecond: at.sums.samples / seconds,
+  }
+  const validation =
+    dataset &&
+    (await network.evaluate(dataset, {
+      ...pick(options),
+      ...(loss && { loss }),
+    }))
   const score = validation && (Number.isNaN(validation.top1) ? -validation.loss : validation.top1)
   const best = score !== undefined && (at.best === null || score > at.best.score)
   self.training = {

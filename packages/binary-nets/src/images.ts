@@ -9,7 +9,15 @@ export type Image = Uint8Array | Sample
 export function packImages(
   owner: string,
   images: Image | Iterable<Image>,
-  { height, width, channels }: { readonly height: number; readonly width: number; readonly channels: number },
+  {
+    height,
+    width,
+    channels,
+  }: {
+    readonly height: number
+    readonly width: number
+    readonly channels: number
+  },
 ): { readonly pixels: Uint8Array; readonly count: number } {
   const list = isOne(images) ? [images] : [...(isIterable(images) ? images : reject(owner, 'images', 'images', images))]
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])

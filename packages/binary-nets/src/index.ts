@@ -28,7 +28,13 @@ export {
 } from './fit.js'
 export type { Image } from './images.js'
 export * from './layers/index.js'
-export { type CrossEntropyOptions, countCorrect, crossEntropy, type Loss, type LossResult } from './losses.js'
+export {
+  type CrossEntropyOptions,
+  countCorrect,
+  crossEntropy,
+  type Loss,
+  type LossResult,
+} from './losses.js'
 export * from './models/index.js'
 export { version } from './native.js'
 export {
@@ -44,6 +50,7 @@ export {
 export {
   type AdamOptions,
   adam,
+  assignUpdates,
   frozen,
   isBinary,
   type Optimizer,
@@ -53,6 +60,8 @@ export {
   type Selector,
   type SgdOptions,
   sgd,
+  type Update,
+  type UpdateRule,
 } from './optimizers.js'
 export { type ProgressOptions, progress } from './progress.js'
 export {
@@ -66,7 +75,21 @@ export {
   stepDecay,
   warmup,
 } from './schedules.js'
-export type { Macs, Summary, SummaryRow } from './summary.js'
-export { concat, type Layer, type Operand, type ReduceOptions, Sym, select } from './sym.js'
-export { type ImageInput, layer, type Model, type Outputs, type Own, trace } from './trace.js'
+export { type Macs, Summary, type SummaryRow } from './summary.js'
+export {
+  concat,
+  type Layer,
+  type Operand,
+  type ReduceOptions,
+  Sym,
+  select,
+} from './sym.js'
+export {
+  type ImageInput,
+  layer,
+  type Model,
+  type Outputs,
+  type Own,
+  trace,
+} from './trace.js'
 export type { Evaluation } from './training.js'

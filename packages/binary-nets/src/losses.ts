@@ -17,11 +17,19 @@ export interface CrossEntropyOptions {
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss<{ readonly logits: Sym }> {
   checkOptions('crossEntropy', options, ['labelSmoothing'])
   const { labelSmoothing = 0 } = options
-  checkNumber('crossEntropy', 'labelSmoothing', labelSmoothing, { min: 0, max: 1 })
+  checkNumber('crossEntropy', 'labelSmoothing', labelSmoothing, {
+    min: 0,
+    max: 1,
+  })
   return ({ logits }, { label }) => {
     if (!(logits instanceof Sym)) return reject('crossEntropy', 'the model', 'one with an output named logits', logits)
-    const softmax = { softmax_cross_entropy: { label_smoothing: labelSmoothing } }
-    return { loss: one(recorderOf(logits).record(softmax, [logits, label])), correct: countCorrect(logits, label) }
+    const softmax = {
+      softmax_cross_entropy: { label_smoothing: labelSmoothing },
+    }
+    return {
+      loss: one(recorderOf(logits).record(softmax, [logits, label])),
+      correct: countCorrect(logits, label),
+    }
   }
 }
 

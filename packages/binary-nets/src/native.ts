@@ -147,5 +147,8 @@ function translate(error: unknown): BinaryNetsError {
   const known = ERROR_CODES.find((code): code is ErrorCode => code === codeOf(error))
   const message = error instanceof Error ? error.message : String(error)
   const node = error instanceof Error && 'node' in error && typeof error.node === 'string' ? { node: error.node } : {}
-  return new BinaryNetsError(known ?? 'BNETS_INTERNAL', message, { ...node, cause: error })
+  return new BinaryNetsError(known ?? 'BNETS_INTERNAL', message, {
+    ...node,
+    cause: error,
+  })
 }

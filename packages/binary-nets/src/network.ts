@@ -94,7 +94,11 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   /** The paths of the layers, in order. */
   readonly layers: readonly string[]
   /** What the network looks at. */
-  readonly input: { readonly height: number; readonly width: number; readonly channels: number }
+  readonly input: {
+    readonly height: number
+    readonly width: number
+    readonly channels: number
+  }
 
   static {
     inside = (network) => network.#inside
@@ -107,7 +111,12 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       .toSorted(([, [a]], [, [b]]) => a - b)
       .map(([path]) => path)
     this.input = inputShape(spec)
-    this.#inside = { native, outputs: this.outputs, fitting: false, ...metadata }
+    this.#inside = {
+      native,
+      outputs: this.outputs,
+      fitting: false,
+      ...metadata,
+    }
   }
 
   /** Traces a model and gives it its first weights. Fails with BNETS_SHAPE, naming the layer, where shapes do not fit together. */
@@ -156,9 +165,17 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 
   /** What was chosen to run the network. */
-  get device(): { readonly isa: string; readonly threads: number; readonly kernels: string } {
+  get device(): {
+    readonly isa: string
+    readonly threads: number
+    readonly kernels: string
+  } {
     const { native } = this.#inside
-    return call(() => ({ isa: native.isa, threads: native.threads, kernels: native.kernels }))
+    return call(() => ({
+      isa: native.isa,
+      threads: native.threads,
+      kernels: native.kernels,
+    }))
   }
 
   /** What each layer yields, holds and computes; as text, a table. */
@@ -236,7 +253,11 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const exps = Array.from(logits, (logit) => Math.exp(logit - top))
     const total = exps.reduce((sum, exp) => sum + exp, 0)
     return exps
-      .map((exp, index) => ({ label: this.classes?.[index] ?? String(index), index, probability: exp / total }))
+      .map((exp, index) => ({
+        label: this.classes?.[index] ?? String(index),
+        index,
+        probability: exp / total,
+      }))
       .toSorted((a, b) => b.probability - a.probability || a.index - b.index)
       .slice(0, topK)
   }
@@ -263,7 +284,10 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   /** Estimates the running statistics of the norms anew, as plain means over batches of data; weights stay. */
   async recalibrate(
     dataset: Dataset,
-    options: Abortable & { readonly batches?: number; readonly batchSize?: number } = {},
+    options: Abortable & {
+      readonly batches?: number
+      readonly batchSize?: number
+    } = {},
   ): Promise<void> {
     checkOptions('recalibrate', options, ['batches', 'batchSize', 'signal'])
     const { batches = 100, batchSize = 64 } = options
@@ -317,7 +341,10 @@ const RUN_OPTIONS = ['threads', 'isa'] as const
 function checkRunOptions(owner: string, { threads, isa }: RunOptions): NativeRunOptions {
   if (threads !== undefined) checkInteger(owner, 'threads', threads)
   if (isa !== undefined) checkOneOf(owner, 'isa', isa, ['scalar', 'avx2', 'avx512', 'neon'])
-  return { ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) }
+  return {
+    ...(threads !== undefined && { threads }),
+    ...(isa !== undefined && { isa }),
+  }
 }
 
 /** What a checkpoint holds besides tensors and graph. */

@@ -78,7 +78,10 @@ export function adam(options: AdamOptions = {}): Optimizer {
     checkNumber('adam', 'betas', beta, { min: 0, max: 1 - Number.EPSILON }),
   ) as [number, number]
   checkNumber('adam', 'eps', eps, { min: 0 })
-  return { rule: { adam: { beta1, beta2, eps, ...common('adam', options) } }, lr: learningRate('adam', lr) }
+  return {
+    rule: { adam: { beta1, beta2, eps, ...common('adam', options) } },
+    lr: learningRate('adam', lr),
+  }
 }
 
 export interface SgdOptions extends CommonOptions {
@@ -95,7 +98,10 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkNumber('sgd', 'momentum', momentum, { min: 0 })
   checkBoolean('sgd', 'nesterov', nesterov)
   if (nesterov && momentum === 0) reject('sgd', 'nesterov', 'false where there is no momentum', nesterov)
-  return { rule: { sgd: { momentum, nesterov, ...common('sgd', options) } }, lr: learningRate('sgd', lr) }
+  return {
+    rule: { sgd: { momentum, nesterov, ...common('sgd', options) } },
+    lr: learningRate('sgd', lr),
+  }
 }
 
 function common(owner: string, { weightDecay = 0, clamp }: CommonOptions) {

@@ -69,7 +69,9 @@ export function oneCycle(peak: number, options: OneCycleOptions = {}): Schedule 
   const { rise = 0.3, startDivisor = 25, endDivisor = 1e4 } = options
   checkNumber('oneCycle', 'peak', peak)
   checkNumber('oneCycle', 'rise', rise, { min: 0, max: 1 })
-  checkNumber('oneCycle', 'startDivisor', startDivisor, { min: Number.MIN_VALUE })
+  checkNumber('oneCycle', 'startDivisor', startDivisor, {
+    min: Number.MIN_VALUE,
+  })
   checkNumber('oneCycle', 'endDivisor', endDivisor, { min: Number.MIN_VALUE })
   const first = peak / startDivisor
   return (step, total) => {
@@ -92,5 +94,5 @@ export function warmup(part: number, schedule: Schedule): Schedule {
 
 /** From `from` at 0 to `to` at 1, along half a cosine. */
 function wave(from: number, to: number, at: number): number {
-  return to + ((from - to) * (1 + Math.cos(Math.PI * at))) / 2
+  return from + ((to - from) * (1 - Math.cos(Math.PI * at))) / 2
 }

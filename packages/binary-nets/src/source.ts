@@ -36,7 +36,11 @@ export async function openSource(
 
 function datasetSource(data: Dataset, options: LoaderOptions, place: SourceOptions, before: Training | null): Source {
   if (before !== null && before.loader === null) reject('fit', 'train', 'batches, as in the run that is resumed', data)
-  const loader = openLoader(data, options, { ...place, dropLast: true, state: before?.loader ?? undefined })
+  const loader = openLoader(data, options, {
+    ...place,
+    dropLast: true,
+    state: before?.loader ?? undefined,
+  })
   return {
     batches: loader.batches,
     step: (network, scalars, signal) =>

@@ -56,7 +56,11 @@ interface Attributes {
   conv2d: { window: WindowSpec; groups: number }
   sign: { gradient: Surrogate; groups: number }
   step: { gradient: Surrogate; groups: number }
-  binarize_weight: { scale: WeightScale; gradient: WeightGradient; groups: number }
+  binarize_weight: {
+    scale: WeightScale
+    gradient: WeightGradient
+    groups: number
+  }
   binary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
   batch_norm: { eps: number; momentum: number }
   relu: Empty
@@ -69,21 +73,29 @@ interface Attributes {
   arithmetic: { function: 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' }
   unary: { function: 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' }
   clamp: { min: number; max: number }
-  compare: { comparison: 'less' | 'less_equal' | 'greater' | 'greater_equal' | 'equal' }
+  compare: {
+    comparison: 'less' | 'less_equal' | 'greater' | 'greater_equal' | 'equal'
+  }
   select: Empty
   transpose: { permutation: readonly number[] }
   reshape: { dims: readonly number[] }
   slice: { axis: number; start: number; end: number }
   concat: { axis: number }
   repeat: { axis: number; times: number }
-  reduce: { reduction: 'sum' | 'mean' | 'max'; axes: readonly number[]; keep: boolean }
+  reduce: {
+    reduction: 'sum' | 'mean' | 'max'
+    axes: readonly number[]
+    keep: boolean
+  }
   gather: { axis: number }
   stop_gradient: Empty
 }
 
 /** An op: its name as the one key, its attributes as the value. */
 export type OpSpec = {
-  [Name in keyof Attributes]: { readonly [Key in Name]: Readonly<Attributes[Name]> }
+  [Name in keyof Attributes]: {
+    readonly [Key in Name]: Readonly<Attributes[Name]>
+  }
 }[keyof Attributes]
 
 /** One application of an op. */

@@ -36,7 +36,10 @@ export class Summary {
     this.floatParameters = sum((row) => row.floatParameters)
     this.bytes = sum(packedBytes)
     this.floatBytes = 4 * (this.binaryParameters + this.floatParameters)
-    this.macs = { binary: sum((row) => row.macs.binary), float: sum((row) => row.macs.float) }
+    this.macs = {
+      binary: sum((row) => row.macs.binary),
+      float: sum((row) => row.macs.float),
+    }
   }
 
   /** A table of at most 100 columns. */

@@ -110,7 +110,10 @@ export class Sym {
   /** `min(max(this, min), max)`; the gradient is 1 inside and at both ends, 0 outside. */
   clamp(min: number, max: number): Sym {
     return this.#one({
-      clamp: { min: checkNumber('clamp', 'min', min), max: checkNumber('clamp', 'max', max, { min }) },
+      clamp: {
+        min: checkNumber('clamp', 'min', min),
+        max: checkNumber('clamp', 'max', max, { min }),
+      },
     })
   }
 
@@ -140,19 +143,33 @@ export class Sym {
   }
 
   /** The product of two matrices `[m, k]` and `[k, n]`, either read transposed. */
-  matmul(other: Sym, options: { readonly transposeA?: boolean; readonly transposeB?: boolean } = {}): Sym {
+  matmul(
+    other: Sym,
+    options: {
+      readonly transposeA?: boolean
+      readonly transposeB?: boolean
+    } = {},
+  ): Sym {
     const { transposeA = false, transposeB = false } = options
     return this.#one({ matmul: { transpose_a: transposeA, transpose_b: transposeB } }, other)
   }
 
   /** Axis `i` of the result is axis `permutation[i]` of this. */
   transpose(permutation: readonly number[]): Sym {
-    return this.#one({ transpose: { permutation: permutation.map((axis) => checkAxis('transpose', axis)) } })
+    return this.#one({
+      transpose: {
+        permutation: permutation.map((axis) => checkAxis('transpose', axis)),
+      },
+    })
   }
 
   /** The same elements in other extents: 0 keeps the extent of that axis, one −1 takes what is left. */
   reshape(dims: readonly number[]): Sym {
-    return this.#one({ reshape: { dims: dims.map((dim) => checkInteger('reshape', 'dims', dim, { min: -1 })) } })
+    return this.#one({
+      reshape: {
+        dims: dims.map((dim) => checkInteger('reshape', 'dims', dim, { min: -1 })),
+      },
+    })
   }
 
   /** `[n, …]` as `[n, features]`. */
@@ -169,7 +186,12 @@ export class Sym {
 
   /** The whole tensor several times in a row along an axis: `[a, b]` becomes `[a, b, a, b]`. */
   repeat(axis: number, times: number): Sym {
-    return this.#one({ repeat: { axis: checkAxis('repeat', axis), times: checkInteger('repeat', 'times', times) } })
+    return this.#one({
+      repeat: {
+        axis: checkAxis('repeat', axis),
+        times: checkInteger('repeat', 'times', times),
+      },
+    })
   }
 
   /** The sum over axes, which vanish unless `keep`. */

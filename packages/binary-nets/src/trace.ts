@@ -36,7 +36,9 @@ export function trace(model: Model, input: ImageInput): GraphSpec {
   const graph = new Trace()
   const { height, width, channels, mean, std } = input
   const image = graph.within('image', input, () => {
-    const pixels = graph.input('image', [height, width, channels], { int: { min: 0, max: 255 } })
+    const pixels = graph.input('image', [height, width, channels], {
+      int: { min: 0, max: 255 },
+    })
     return one(graph.record({ normalize_image: { mean, std } }, [pixels]))
   })
   return graph.finish('the model', model(image, input))

@@ -26,7 +26,11 @@ export function binaryConv2d(inPlanes: number, planes: number, options: BinaryCo
   checkOptions('binaryConv2d', options, [...WINDOW_OPTIONS, 'groups', 'padValue', 'input', 'scale', 'gradient'])
   const { groups = 1, padValue = 0, input = sign('clip'), scale = 'tensor', gradient = 'identity' } = options
   const window = checkWindow('binaryConv2d', options)
-  const shape = weightShape('binaryConv2d', window, { in: inPlanes, out: planes, groups })
+  const shape = weightShape('binaryConv2d', window, {
+    in: inPlanes,
+    out: planes,
+    groups,
+  })
   checkOneOf('binaryConv2d', 'padValue', padValue, [0, 1])
   checkFunction('binaryConv2d', 'input', input)
   checkOneOf('binaryConv2d', 'scale', scale, ['none', 'tensor', 'group', 'channel'])

@@ -18,7 +18,11 @@ export function conv2d(inPlanes: number, planes: number, options: Conv2dOptions)
   checkOptions('conv2d', options, [...WINDOW_OPTIONS, 'groups', 'bias'])
   const { groups = 1, bias = false } = options
   const window = checkWindow('conv2d', options)
-  const shape = weightShape('conv2d', window, { in: inPlanes, out: planes, groups })
+  const shape = weightShape('conv2d', window, {
+    in: inPlanes,
+    out: planes,
+    groups,
+  })
   checkBoolean('conv2d', 'bias', bias)
   const bound = 1 / Math.sqrt((inPlanes / groups) * taps(window))
   return layer((x, own) => {

@@ -7,7 +7,10 @@ export interface ImageOptions {
   /** 1 for grey, 3 for colour. */
   readonly channels: number
   /** Of pixels scaled to `[0, 1]`, one number for each channel. Default: mean 0 and standard deviation 1. */
-  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  readonly normalize?: {
+    readonly mean: readonly number[]
+    readonly std: readonly number[]
+  }
 }
 
 /** What a network looks at: raw uint8 pixels `[height, width, channels]`, which it normalises itself, `(x/255 − mean)/std`. */
@@ -25,5 +28,11 @@ export function image(options: ImageOptions): ImageInput {
     }
     return values.map((value) => checkNumber('image: normalize', name, value, min === undefined ? {} : { min }))
   }
-  return { height, width, channels, mean: list('mean'), std: list('std', Number.MIN_VALUE) }
+  return {
+    height,
+    width,
+    channels,
+    mean: list('mean'),
+    std: list('std', Number.MIN_VALUE),
+  }
 }

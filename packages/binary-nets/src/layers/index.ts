@@ -1,4 +1,8 @@
-export { type BatchNormOptions, batchNorm1d, batchNorm2d } from './batch-norm.js'
+export {
+  type BatchNormOptions,
+  batchNorm1d,
+  batchNorm2d,
+} from './batch-norm.js'
 export { type Binarize, sign, step } from './binarize.js'
 export { type BinaryConv2dOptions, binaryConv2d } from './binary-conv2d.js'
 export { block } from './block.js'

@@ -15,7 +15,9 @@ export function linear(inFeatures: number, features: number, options: LinearOpti
   const bias = checkBoolean('linear', 'bias', options.bias ?? true)
   const init = { uniform: { bound: 1 / Math.sqrt(inFeatures) } }
   return layer((x, own) => {
-    const y = x.matmul(own('weight', [features, inFeatures], init), { transposeB: true })
+    const y = x.matmul(own('weight', [features, inFeatures], init), {
+      transposeB: true,
+    })
     return bias ? y.add(own('bias', [features], init)) : y
   })
 }

@@ -40,7 +40,11 @@ export function taps({ kernel: [height, width] }: WindowSpec): number {
 export function weightShape(
   owner: string,
   { kernel }: WindowSpec,
-  channels: { readonly in: number; readonly out: number; readonly groups: number },
+  channels: {
+    readonly in: number
+    readonly out: number
+    readonly groups: number
+  },
 ): readonly number[] {
   for (const [option, value] of Object.entries(channels)) checkInteger(owner, option, value)
   const { in: inPlanes, out: planes, groups } = channels

@@ -122,7 +122,12 @@ const binaryBlock: ResNetBlock = (inPlanes, planes, stride, lastNorm) => {
   const input = step('approx')
   return block(
     {
-      conv1: binaryConv2d(inPlanes, planes, { kernel: 3, stride, padding: 1, input }),
+      conv1: binaryConv2d(inPlanes, planes, {
+        kernel: 3,
+        stride,
+        padding: 1,
+        input,
+      }),
       bn1: batchNorm2d(planes),
       conv2: binaryConv2d(planes, planes, { kernel: 3, padding: 1, input }),
       bn2: batchNorm2d(planes, lastNorm),
@@ -134,7 +139,13 @@ const binaryBlock: ResNetBlock = (inPlanes, planes, stride, lastNorm) => {
 
 /** For each binary convolution: sign, conv, norm, + shortcut (Bi-Real Net, Liu et al. 2018). The float sums never pass a ReLU. */
 const biRealBlock: ResNetBlock = (inPlanes, planes, stride, lastNorm) => {
-  const binary = { kernel: 3, padding: 1, input: sign('approx'), scale: 'channel', gradient: 'clip' } as const
+  const binary = {
+    kernel: 3,
+    padding: 1,
+    input: sign('approx'),
+    scale: 'channel',
+    gradient: 'clip',
+  } as const
   return block(
     {
       conv1: binaryConv2d(inPlanes, planes, { ...binary, stride }),
@@ -159,11 +170,21 @@ export function resnet18(options: ResNetOptions = {}): Model<ResNetOutputs> {
 /** ResNet-18 whose 3×3 convolutions in blocks are binary, with codes 0 and 1; its last layer is `classifier`. */
 export function binaryResnet18(options: ResNetOptions = {}): Model<ResNetOutputs> {
   checkOptions('binaryResnet18', options, OPTIONS)
-  return resnet({ ...options, block: binaryBlock, layers: [2, 2, 2, 2], head: 'classifier' })
+  return resnet({
+    ...options,
+    block: binaryBlock,
+    layers: [2, 2, 2, 2],
+    head: 'classifier',
+  })
 }
 
 /** Bi-Real ResNet-18 (Liu et al. 2018): codes −1 and +1, a shortcut around each convolution. No ReLU follows the stem, or all codes would be +1. */
 export function biRealResnet18(options: ResNetOptions = {}): Model<ResNetOutputs> {
   checkOptions('biRealResnet18', options, OPTIONS)
-  return resnet({ ...options, block: biRealBlock, layers: [2, 2, 2, 2], activation: identity })
+  return resnet({
+    ...options,
+    block: biRealBlock,
+    layers: [2, 2, 2, 2],
+    activation: identity,
+  })
 }

@@ -1,0 +1,118 @@
+// The public types: what they give, and what they refuse.
+import {
+  adam,
+  binaryConv2d,
+  binaryResnet18,
+  block,
+  crossEntropy,
+  type Dataset,
+  type Epoch,
+  fit,
+  fromArrays,
+  image,
+  isBinary,
+  type Layer,
+  type Loss,
+  linear,
+  mnist,
+  Network,
+  type Prediction,
+  relu,
+  rest,
+  type Sym,
+  sign,
+  step,
+} from 'binary-nets'
+
+const input = image({ height: 28, width: 28, channels: 1 })
+
+// Layers and blocks.
+const net = block({ fc1: linear(784, 10), fc2: linear(10, 10) }, ({ fc1, fc2 }, x) => x.flatten().pipe(fc1, relu, fc2))
+net satisfies Layer
+// @ts-expect-error there is no child fc3
+block({ fc1: relu, fc2: relu }, ({ fc3 }, x) => fc3(x))
+// @ts-expect-error a child is a function
+block({ fc1: 3 }, (_, x) => x)
+// @ts-expect-error a kernel is needed
+binaryConv2d(1, 2, {})
+// @ts-expect-error there is no such option
+binaryConv2d(1, 2, { kernel: 3, bias: true })
+// @ts-expect-error outside stands 0 or 1
+binaryConv2d(1, 2, { kernel: 3, padValue: -1 })
+// @ts-expect-error there is no such scale
+binaryConv2d(1, 2, { kernel: 3, scale: 'row' })
+// @ts-expect-error the input is made codes by a function
+binaryConv2d(1, 2, { kernel: 3, input: 'sign' })
+binaryConv2d(1, 2, { kernel: [3, 1], input: sign('clip') })
+// @ts-expect-error there is no such gradient
+step('tanh')
+// @ts-expect-error there is no such stem
+binaryResnet18({ stem: 'tiny' })
+
+// Values.
+declare const x: Sym
+x.add(1).mul(x) satisfies Sym
+// @ts-expect-error a value is no number
+;(x * 2) satisfies unknown
+// @ts-expect-error operands are values or numbers
+x.add('1')
+// @ts-expect-error an index is a value
+x.gather(1, 2)
+
+// Networks carry the names of their outputs.
+const digits = await Network.create(binaryResnet18({ classes: 10 }), { input })
+digits.outputs satisfies readonly ('logits' | 'features')[]
+// @ts-expect-error there is no output of that name
+digits.outputs satisfies readonly 'logits'[]
+// @ts-expect-error a model returns named values
+await Network.create(net, { input })
+// @ts-expect-error a network looks at something
+await Network.create(binaryResnet18(), { seed: 1 })
+// @ts-expect-error only `create` and `load` make networks
+new Network()
+
+// One image, several images.
+declare const pixels: Uint8Array
+declare const data: Dataset
+;(await digits.predict(pixels, { topK: 1 })) satisfies Prediction[]
+;(await digits.predict([pixels, pixels])) satisfies Prediction[][]
+;(await digits.predict(data.take(3))) satisfies Prediction[][]
+;(await digits.predict(data.at(0))) satisfies Prediction[]
+// @ts-expect-error pixels are bytes
+await digits.predict([0, 0, 0])
+const size = { height: 1, width: 1, channels: 1 }
+// @ts-expect-error labels are 32-bit
+fromArrays({ ...size, images: pixels, labels: [1], classes: ['a'] })
+
+// Training.
+const { train, test } = await mnist()
+const optimizer = [
+  [isBinary, adam({ lr: 1e-3, clamp: 1 })],
+  [rest, adam()],
+] as const
+const run = fit(digits, { train, validation: test, epochs: 1, optimizer })
+for await (const epoch of run) {
+  epoch satisfies Epoch
+  // @ts-expect-error there may have been no validation
+  epoch.validation.top1 satisfies number
+}
+// @ts-expect-error an optimizer is needed
+fit(digits, { train, epochs: 1 })
+// @ts-expect-error there is no such option
+fit(digits, { train, epochs: 1, optimizer: adam(), momentum: 0.9 })
+// @ts-expect-error a schedule is a function of step and total
+adam({ lr: (epoch: string) => Number(epoch) })
+
+// A loss asks for outputs that the model has.
+const embeddings = await Network.create((x) => ({ features: net(x) }), {
+  input,
+})
+// @ts-expect-error there are no logits
+fit(embeddings, { train, epochs: 1, optimizer: adam(), loss: crossEntropy() })
+const spread: Loss<{ readonly features: Sym }> = ({ features }) => ({
+  loss: features.mul(features).mean([0, 1]),
+})
+fit(embeddings, { train, epochs: 1, optimizer: adam(), loss: spread })
+// @ts-expect-error nothing is named loss
+const none: Loss = ({ logits }) => ({ cost: logits })
+none satisfies Loss
