@@ -51,10 +51,11 @@ impl Net {
         self.state_of(path, shape, data)
     }
 
-    /// A state of numbers in `[1/2, 3/2)`.
+    /// A state of numbers between 1/2 and 3/2.
     pub fn positive(&mut self, path: &str, shape: &[usize]) -> Value {
         let value = self.state(path, shape);
-        let shifted = self.given[path].map(|x| 1.0 + x / 2.0);
+        // Not halved, so that these numbers and those of `state` never tie.
+        let shifted = self.given[path].map(|x| 1.0 + x / 2.1);
         self.given.insert(path.to_owned(), shifted);
         value
     }

@@ -1,0 +1,177 @@
+//! Optimizers and running statistics over several steps, against transcriptions of their textbook forms.
+
+use std::collections::BTreeMap;
+
+use binary_nets_conformance::reference::{Randomness, evaluate};
+use binary_nets_conformance::{Random, Tensor};
+use binary_nets_graph::ops::{
+    Adam, Arithmetic, BatchNorm, Input, Reduce, Reduction, Sgd, State, StateKind, StatisticsMomentum,
+};
+use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates, calibration, differentiate};
+use binary_nets_graph::{Graph, Init, Meaning, Shape, Value};
+
+const STEPS: u64 = 6;
+const LR: f64 = 0.1;
+
+fn state(graph: &mut Graph, path: &str, shape: impl Into<Shape>) -> Value {
+    let state = State {
+        path: path.to_owned(),
+        shape: shape.into(),
+        kind: StateKind::Parameter,
+        init: Init::Constant(0.0),
+        meaning: Meaning::F32,
+    };
+    graph.add_one(state, &[], "").unwrap()
+}
+
+/// Runs the update of one parameter for some steps, with the gradient g of each step given: the loss is `Σ w·g`.
+fn updated(rule: UpdateRule, w: f64, gradients: &[f64]) -> f64 {
+    let mut graph = Graph::new(1);
+    let parameter = state(&mut graph, "w", []);
+    let g = state(&mut graph, "g", []);
+    let loss = graph.add_one(Arithmetic::MUL, &[parameter, g], "").unwrap();
+    graph.set_output("loss", loss);
+    let mut differentiated = differentiate(&graph, "loss", &["w"]).unwrap();
+    let update = Update { path: "w".to_owned(), rule, lr: "rate".to_owned() };
+    attach_updates(&mut differentiated.graph, &differentiated.gradients, &[update]).unwrap();
+
+    let number = |name: &str, x: f64| (name.to_owned(), Tensor::number(x));
+    let mut given =
+        BTreeMap::from([number("w", w), number("rate", LR), number("w#m", 0.0), number("w#v", 0.0), number("#t", 0.0)]);
+    for (step, &g) in gradients.iter().enumerate() {
+        given.extend([number("g", g)]);
+        let evaluation = evaluate(&differentiated.graph, &given, Randomness { seed: 0, step: step as u64 }).unwrap();
+        given.extend(evaluation.states);
+    }
+    given["w"].data[0]
+}
+
+fn gradients() -> Vec<f64> {
+    let mut random = Random::new(11);
+    (0..STEPS).map(|_| 3.0 * random.number()).collect()
+}
+
+/// Sums differ in order only.
+fn assert_near(what: &str, got: f64, expected: f64) {
+    assert!((got - expected).abs() <= 1e-12, "{what}: {got}, expected {expected}");
+}
+
+#[test]
+fn sgd_is_the_textbook_one() {
+    for momentum in [0.0_f32, 0.5] {
+        for nesterov in [false, true] {
+            for weight_decay in [0.0_f32, 0.25] {
+                for clamp in [None, Some(0.5_f32)] {
+                    let rule =
+                        UpdateRule::Sgd(Sgd { momentum, nesterov: nesterov && momentum > 0.0, weight_decay, clamp });
+                    let what = format!("{rule:?}");
+                    let got = updated(rule, 0.75, &gradients());
+
+                    let (mut w, mut buffer) = (0.75, None);
+                    for mut g in gradients() {
+                        g += f64::from(weight_decay) * w;
+                        if momentum > 0.0 {
+                            let mu = f64::from(momentum);
+                            let b = buffer.map_or(g, |b: f64| b * mu + g);
+                            buffer = Some(b);
+                            g = if nesterov { g + mu * b } else { b };
+                        }
+                        w -= LR * g;
+                        if let Some(limit) = clamp {
+                            w = w.clamp(-f64::from(limit), f64::from(limit));
+                        }
+                    }
+                    assert_near(&what, got, w);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn adam_is_the_textbook_one() {
+    let (beta1, beta2, eps) = (0.9, 0.999, 1e-3);
+    for weight_decay in [0.0_f32, 0.25] {
+        for clamp in [None, Some(0.5_f32)] {
+            let rule = UpdateRule::Adam(Adam { beta1, beta2, eps, weight_decay, clamp });
+            let what = format!("{rule:?}");
+            let got = updated(rule, 0.75, &gradients());
+
+            let (mut w, mut m, mut v) = (0.75, 0.0, 0.0);
+            for (t, mut g) in (1..).zip(gradients()) {
+                g += f64::from(weight_decay) * w;
+                m = beta1 * m + (1.0 - beta1) * g;
+                v = beta2 * v + (1.0 - beta2) * g * g;
+                let corrected_m = m / (1.0 - f64::powi(beta1, t));
+                let corrected_v: f64 = v / (1.0 - f64::powi(beta2, t));
+                w -= LR * corrected_m / (corrected_v.sqrt() + eps);
+                if let Some(limit) = clamp {
+                    w = w.clamp(-f64::from(limit), f64::from(limit));
+                }
+            }
+            assert_near(&what, got, w);
+        }
+    }
+}
+
+/// One norm over two inputs, `a` and `b`.
+fn norm_called_twice() -> Graph {
+    let mut graph = Graph::new(4);
+    let inputs = ["a", "b"].map(|name| {
+        graph.add_one(Input { name: name.to_owned(), shape: [1].into(), meaning: Meaning::F32 }, &[], "").unwrap()
+    });
+    let norm = ["gamma", "beta", "mean", "var"].map(|path| state(&mut graph, path, [1]));
+    for x in inputs {
+        let y = graph.add(BatchNorm { eps: 1e-5, momentum: 0.25 }, &[&[x], &norm[..]].concat(), "").unwrap()[0];
+        let sum = graph.add_one(Reduce { reduction: Reduction::Sum, axes: vec![0, 1], keep: false }, &[y], "").unwrap();
+        graph.set_output("sum", sum);
+    }
+    graph
+}
+
+fn batches() -> BTreeMap<String, Tensor> {
+    let vector = |name: &str, data: &[f64]| (name.to_owned(), Tensor::new([1], data.to_vec()));
+    let mut given = BTreeMap::from([
+        vector("gamma", &[1.0]),
+        vector("beta", &[0.0]),
+        vector("mean", &[8.0]),
+        vector("var", &[4.0]),
+    ]);
+    given.insert("a".to_owned(), Tensor::new([4, 1], vec![1.0, 2.0, 3.0, 6.0]));
+    given.insert("b".to_owned(), Tensor::new([4, 1], vec![-1.0, -1.0, 1.0, 1.0]));
+    given
+}
+
+/// Means 3 and 0; squared differences 4+1+0+9 = 14 and 4, over n−1 = 3.
+#[test]
+fn a_norm_that_is_called_twice_updates_twice_in_order() {
+    let mut graph = norm_called_twice();
+    attach_statistics(&mut graph, None).unwrap();
+    let states = evaluate(&graph, &batches(), Randomness::default()).unwrap().states;
+    let moved = |running: f64, batch: f64| 0.75 * running + 0.25 * batch;
+    assert_near("mean", states["mean"].data[0], moved(moved(8.0, 3.0), 0.0));
+    assert_near("variance", states["var"].data[0], moved(moved(4.0, 14.0 / 3.0), 4.0 / 3.0));
+}
+
+/// The mean over steps of one norm's statistics, whatever stood there before.
+#[test]
+fn cumulative_statistics_are_the_mean_over_all_batches() {
+    let mut graph = Graph::new(4);
+    let x = graph.add_one(Input { name: "a".to_owned(), shape: [1].into(), meaning: Meaning::F32 }, &[], "").unwrap();
+    let norm = ["gamma", "beta", "mean", "var"].map(|path| state(&mut graph, path, [1]));
+    let y = graph.add(BatchNorm { eps: 1e-5, momentum: 0.25 }, &[&[x], &norm[..]].concat(), "").unwrap()[0];
+    graph.set_output("y", y);
+    let mut graph = calibration(&graph).unwrap();
+    graph.retain_outputs(&[]).unwrap();
+    assert!(graph.dump().contains(&format!("{:?}", StatisticsMomentum::Cumulative).to_lowercase()));
+
+    let mut given = batches();
+    let batches = [[1.0, 2.0, 3.0, 6.0], [-1.0, -1.0, 1.0, 1.0], [10.0, 10.0, 10.0, 14.0]];
+    for (step, batch) in (0..).zip(batches) {
+        given.insert("a".to_owned(), Tensor::new([4, 1], batch.to_vec()));
+        let states = evaluate(&graph, &given, Randomness { seed: 0, step }).unwrap().states;
+        given.extend(states);
+    }
+    assert_near("mean", given["mean"].data[0], (3.0 + 0.0 + 11.0) / 3.0);
+    assert_near("variance", given["var"].data[0], (14.0 / 3.0 + 4.0 / 3.0 + 12.0 / 3.0) / 3.0);
+}
