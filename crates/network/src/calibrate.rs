@@ -2,15 +2,29 @@
 
 use binary_nets_data::Loader;
 use binary_nets_exec::{Backend, Run};
+use binary_nets_graph::ops::StateKind;
 use binary_nets_graph::passes::calibration;
 
 use crate::{Network, NetworkError, TensorView};
 
 impl<B: Backend> Network<B> {
     /// Replaces the running statistics of all norms by their plain mean over up to `batches` batches of a loader, all of one size: a smaller last
-    /// batch is passed over. Yields how many batches there were.
+    /// batch is passed over. Yields how many batches there were. A call that fails or is cancelled changes nothing.
     pub fn recalibrate(&mut self, loader: &mut Loader, batches: usize) -> Result<usize, NetworkError> {
-        self.begin();
+        let statistics = self.states().filter(|state| state.kind == StateKind::Statistic);
+        let before = statistics
+            .map(|state| Ok((state.path.clone(), self.state(&state.path)?)))
+            .collect::<Result<Vec<_>, NetworkError>>()?;
+        let result = self.estimate(loader, batches);
+        if result.is_err() {
+            for (path, values) in &before {
+                self.set_state(path, values)?;
+            }
+        }
+        result
+    }
+
+    fn estimate(&mut self, loader: &mut Loader, batches: usize) -> Result<usize, NetworkError> {
         let image = self.image_name()?.to_owned();
         let mut loaded = None;
         let mut done = 0;

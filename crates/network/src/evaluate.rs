@@ -28,6 +28,13 @@ pub(crate) struct Objectives<B: Backend> {
     programs: BTreeMap<usize, Loaded<B>>,
 }
 
+impl<B: Backend> Objectives<B> {
+    /// All programs.
+    pub fn loaded(&self) -> impl Iterator<Item = &Loaded<B>> {
+        self.programs.values()
+    }
+}
+
 impl<B: Backend> Default for Objectives<B> {
     fn default() -> Self {
         Self { spec: None, programs: BTreeMap::new() }
@@ -37,7 +44,6 @@ impl<B: Backend> Default for Objectives<B> {
 impl<B: Backend> Network<B> {
     /// Evaluates one epoch of a loader, from where it stands, with the frozen network.
     pub fn evaluate(&mut self, loader: &mut Loader, objective: &GraphSpec) -> Result<Evaluation, NetworkError> {
-        self.begin();
         let mut evaluation = Evaluation::default();
         while let Some(batch) = loader.next_batch()? {
             let n = batch.len();

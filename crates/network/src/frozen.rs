@@ -17,7 +17,7 @@ pub(crate) struct FrozenNetwork<B: Backend> {
     run: Graph,
     constants: StateTable,
     state: B::Buffer,
-    state_bytes: usize,
+    pub state_bytes: usize,
     /// By the number of images in a submission.
     programs: BTreeMap<usize, Loaded<B>>,
     /// The version of the states that the constants were folded from.
@@ -25,6 +25,11 @@ pub(crate) struct FrozenNetwork<B: Backend> {
 }
 
 impl<B: Backend> FrozenNetwork<B> {
+    /// Its programs.
+    pub fn loaded(&self) -> impl Iterator<Item = &Loaded<B>> {
+        self.programs.values().chain([&self.fold])
+    }
+
     /// Folds the constants anew and does the programs' prologues.
     fn refold(&mut self, network: &Network<B>) -> Result<(), NetworkError> {
         let backend = &network.backend;
@@ -45,7 +50,6 @@ impl<B: Backend> FrozenNetwork<B> {
 impl<B: Backend> Network<B> {
     /// The named outputs or layers of the frozen network for pixels `[n, h, w, c]` of `count` images; the model's outputs where none are named.
     pub fn predict(&mut self, pixels: &[u8], count: usize, outputs: &[&str]) -> Result<Vec<Prediction>, NetworkError> {
-        self.begin();
         self.predict_frozen(pixels, count, outputs)
     }
 

@@ -10,6 +10,7 @@ mod frozen;
 mod init;
 mod loaded;
 mod network;
+mod plans;
 mod tensor;
 mod train;
 

@@ -26,6 +26,11 @@ impl<B: Backend> Loaded<B> {
         self.program.workspace_bytes() * backend.lanes(self.program.repeat())
     }
 
+    /// The size of the regions that are its own, in bytes.
+    pub fn region_bytes(&self) -> usize {
+        (self.program.batch_bytes() + self.program.output_bytes()) * self.program.repeat()
+    }
+
     /// The four regions.
     pub fn memory(&self, state: &B::Buffer, workspace: &B::Buffer) -> Memory<B::Buffer> {
         Memory {

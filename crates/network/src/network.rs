@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use binary_nets_exec::{Address, Backend, Run, StateTable, plan};
 use binary_nets_graph::ops::{State, StateKind};
@@ -29,7 +29,7 @@ pub struct Network<B: Backend> {
     pub(crate) states: StateTable,
     pub(crate) state: B::Buffer,
     pub(crate) workspace: B::Buffer,
-    workspace_bytes: usize,
+    pub(crate) workspace_bytes: usize,
     pub(crate) trainer: Option<Trainer<B>>,
     pub(crate) frozen: BTreeMap<Vec<String>, FrozenNetwork<B>>,
     pub(crate) objectives: Objectives<B>,
@@ -125,12 +125,8 @@ impl<B: Backend> Network<B> {
         Run { seed: self.seed, step: self.step, cancel: Arc::clone(&self.cancel) }
     }
 
-    /// Forgets an earlier request to cancel.
-    pub(crate) fn begin(&self) {
-        self.cancel.store(false, Ordering::Relaxed);
-    }
-
-    /// A flag that, once set, ends the running call with [`binary_nets_exec::ExecError::Cancelled`].
+    /// A flag that, while it is set, ends the running call and every later one with [`binary_nets_exec::ExecError::Cancelled`] before it changes any
+    /// state. Whoever sets it clears it.
     pub fn cancel_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancel)
     }

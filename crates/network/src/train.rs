@@ -15,7 +15,7 @@ use crate::{NamedTensors, Network, NetworkError, TensorView};
 
 /// The compiled step of a network.
 pub(crate) struct Trainer<B: Backend> {
-    loaded: Loaded<B>,
+    pub loaded: Loaded<B>,
     pub graph: Graph,
     batch: usize,
 }
@@ -86,7 +86,6 @@ impl<B: Backend> Network<B> {
 
     /// Makes one step. A loss that is not finite, and a cancelled step, change nothing.
     pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
-        self.begin();
         let Some(trainer) = &self.trainer else {
             return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
         };

@@ -1,0 +1,29 @@
+//! What the plans of a network have chosen, and what they take.
+
+use std::collections::BTreeSet;
+
+use binary_nets_exec::Backend;
+
+use crate::Network;
+use crate::loaded::Loaded;
+
+impl<B: Backend> Network<B> {
+    /// Every program that was planned so far.
+    fn programs(&self) -> impl Iterator<Item = &Loaded<B>> {
+        let frozen = self.frozen.values().flat_map(|frozen| frozen.loaded());
+        self.trainer.iter().map(|trainer| &trainer.loaded).chain(frozen).chain(self.objectives.loaded())
+    }
+
+    /// The kernels that were chosen so far, each as `op: kernel`, sorted.
+    pub fn kernels(&self) -> Vec<String> {
+        let steps = self.programs().flat_map(|loaded| loaded.program.steps());
+        steps.map(|step| format!("{}: {}", step.op, step.kernel_name)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The memory that the network holds: states, workspace and the regions of its programs, in bytes.
+    pub fn bytes(&self) -> usize {
+        let constants: usize = self.frozen.values().map(|frozen| frozen.state_bytes).sum();
+        let regions: usize = self.programs().map(|loaded| loaded.region_bytes()).sum();
+        self.states.bytes() + self.workspace_bytes + constants + regions
+    }
+}

@@ -1,0 +1,394 @@
+//! Networks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use binary_nets_cpu::{Cpu, Isa};
+use binary_nets_graph::passes::Update;
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_network::{Network, TensorView};
+use napi::Env;
+use napi::bindgen_prelude::{
+    ClassInstance, Float32ArraySlice, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown,
+};
+use napi_derive::napi;
+
+use crate::account::Account;
+use crate::argument::{self, Fields, MAX_INTEGER, wrong};
+use crate::error::{Code, Failure, call, guard};
+use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
+use crate::promise::Deferred;
+use crate::value::{NativeEvaluation, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
+use crate::worker::Worker;
+
+/// State and programs of a network, and the thread they live on.
+#[napi(custom_finalize)]
+pub struct NativeNetwork {
+    worker: Worker,
+    account: Arc<Account>,
+    spec: String,
+    isa: &'static str,
+    threads: usize,
+}
+
+#[napi]
+impl NativeNetwork {
+    /// A network with fresh states.
+    #[napi(catch_unwind)]
+    pub fn create(
+        env: &Env,
+        #[napi(ts_arg_type = "string")] spec: Unknown,
+        #[napi(ts_arg_type = "{ seed: number; threads?: number; isa?: string }")] options: Unknown,
+    ) -> napi::Result<Self> {
+        call(env, || {
+            let spec = GraphSpec::parse(&argument::text(spec, "spec")?)?;
+            let given = Fields::new(options, "options")?;
+            let seed = given.required("seed", |value, name| argument::integer(value, name, 0..=MAX_INTEGER))?;
+            let (isa, threads) = choice(&given)?;
+            let network = Network::new(Cpu::new(threads, isa)?, spec, seed)?;
+            Self::new(env, network, String::new())
+        })
+    }
+
+    /// A network from a file.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeNetwork>")]
+    pub fn load<'env>(
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "{ threads?: number; isa?: string }")] options: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = Deferred::new(env)?;
+        let refuse = deferred.clone();
+        let start = || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let given = Fields::new(options, "options")?;
+            let (isa, threads) = choice(&given)?;
+            let open = move || {
+                let opened = guard(|| Ok(Network::open(Cpu::new(threads, isa)?, &path)?));
+                deferred.settle(opened, |env, (network, metadata)| Self::new(env, network, metadata));
+            };
+            let spawned = thread::Builder::new().name("network-load".to_owned()).spawn(open);
+            spawned.map(drop).map_err(|e| Failure::new(Code::Device, format!("a thread to load on: {e}")))
+        };
+        if let Err(failure) = guard(start) {
+            refuse.reject(failure);
+        }
+        Ok(promise)
+    }
+
+    /// Writes everything that training resumes from.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn save<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "string")] metadata: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let path = argument::text(path, "path")?;
+            let metadata = argument::text(metadata, "metadata")?;
+            let status = Arc::clone(self.worker.status());
+            Ok(move |network: &mut Network<Cpu>| {
+                network.save(Path::new(&path), &metadata)?;
+                *status.metadata() = metadata;
+                Ok(())
+            })
+        };
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// What was kept beside the network in its file; empty without one.
+    #[napi(getter, catch_unwind)]
+    pub fn metadata(&self) -> String {
+        self.worker.status().metadata().clone()
+    }
+
+    /// The spec that the network was made from.
+    #[napi(getter, catch_unwind)]
+    pub fn spec(&self) -> String {
+        self.spec.clone()
+    }
+
+    /// The instruction set.
+    #[napi(getter, catch_unwind)]
+    pub fn isa(&self) -> String {
+        self.isa.to_owned()
+    }
+
+    /// The number of threads.
+    #[napi(getter, catch_unwind)]
+    pub fn threads(&self) -> u32 {
+        self.threads as u32
+    }
+
+    /// The kernels that were chosen so far, one a line: `op: kernel`.
+    #[napi(getter, catch_unwind)]
+    pub fn kernels(&self, env: &Env) -> napi::Result<String> {
+        call(env, || self.worker.ask(|network| Ok(network.kernels().join("\n"))))
+    }
+
+    /// Updates made so far.
+    #[napi(getter, catch_unwind)]
+    pub fn step(&self) -> f64 {
+        self.worker.status().step() as f64
+    }
+
+    /// The rows of the summary table, as JSON.
+    #[napi(catch_unwind)]
+    pub fn summary(&self, env: &Env) -> napi::Result<String> {
+        call(env, || {
+            let rows = self.worker.ask(|network| Ok(network.summary()?))?;
+            serde_json::to_string(&rows).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+        })
+    }
+
+    /// Every state but the optimizers' moments.
+    #[napi(catch_unwind)]
+    pub fn parameters(&self, env: &Env) -> napi::Result<Vec<NativeParameter>> {
+        call(env, || self.worker.ask(|network| Ok(network.states().map(NativeParameter::new).collect())))
+    }
+
+    /// A copy of a state.
+    #[napi(catch_unwind, ts_return_type = "Float32Array")]
+    pub fn get_state(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+    ) -> napi::Result<Float32ArraySlice<'static>> {
+        call(env, || {
+            let path = argument::text(path, "path")?;
+            let values = self.worker.ask(move |network| Ok(network.state(&path)?))?;
+            Ok(Float32ArraySlice::copy_from(env, values)?)
+        })
+    }
+
+    /// Replaces a state.
+    #[napi(catch_unwind)]
+    pub fn set_state(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "Float32Array")] data: Unknown,
+    ) -> napi::Result<()> {
+        call(env, || {
+            let path = argument::text(path, "path")?;
+            let data: Vec<f32> = argument::array(data, "data")?;
+            self.worker.ask(move |network| Ok(network.set_state(&path, &data)?))
+        })
+    }
+
+    /// A graph as text.
+    #[napi(catch_unwind)]
+    pub fn dump(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "'model' | 'training' | 'evaluation' | 'calibration' | 'frozen' | 'fold'")] what: Unknown,
+        #[napi(ts_arg_type = "number")] batch: Unknown,
+    ) -> napi::Result<String> {
+        call(env, || {
+            let what = dump(&argument::text(what, "what")?)?;
+            let batch = argument::count(batch, "batch", MAX_BATCH)?;
+            self.worker.ask(move |network| Ok(network.dump(what, batch)?))
+        })
+    }
+
+    /// Compiles the training step.
+    #[napi(catch_unwind)]
+    pub fn compile_training(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "string")] objective: Unknown,
+        #[napi(ts_arg_type = "string")] updates: Unknown,
+        #[napi(ts_arg_type = "number")] batch_size: Unknown,
+    ) -> napi::Result<()> {
+        call(env, || {
+            let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
+            let updates: Vec<Update> = serde_json::from_str(&argument::text(updates, "updates")?)
+                .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?;
+            let batch = argument::count(batch_size, "batchSize", MAX_BATCH)?;
+            self.worker.ask(move |network| Ok(network.compile_training(&objective, &updates, batch)?))?;
+            self.account.report(env, self.worker.status().bytes())?;
+            Ok(())
+        })
+    }
+
+    /// Makes one step on the next batch of a loader; null at the end of its epoch.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeStep | null>")]
+    pub fn train_step<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+        #[napi(ts_arg_type = "Record<string, number>")] scalars: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
+            let mut lease = lease(loader)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                let start = Instant::now();
+                let report = network.train_next(lease.loader()?, &named(&scalars))?;
+                Ok(report.map(|report| NativeStep::new(report, start)))
+            })
+        };
+        self.long(env, prepare, |_, step| Ok(step))
+    }
+
+    /// Makes one step on tensors of a batch.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeStep>")]
+    pub fn train_batch<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Record<string, Uint8Array | Uint32Array | Float32Array>")] batch: Unknown,
+        #[napi(ts_arg_type = "Record<string, number>")] scalars: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let batch = Fields::new(batch, "batch")?.each(Tensor::new)?;
+            let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                let start = Instant::now();
+                let tensors: Vec<(&str, TensorView)> =
+                    batch.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+                Ok(NativeStep::new(network.train_step(&tensors, &named(&scalars))?, start))
+            })
+        };
+        self.long(env, prepare, |_, step| Ok(step))
+    }
+
+    /// Evaluates one epoch of a loader with the frozen network.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeEvaluation>")]
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+        #[napi(ts_arg_type = "string")] objective: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
+            let mut lease = lease(loader)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                Ok(NativeEvaluation::new(network.evaluate(lease.loader()?, &objective)?))
+            })
+        };
+        self.long(env, prepare, |_, evaluation| Ok(evaluation))
+    }
+
+    /// Outputs or layers of the frozen network for images `[count, h, w, c]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Record<string, NativeTensor>>")]
+    pub fn predict<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Uint8Array")] images: Unknown,
+        #[napi(ts_arg_type = "number")] count: Unknown,
+        #[napi(ts_arg_type = "string[]")] outputs: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let count = argument::count(count, "count", u64::from(u32::MAX))?;
+            let outputs = argument::texts(outputs, "outputs")?;
+            let images: Vec<u8> = argument::array(images, "images")?;
+            Ok(move |network: &mut Network<Cpu>| {
+                let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
+                Ok(network.predict(&images, count, &names)?)
+            })
+        };
+        self.long(env, prepare, NativeTensor::named)
+    }
+
+    /// Estimates running statistics anew.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn recalibrate<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+        #[napi(ts_arg_type = "number")] batches: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let batches = argument::count(batches, "batches", MAX_INTEGER)?;
+            let mut lease = lease(loader)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                network.recalibrate(lease.loader()?, batches)?;
+                Ok(())
+            })
+        };
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// Makes the running call fail before it changes any state.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.worker.cancel();
+    }
+
+    /// Cancels the running call and frees everything when it has ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self, env: &Env) -> napi::Result<()> {
+        self.worker.cancel();
+        self.worker.close();
+        self.account.close(env)
+    }
+}
+
+impl NativeNetwork {
+    fn new(env: &Env, network: Network<Cpu>, metadata: String) -> Result<Self, Failure> {
+        let spec = network.spec().to_json()?;
+        let (isa, threads) = (network.backend().isa().name(), network.backend().threads());
+        let worker = Worker::new(network, metadata)?;
+        let account = Arc::new(Account::new());
+        account.report(env, worker.status().bytes())?;
+        Ok(Self { worker, account, spec, isa, threads })
+    }
+
+    /// A call off the main thread: `prepare` takes the arguments here, what it returns works there, `convert` gives the result back here.
+    fn long<'env, T: Send + 'static, D: ToNapiValue + 'static, W>(
+        &self,
+        env: &'env Env,
+        prepare: impl FnOnce() -> Result<W, Failure>,
+        convert: impl FnOnce(&Env, T) -> Result<D, Failure> + Send + 'static,
+    ) -> napi::Result<Object<'env>>
+    where
+        W: FnOnce(&mut Network<Cpu>) -> Result<T, Failure> + Send + 'static,
+    {
+        let (account, status) = (Arc::clone(&self.account), Arc::clone(self.worker.status()));
+        let convert = move |env: &Env, result: T| {
+            account.report(env, status.bytes())?;
+            convert(env, result)
+        };
+        let (deferred, promise) = Deferred::new(env)?;
+        let refuse = deferred.clone();
+        let start = || {
+            self.worker.check()?;
+            self.worker.run(prepare()?, move |result| deferred.settle(result, convert))
+        };
+        if let Err(failure) = guard(start) {
+            refuse.reject(failure);
+        }
+        Ok(promise)
+    }
+}
+
+impl ObjectFinalize for NativeNetwork {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        // A call that is still running goes on: its promise may be awaited. The worker frees the network behind it.
+        self.account.close(&env)
+    }
+}
+
+/// The instruction set, `BINARY_NETS_ISA`'s where none is named, and the number of threads.
+fn choice(options: &Fields) -> Result<(Isa, Option<usize>), Failure> {
+    let isa = match options.optional("isa", argument::text)? {
+        Some(name) => Isa::from_name(&name)?,
+        None => Isa::from_env()?,
+    };
+    let threads = options.optional("threads", |value, name| argument::count(value, name, MAX_THREADS))?;
+    Ok((isa, threads))
+}
+
+fn lease(loader: Unknown) -> Result<Lease, Failure> {
+    let loader = ClassInstance::<NativeLoader>::from_unknown(loader)
+        .map_err(|_| wrong("loader", "a NativeLoader", "something else"))?;
+    loader.lend()
+}
+
+fn named(scalars: &[(String, f32)]) -> Vec<(&str, f32)> {
+    scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect()
+}

@@ -1,0 +1,143 @@
+//! What goes in and out of networks.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use binary_nets_graph::ops::{State, StateKind};
+use binary_nets_network::{Dump, Evaluation, Prediction, StepReport, TensorView};
+use napi::Env;
+use napi::bindgen_prelude::{Float32ArraySlice, Unknown};
+use napi_derive::napi;
+
+use crate::argument::{self, Element, wrong};
+use crate::error::Failure;
+
+/// What a training step yields.
+#[napi(object, object_from_js = false)]
+pub struct NativeStep {
+    /// Of the batch, before the update.
+    pub loss: f64,
+    /// The objective's other outputs.
+    pub metrics: BTreeMap<String, f64>,
+    /// The samples of the batch.
+    pub samples: u32,
+    /// The time that it took, with waiting for the batch.
+    pub milliseconds: f64,
+}
+
+/// What an evaluation yields.
+#[napi(object, object_from_js = false)]
+pub struct NativeEvaluation {
+    /// How many samples there were.
+    pub samples: u32,
+    /// The mean of `loss` over the samples, the sums of the objective's other outputs.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A copy of a tensor.
+#[napi(object, object_from_js = false)]
+pub struct NativeTensor {
+    /// Its extents.
+    pub shape: Vec<u32>,
+    /// Its elements, the last axis fastest.
+    pub data: Float32ArraySlice<'static>,
+}
+
+/// A parameter or a running statistic.
+#[napi(object, object_from_js = false)]
+pub struct NativeParameter {
+    /// Its checkpoint key.
+    pub path: String,
+    /// Its extents.
+    pub shape: Vec<u32>,
+    /// `parameter`, `latent` or `statistic`.
+    pub kind: String,
+}
+
+impl NativeStep {
+    pub fn new(report: StepReport, start: Instant) -> Self {
+        Self {
+            loss: report.loss.into(),
+            metrics: report.metrics.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            samples: report.samples as u32,
+            milliseconds: start.elapsed().as_secs_f64() * 1e3,
+        }
+    }
+}
+
+impl NativeEvaluation {
+    pub fn new(evaluation: Evaluation) -> Self {
+        let mut metrics = evaluation.sums;
+        metrics.insert("loss".to_owned(), evaluation.loss);
+        Self { samples: evaluation.samples as u32, metrics }
+    }
+}
+
+impl NativeTensor {
+    pub fn named(env: &Env, predictions: Vec<Prediction>) -> Result<BTreeMap<String, Self>, Failure> {
+        let tensor = |prediction: Prediction| {
+            let data = Float32ArraySlice::copy_from(env, prediction.data)?;
+            Ok((prediction.name, Self { shape: extents(&prediction.shape), data }))
+        };
+        predictions.into_iter().map(tensor).collect()
+    }
+}
+
+impl NativeParameter {
+    pub fn new(state: &State) -> Self {
+        let kind = match state.kind {
+            StateKind::Parameter => "parameter",
+            StateKind::Latent => "latent",
+            StateKind::Statistic => "statistic",
+            StateKind::Moment => "moment",
+            StateKind::Constant => "constant",
+        };
+        Self { path: state.path.clone(), shape: extents(&state.shape), kind: kind.to_owned() }
+    }
+}
+
+fn extents(shape: &[usize]) -> Vec<u32> {
+    shape.iter().map(|&extent| extent as u32).collect()
+}
+
+/// A tensor of a batch that JavaScript made.
+pub enum Tensor {
+    U8(Vec<u8>),
+    U32(Vec<u32>),
+    F32(Vec<f32>),
+}
+
+impl Tensor {
+    pub fn new(value: Unknown, name: &str) -> Result<Self, Failure> {
+        match argument::array_name(value)?.as_str() {
+            u8::ARRAY => argument::array(value, name).map(Self::U8),
+            u32::ARRAY => argument::array(value, name).map(Self::U32),
+            f32::ARRAY => argument::array(value, name).map(Self::F32),
+            other => Err(wrong(name, "a Uint8Array, Uint32Array or Float32Array", other)),
+        }
+    }
+
+    pub fn view(&self) -> TensorView<'_> {
+        match self {
+            Self::U8(x) => TensorView::U8(x),
+            Self::U32(x) => TensorView::U32(x),
+            Self::F32(x) => TensorView::F32(x),
+        }
+    }
+}
+
+/// The graph that a name stands for.
+pub fn dump(name: &str) -> Result<Dump, Failure> {
+    Ok(match name {
+        "model" => Dump::Model,
+        "training" => Dump::Training,
+        "evaluation" => Dump::Evaluation,
+        "calibration" => Dump::Calibration,
+        "fold" => Dump::Fold,
+        "frozen" => Dump::Frozen,
+        other => {
+            let expected = "'model', 'training', 'evaluation', 'calibration', 'fold' or 'frozen'";
+            return Err(wrong("what", expected, &format!("'{other}'")));
+        }
+    })
+}
