@@ -61,9 +61,12 @@ x.gather(1, 2)
 
 // Networks carry the names of their outputs.
 const digits = await Network.create(binaryResnet18({ classes: 10 }), { input })
-digits.outputs satisfies readonly ('logits' | 'features')[]
+digits.outputs.logits satisfies string
+digits satisfies Network<{ readonly logits: Sym }>
 // @ts-expect-error there is no output of that name
-digits.outputs satisfies readonly 'logits'[]
+digits.outputs.embedding satisfies string
+// @ts-expect-error nor is it a network with one
+digits satisfies Network<{ readonly embedding: Sym }>
 // @ts-expect-error a model returns named values
 await Network.create(net, { input })
 // @ts-expect-error a network looks at something

@@ -10,8 +10,9 @@ import {
   reject,
 } from './arguments.js'
 import { type Batches, Dataset, type LoaderOptions } from './data.js'
+import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
-import { disk, History } from './history.js'
+import { History } from './history.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { call } from './native.js'
 import { type Abortable, inside, type Network } from './network.js'

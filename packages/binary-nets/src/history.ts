@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { BinaryNetsError } from './errors.js'
+import { disk } from './disk.js'
 
 /** A run's epochs in a file, one JSON object a line. */
 export class History {
@@ -45,19 +46,5 @@ function earlier(text: string, epoch: number): string[] {
 }
 
 async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return ''
-    throw new BinaryNetsError('BNETS_IO', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
-}
-
-/** Does something with files; what the system refuses becomes BNETS_IO. */
-export async function disk(path: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (cause) {
-    throw new BinaryNetsError('BNETS_IO', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
+  return existsSync(path) ? disk(path, () => readFile(path, 'utf8')) : ''
 }

@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import {
   checkArray,
   checkClasses,
@@ -9,6 +11,7 @@ import {
   reject,
 } from './arguments.js'
 import { type Dataset, inOrder, openLoader } from './data.js'
+import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
 import { crossEntropy, type Loss } from './losses.js'
@@ -89,8 +92,8 @@ export let inside: <O extends Outputs>(network: Network<O>) => Inside
  */
 export class Network<O extends Outputs = { readonly logits: Sym }> implements Disposable, AsyncDisposable {
   readonly #inside: Inside
-  /** The names of the outputs. */
-  readonly outputs: readonly (keyof O & string)[]
+  /** The outputs by name, each with the path of the layer that it comes from. */
+  readonly outputs: { readonly [Name in keyof O]: string }
   /** The paths of the layers, in order. */
   readonly layers: readonly string[]
   /** What the network looks at. */
@@ -106,14 +109,15 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
 
   private constructor(native: NativeNetwork, metadata: Metadata) {
     const spec: GraphSpec = JSON.parse(native.spec)
-    this.outputs = Object.keys(spec.outputs) as (keyof O & string)[]
+    const outputs = Object.entries(spec.outputs).map(([name, [node]]) => [name, spec.nodes[node]?.path ?? ''])
+    this.outputs = Object.fromEntries(outputs) as { readonly [Name in keyof O]: string }
     this.layers = Object.entries(spec.layers)
       .toSorted(([, [a]], [, [b]]) => a - b)
       .map(([path]) => path)
     this.input = inputShape(spec)
     this.#inside = {
       native,
-      outputs: this.outputs,
+      outputs: Object.keys(spec.outputs),
       fitting: false,
       ...metadata,
     }
@@ -145,12 +149,13 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     return new Network(network, parseMetadata(path, network.metadata))
   }
 
-  /** Writes the network, its optimizers' moments and where its training stands. The file is whole or not there: what stood there before stays until then. */
+  /** Writes the network, its optimizers' moments and where its training stands; folders are made. The file is whole or not there: what stood there before stays until then. */
   async save(path: string, options: Abortable = {}): Promise<void> {
     checkString('save', 'path', path)
     checkOptions('save', options, ['signal'])
     const { classes, training } = this.#inside
     const metadata: Metadata = { classes, training }
+    await disk(path, () => mkdir(dirname(path), { recursive: true }))
     await this.#long(options, (native) => native.save(path, JSON.stringify(metadata)))
   }
 
@@ -216,7 +221,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const { loss = crossEntropy() as unknown as Loss<O>, batchSize = 256 } = options
     checkFunction('evaluate', 'loss', loss)
     checkInteger('evaluate', 'batchSize', batchSize)
-    const objective = JSON.stringify(traceLoss(loss as Loss, this.outputs, dataset.classes.length))
+    const objective = JSON.stringify(traceLoss(loss as Loss, this.#inside.outputs, dataset.classes.length))
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const { samples, metrics } = await this.#long(options, (native) => native.evaluate(loader, objective))
@@ -235,7 +240,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkOptions('predict', options, ['topK', 'signal'])
     const { topK = 5 } = options
     checkInteger('predict', 'topK', topK)
-    if (!this.outputs.includes('logits' as keyof O & string)) {
+    if (!this.#inside.outputs.includes('logits')) {
       reject('predict', 'the model', 'one with an output named logits', this.outputs)
     }
     const { pixels, count } = packImages('predict', images, this.input)
@@ -272,7 +277,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     options: Abortable = {},
   ): Promise<Record<string, Tensor>> {
     checkOptions('activations', options, ['signal'])
-    const known = [...this.layers, ...this.outputs]
+    const known = [...this.layers, ...this.#inside.outputs]
     const asked = (typeof paths === 'string' ? [paths] : paths).flatMap((glob) => {
       const found = matching(checkString('activations', 'a path', glob), known)
       return found.length > 0 ? found : reject('activations', 'a path', 'one of `layers` or of `outputs`', glob)
@@ -335,6 +340,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     this.dispose()
   }
 }
+
+const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold'] as const
 
 const RUN_OPTIONS = ['threads', 'isa'] as const
 

@@ -1,0 +1,280 @@
+// Training from TypeScript: epochs, events, files, and how a run ends.
+import { mkdtemp, readFile, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import {
+  adam,
+  type Epoch,
+  type FitOptions,
+  fit,
+  fromBatches,
+  frozen,
+  isBinary,
+  type Loss,
+  Network,
+  oneCycle,
+  rest,
+  type StepEvent,
+  sgd,
+  shuffle,
+} from 'binary-nets'
+import { CLASSES, create, dataset, type Outputs, shapes, weights } from './shapes.js'
+
+const folder = await mkdtemp(join(tmpdir(), 'bnets-fit-'))
+const train = dataset(256, 1)
+const validation = dataset(128, 2)
+const optimizer = adam({ lr: 1e-2 })
+const options: FitOptions<Outputs> = { train, epochs: 3, batchSize: 32, optimizer }
+
+test('a binary network learns', async (t) => {
+  using net = await create()
+  const before = await net.evaluate(validation)
+  const { epochs, ending } = await fit(net, { ...options, epochs: 8, optimizer: adam({ lr: oneCycle(2e-2) }) }).done
+  const after = await net.evaluate(validation)
+  t.is(ending, 'epochs')
+  t.is(epochs.length, 8)
+  t.is(net.step, 64)
+  t.true((epochs[7]?.train.loss ?? 1) < 0.5 * (epochs[0]?.train.loss ?? 0))
+  t.true(after.loss < before.loss)
+  t.true(after.top1 > 0.9, `top-1 is ${after.top1}`)
+})
+
+test('epochs and steps are reported', async (t) => {
+  using net = await create()
+  const events: StepEvent[] = []
+  const epochs: Epoch[] = []
+  for await (const epoch of fit(net, { ...options, validation, onStep: (event) => events.push(event) }))
+    epochs.push(epoch)
+  t.deepEqual(
+    epochs.map(({ epoch }) => epoch),
+    [0, 1, 2],
+  )
+  t.deepEqual(
+    events.map(({ epoch, step }) => 8 * epoch + step),
+    Array.from({ length: 24 }, (_, step) => step + 1),
+  )
+  t.true(events.every(({ steps, epochs }) => steps === 8 && epochs === 3))
+  const last = events.at(-1)
+  t.is(last?.secondsLeft, 0)
+  t.is(last?.loss, epochs[2]?.train.loss)
+  t.is(last?.top1, epochs[2]?.train.top1)
+  t.is(epochs[2]?.train.samples, 256)
+  t.deepEqual(epochs[2]?.validation, await net.evaluate(validation), 'what an epoch reports is what the network does')
+})
+
+test('the mean loss of an epoch is that of its batches', async (t) => {
+  using net = await create()
+  const losses: number[] = []
+  const { epochs } = await fit(net, { ...options, epochs: 1, onStep: ({ batchLoss }) => losses.push(batchLoss) }).done
+  t.true(Math.abs((epochs[0]?.train.loss ?? 0) - losses.reduce((sum, loss) => sum + loss, 0) / 8) < 1e-12)
+})
+
+test('a network may be used between epochs, and the loop may be left', async (t) => {
+  using net = await create()
+  const run = fit(net, options)
+  for await (const { epoch } of run) {
+    await net.evaluate(validation)
+    if (epoch === 1) break
+  }
+  t.is(net.step, 16)
+  const { ending, epochs } = await run.done
+  t.is(ending, 'left')
+  t.is(epochs.length, 2)
+  t.throws(() => run[Symbol.asyncIterator](), { code: 'BNETS_BUSY' })
+})
+
+test('frozen parameters stay as they are', async (t) => {
+  using net = await create()
+  const before = weights(net)
+  await fit(net, {
+    ...options,
+    epochs: 1,
+    optimizer: [
+      [isBinary, frozen],
+      [rest, sgd({ lr: 0.1 })],
+    ],
+  }).done
+  const after = weights(net)
+  t.deepEqual(after['layer1.conv.weight'], before['layer1.conv.weight'])
+  t.notDeepEqual(after['conv1.weight'], before['conv1.weight'])
+})
+
+test('clamped latent weights stay within bounds', async (t) => {
+  using net = await create()
+  await fit(net, {
+    ...options,
+    optimizer: [
+      [isBinary, adam({ lr: 0.5, clamp: 0.25 })],
+      [rest, optimizer],
+    ],
+  }).done
+  const largest = Math.max(...net.getParameter('layer1.conv.weight').map(Math.abs))
+  t.is(largest, 0.25)
+})
+
+test('a loss of the user is differentiated and its counts are summed', async (t) => {
+  using net = await create()
+  const loss: Loss<Outputs> = ({ features }, { label }) => ({
+    loss: features.mul(features).mean([0, 1]),
+    hits: features.gather(1, label).mean(0).mul(0).add(4),
+  })
+  const { epochs } = await fit(net, { ...options, loss, validation }).done
+  const [first, , last] = epochs
+  t.true((last?.train.loss ?? 1) < (first?.train.loss ?? 0))
+  t.true(Number.isNaN(last?.train.top1))
+  t.is(last?.train.metrics['hits'], (8 * 4) / 256, 'each batch counts 4')
+  t.is(last?.validation?.metrics['hits'], 4 / 128, 'one batch')
+})
+
+test('data from an async iterable', async (t) => {
+  using net = await create()
+  const { images, labels } = shapes(256, 1)
+  let opened = 0
+  const batches = fromBatches(
+    async function* (epoch) {
+      t.is(epoch, opened++)
+      for (let at = 0; at < 256; at += 32) {
+        yield { image: images.subarray(64 * at, 64 * (at + 32)), label: labels.subarray(at, at + 32) }
+      }
+    },
+    { classes: CLASSES, batches: 8 },
+  )
+  await fit(net, { ...options, train: batches }).done
+  t.is(opened, 3)
+
+  using same = await create()
+  await fit(same, { ...options, loader: { sampler: 'sequential' } }).done
+  t.deepEqual(weights(net), weights(same), 'the same batches make the same network')
+})
+
+test('batches of an async iterable are checked', async (t) => {
+  using net = await create()
+  const { images, labels } = shapes(64, 1)
+  const failing = async (batch: unknown, expected: { code: string; message?: RegExp }) => {
+    const open = () => [batch] as never
+    const batches = fromBatches(open, { classes: CLASSES, batches: 2 })
+    await t.throwsAsync(fit(net, { ...options, train: batches }).done, expected)
+  }
+  const image = images.subarray(0, 32 * 64)
+  const label = labels.subarray(0, 32)
+  await failing({ image, label }, { code: 'BNETS_ARGUMENT', message: /epoch 0 ended after 1 of 2 batches/ })
+  await failing({ image, label: labels }, { code: 'BNETS_ARGUMENT', message: /32 labels, got 64/ })
+  await failing(
+    { image: [...image], label },
+    { code: 'BNETS_ARGUMENT', message: /image of batch 0 should be a Uint8Array/ },
+  )
+  await failing(
+    { image, label: new Int32Array(32) },
+    { code: 'BNETS_ARGUMENT', message: /a Uint32Array, got a Int32Array/ },
+  )
+  await failing({ image: image.subarray(1), label }, { code: 'BNETS_SHAPE' })
+})
+
+test('the history is a file of one line an epoch', async (t) => {
+  using net = await create()
+  const path = join(folder, 'runs', 'history.jsonl')
+  const { epochs } = await fit(net, { ...options, validation, history: path }).done
+  const lines = (await readFile(path, 'utf8')).trimEnd().split('\n')
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line)),
+    JSON.parse(JSON.stringify(epochs)),
+  )
+})
+
+test('the best and the last network are kept', async (t) => {
+  using net = await create()
+  const checkpoints = join(folder, 'checkpoints')
+  // The learning rate grows until the network is ruined.
+  const worse = adam({ lr: (step) => 1e-2 * 10 ** Math.floor(step / 16) })
+  const run = fit(net, { ...options, epochs: 6, validation, checkpoints, optimizer: worse })
+  const kept: ReturnType<typeof weights>[] = []
+  const epochs: Epoch[] = []
+  for await (const epoch of run) {
+    kept.push(weights(net))
+    epochs.push(epoch)
+  }
+  const scores = epochs.map(({ validation }) => validation?.top1 ?? 0)
+  const best = scores.indexOf(Math.max(...scores))
+  t.is(
+    epochs.findLastIndex(({ best }) => best),
+    best,
+  )
+  t.true(best < 5)
+  using bestNet = await Network.load<Outputs>(join(checkpoints, 'best.safetensors'))
+  using lastNet = await Network.load<Outputs>(join(checkpoints, 'last.safetensors'))
+  t.deepEqual(weights(bestNet), kept[best] ?? {})
+  t.deepEqual(weights(lastNet), kept[5] ?? {})
+  t.deepEqual(await bestNet.evaluate(validation), epochs[best]?.validation)
+})
+
+test('without a validation there is no best', async (t) => {
+  using net = await create()
+  const checkpoints = join(folder, 'last-only')
+  await fit(net, { ...options, epochs: 1, checkpoints }).done
+  await t.notThrowsAsync(stat(join(checkpoints, 'last.safetensors')))
+  await t.throwsAsync(stat(join(checkpoints, 'best.safetensors')), { code: 'ENOENT' })
+})
+
+test('patience ends a run that gets no better', async (t) => {
+  using net = await create()
+  const run = fit(net, { ...options, epochs: 50, validation, patience: 2, optimizer: [[rest, frozen]] })
+  const { epochs, ending } = await run.done
+  t.is(ending, 'patience')
+  const best = epochs.findLastIndex(({ best }) => best)
+  t.is(epochs.length, best + 3)
+})
+
+test('what a callback throws ends the run, and nothing else', async (t) => {
+  using net = await create()
+  const error = new Error('enough')
+  const thrown = await t.throwsAsync(
+    fit(net, {
+      ...options,
+      onStep: ({ step }) => {
+        if (step === 3) throw error
+      },
+    }).done,
+  )
+  t.is(thrown, error)
+  const rejected = await t.throwsAsync(fit(net, { ...options, onStep: () => Promise.reject(error) }).done)
+  t.is(rejected, error)
+  t.is(net.step, 4)
+  await t.notThrowsAsync(fit(net, options).done, 'the network can be trained on')
+})
+
+test('one run at a time', async (t) => {
+  using net = await create()
+  const first = fit(net, options)
+  const other = fit(net, options)
+  for await (const { epoch } of first) {
+    if (epoch === 0) await t.throwsAsync(other.done, { code: 'BNETS_BUSY' })
+  }
+  await t.notThrowsAsync(fit(net, options).done)
+})
+
+test('the order of samples depends on the seed alone', async (t) => {
+  const after = async (seed: number) => {
+    using net = await create()
+    await fit(net, { ...options, epochs: 1, seed, loader: { sampler: shuffle() } }).done
+    return weights(net)
+  }
+  t.deepEqual(await after(1), await after(1))
+  t.notDeepEqual(await after(1), await after(2))
+})
+
+test('options are checked before anything runs', (t) => {
+  const refuses = async (wrong: object, message: RegExp) => {
+    const net = await create()
+    t.throws(() => fit(net, { ...options, ...wrong } as never), { code: 'BNETS_ARGUMENT', message })
+    net.dispose()
+  }
+  return Promise.all([
+    refuses({ epochs: 0 }, /fit: epochs should be an integer of at least 1, got 0/),
+    refuses({ batchSize: 1.5 }, /batchSize/),
+    refuses({ memory: 'min' }, /no option memory/),
+    refuses({ train: 'digits' }, /train should be a dataset or fromBatches/),
+    refuses({ patience: 2 }, /patience should be left out where there is no validation, got 2/),
+    refuses({ onStep: true }, /onStep should be a function/),
+  ])
+})

@@ -1,0 +1,10 @@
+import { BinaryNetsError } from './errors.js'
+
+/** Does something with files; what the system refuses becomes BNETS_IO. */
+export async function disk<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new BinaryNetsError('BNETS_IO', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}
