@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{GraphError, Op, ValueMeta};
+use crate::{GraphError, Mismatch, Op, ValueMeta};
 
 /// A value of a graph: an index into its values, in order of definition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -81,7 +81,13 @@ impl Graph {
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[Value], path: &str) -> Result<Vec<Value>, GraphError> {
         let op = op.into();
         let metas: Vec<&ValueMeta> = inputs.iter().map(|&v| self.meta(v)).collect();
-        let inferred = op.infer(&metas, self.batch).map_err(|m| GraphError::Shape {
+        let inferred = op.infer(&metas, self.batch).and_then(|inferred| {
+            match inferred.iter().find(|meta| !meta.shape.is_possible()) {
+                Some(meta) => Err(Mismatch::new("fewer than 2^48 elements", meta.to_string())),
+                None => Ok(inferred),
+            }
+        });
+        let inferred = inferred.map_err(|m| GraphError::Shape {
             op: op.name(),
             path: path.to_owned(),
             expected: m.expected,

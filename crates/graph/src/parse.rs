@@ -9,7 +9,7 @@ impl Graph {
     pub fn parse(text: &str) -> Result<Self, GraphError> {
         let mut lines = text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|(_, l)| !l.is_empty());
         let (line, head) = lines.next().unwrap_or((1, ""));
-        let batch = head.strip_prefix("graph batch=").and_then(|b| b.parse().ok());
+        let batch = head.strip_prefix("graph batch=").and_then(|b| b.parse().ok()).filter(|&b| b > 0);
         let mut graph = Self::new(batch.ok_or_else(|| error(line, "expected `graph batch=N`"))?);
         let mut names = HashMap::new();
         for (line, text) in lines {

@@ -4,11 +4,12 @@
 //! { "version": 1,
 //!   "nodes": [
 //!     { "op": { "input": { "name": "image", "shape": [28, 28, 1], "meaning": { "int": { "min": 0, "max": 255 } } } } },
+//!     { "op": { "normalize_image": { "mean": [0.1307], "std": [0.3081] } }, "inputs": [[0, 0]] },
 //!     { "op": { "state": { "path": "conv1.weight", "shape": [16, 1, 3, 3], "kind": "parameter", "init": "kaiming_normal" } } },
 //!     { "op": { "conv2d": { "window": { "kernel": [3, 3], "stride": [1, 1], "padding": [1, 1], "dilation": [1, 1] }, "groups": 1 } },
-//!       "inputs": [[0, 0], [1, 0]], "path": "conv1" } ],
-//!   "outputs": { "logits": [2, 0] },
-//!   "layers": { "conv1": [2, 0] } }
+//!       "inputs": [[1, 0], [2, 0]], "path": "conv1" } ],
+//!   "outputs": { "logits": [3, 0] },
+//!   "layers": { "conv1": [3, 0] } }
 //! ```
 //!
 //! An op is an object with the op's name as its one key and the attributes of its struct in [`crate::ops`] as the value. A value is `[node, output]`:
@@ -16,10 +17,11 @@
 //! out, and it is always the first axis: a spec becomes a [`Graph`] for a batch of some size.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, GraphError, Op, Value};
+use crate::{Graph, GraphError, Node, Op, Value};
 
 /// The version of the format that this library writes and reads.
 pub const VERSION: u32 = 1;
@@ -74,6 +76,9 @@ impl GraphSpec {
 
     /// The graph for a batch of that many samples. Its outputs are the spec's outputs and, of its layers, those named in `layers`.
     pub fn graph(&self, batch: usize, layers: &[&str]) -> Result<Graph, GraphError> {
+        if batch == 0 {
+            return Err(GraphError::Spec("a batch has one sample or more".to_owned()));
+        }
         let mut graph = Graph::new(batch);
         let mut inlined = self.inline(&mut graph, &BTreeMap::new())?;
         for (name, value) in std::mem::take(&mut inlined.outputs) {
@@ -94,22 +99,29 @@ impl GraphSpec {
     /// inputs and states that the graph has already are used again.
     pub fn inline(&self, graph: &mut Graph, given: &BTreeMap<String, Value>) -> Result<Inlined, GraphError> {
         let mut values: Vec<Vec<Value>> = Vec::with_capacity(self.nodes.len());
-        let resolve = |values: &[Vec<Value>], &(node, output): &ValueRef| {
+        let resolve = |values: &[Vec<Value>], &(node, output): &ValueRef, from: &dyn Display| {
             values.get(node).and_then(|outputs| outputs.get(output)).copied().ok_or_else(|| {
                 GraphError::Spec(format!(
-                    "node {} refers to output {output} of node {node}, which does not exist",
-                    values.len()
+                    "{from} refers to output {output} of node {node}, which is not defined before it"
                 ))
             })
         };
         for node in &self.nodes {
-            let inputs = node.inputs.iter().map(|r| resolve(&values, r)).collect::<Result<Vec<_>, _>>()?;
+            let from = format!("node {} at '{}'", values.len(), node.path);
+            let inputs = node.inputs.iter().map(|r| resolve(&values, r, &from)).collect::<Result<Vec<_>, _>>()?;
             let known = match &node.op {
                 Op::Input(input) => given.get(&input.name).copied(),
                 _ => None,
             };
-            let known = known
-                .or_else(|| graph.nodes().iter().find(|n| n.op.is_leaf() && n.op == node.op).map(|n| n.outputs[0]));
+            let known = match leaf_of_that_name(graph, &node.op).filter(|_| known.is_none()) {
+                Some(leaf) if leaf.op == node.op => Some(leaf.outputs[0]),
+                Some(leaf) => {
+                    let name = leaf_name(&leaf.op).unwrap_or_default();
+                    let message = format!("{from} has the {} '{name}' in another form than before", leaf.op.name());
+                    return Err(GraphError::Spec(message));
+                }
+                None => known,
+            };
             values.push(match known {
                 Some(value) => vec![value],
                 None => graph.add(node.op.clone(), &inputs, &node.path)?,
@@ -117,11 +129,26 @@ impl GraphSpec {
         }
         let named = |refs: &BTreeMap<String, ValueRef>| {
             refs.iter()
-                .map(|(name, r)| Ok((name.clone(), resolve(&values, r)?)))
+                .map(|(name, r)| Ok((name.clone(), resolve(&values, r, &format_args!("'{name}'"))?)))
                 .collect::<Result<BTreeMap<_, _>, GraphError>>()
         };
         Ok(Inlined { outputs: named(&self.outputs)?, layers: named(&self.layers)? })
     }
+}
+
+/// The name that makes two leaves of one kind the same memory.
+fn leaf_name(op: &Op) -> Option<&str> {
+    match op {
+        Op::Input(input) => Some(&input.name),
+        Op::Scalar(scalar) => Some(&scalar.name),
+        Op::State(state) => Some(&state.path),
+        _ => None,
+    }
+}
+
+fn leaf_of_that_name<'g>(graph: &'g Graph, op: &Op) -> Option<&'g Node> {
+    let name = leaf_name(op)?;
+    graph.nodes().iter().find(|n| n.op.name() == op.name() && leaf_name(&n.op) == Some(name))
 }
 
 /// Where the named values of an inlined spec are.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::op::{Backward, Operator};
 use crate::{GraphError, Mismatch, Shape, Value, ValueMeta};
 
+use super::expect;
+
 /// A float tensor of one number. No inputs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,7 +18,8 @@ pub struct Fill {
 }
 
 impl Operator for Fill {
-    fn infer(&self, _: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [] = expect::inputs(inputs)?;
         Ok(vec![ValueMeta::f32(self.shape.clone())])
     }
 

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::op::Operator;
 use crate::{Init, Meaning, Mismatch, Shape, ValueMeta};
 
+use super::expect;
+
 /// A named tensor of the batch, `[batch, …shape]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +70,8 @@ fn is_f32(meaning: &Meaning) -> bool {
 }
 
 impl Operator for Input {
-    fn infer(&self, _: &[&ValueMeta], batch: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+    fn infer(&self, inputs: &[&ValueMeta], batch: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [] = expect::inputs(inputs)?;
         let mut shape = vec![batch];
         shape.extend_from_slice(&self.shape);
         Ok(vec![ValueMeta::new(self.meaning, shape)])
@@ -76,13 +79,15 @@ impl Operator for Input {
 }
 
 impl Operator for Scalar {
-    fn infer(&self, _: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [] = expect::inputs(inputs)?;
         Ok(vec![ValueMeta::f32([])])
     }
 }
 
 impl Operator for State {
-    fn infer(&self, _: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [] = expect::inputs(inputs)?;
         if self.shape.contains(&0) {
             return Err(Mismatch::new("extents of 1 or more", self.shape.to_string()));
         }

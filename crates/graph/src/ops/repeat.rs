@@ -36,7 +36,7 @@ impl Operator for Repeat {
             return Err(Mismatch::new("1 time or more", "0"));
         }
         let extent = x.shape.get(self.axis).copied().unwrap_or(0);
-        Ok(vec![with_extent(x, self.axis, extent * self.times)?])
+        Ok(vec![with_extent(x, self.axis, extent.saturating_mul(self.times))?])
     }
 
     /// Splits the axis into (times, extent) and sums over the first.

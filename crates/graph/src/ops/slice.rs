@@ -67,7 +67,7 @@ impl Operator for PadAxis {
         let [x] = expect::inputs(inputs)?;
         expect::f32(x)?;
         let extent = x.shape.get(self.axis).copied().unwrap_or(0);
-        Ok(vec![with_extent(x, self.axis, self.before + extent + self.after)?])
+        Ok(vec![with_extent(x, self.axis, self.before.saturating_add(extent).saturating_add(self.after))?])
     }
 
     fn vjp(&self, b: &mut Backward, _: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {

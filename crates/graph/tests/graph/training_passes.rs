@@ -1,11 +1,9 @@
 //! What training adds to a graph: optimizers and running statistics.
 
-mod text;
-
+use crate::text::{assert_graph, graph};
 use binary_nets_graph::ops::{Adam, Sgd, StatisticsMomentum};
 use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates};
 use binary_nets_graph::{Graph, GraphError, Value};
-use text::{assert_graph, graph};
 
 const PARAMETERS: &str = r#"graph batch=1
     %w = state {"path":"w","shape":[2],"kind":"parameter","init":ZERO} ()

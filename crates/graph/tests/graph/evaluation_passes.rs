@@ -1,9 +1,7 @@
 //! From training to evaluation: norms and dropouts, calibration, dead code.
 
-mod text;
-
+use crate::text::{assert_graph, graph};
 use binary_nets_graph::passes::{calibration, dce, evaluation};
-use text::{assert_graph, graph};
 
 const MODEL: &str = r#"graph batch=2
     %x = input {"name":"x","shape":[3],"meaning":"f32"} ()

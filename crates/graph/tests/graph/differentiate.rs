@@ -1,10 +1,8 @@
 //! Differentiation, text in and text out.
 
-mod text;
-
+use crate::text::{assert_graph, graph};
 use binary_nets_graph::passes::differentiate;
 use binary_nets_graph::{Graph, GraphError};
-use text::{assert_graph, graph};
 
 /// Differentiates the output `loss` and names each gradient `d PATH`.
 fn gradients(source: &str, paths: &[&str]) -> Graph {

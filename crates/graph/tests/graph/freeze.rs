@@ -1,10 +1,8 @@
 //! Freezing, text in and two texts out.
 
-mod text;
-
+use crate::text::{assert_graph, graph};
 use binary_nets_graph::Graph;
 use binary_nets_graph::passes::{Frozen, dce, freeze};
-use text::{assert_graph, graph};
 
 fn frozen(source: &str) -> Frozen {
     freeze(&graph(source)).unwrap()

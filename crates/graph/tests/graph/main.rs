@@ -1,0 +1,12 @@
+//! Graphs: passes as text in and text out, dumps, specs, shape rules, the summary.
+
+mod differentiate;
+mod dump;
+mod evaluation_passes;
+mod every_op;
+mod freeze;
+mod shapes;
+mod spec;
+mod summary;
+mod text;
+mod training_passes;
