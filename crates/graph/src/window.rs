@@ -55,6 +55,29 @@ impl Window {
         Ok(output)
     }
 
+    /// The output extents if a last window that reaches over the end counts too, so long as it begins inside the image or the padding before it.
+    pub fn output_ceil(&self, input: [usize; 2]) -> Result<[usize; 2], Mismatch> {
+        let mut output = self.output(input)?;
+        for axis in 0..2 {
+            let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            let covered = (output[axis] - 1) * self.stride[axis] + reach;
+            let starts_inside = output[axis] * self.stride[axis] < input[axis] + self.padding[axis];
+            output[axis] += usize::from(covered < input[axis] + 2 * self.padding[axis] && starts_inside);
+        }
+        Ok(output)
+    }
+
+    /// How many taps of an output lie on the image or its padding: all, but for a last window that reaches over the end.
+    pub fn padded_taps(&self, input: [usize; 2], output: [usize; 2]) -> usize {
+        let along = |axis: usize| {
+            let end = input[axis] + 2 * self.padding[axis];
+            (0..self.kernel[axis])
+                .filter(|tap| output[axis] * self.stride[axis] + tap * self.dilation[axis] < end)
+                .count()
+        };
+        along(0) * along(1)
+    }
+
     /// The input coordinate that a tap of an output coordinate reads along `axis`, if it lies inside an input of extent `input`.
     pub fn source(&self, axis: usize, input: usize, output: usize, tap: usize) -> Option<usize> {
         (output * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.padding[axis]).filter(|&i| i < input)
@@ -95,6 +118,15 @@ mod tests {
         assert_eq!(Window { dilation: [2, 3], ..Window::square(3, 2, 0) }.output([9, 9]).unwrap(), [3, 2]);
         assert!(Window::square(5, 1, 0).output([4, 8]).is_err());
         assert!(Window::square(3, 0, 0).output([4, 8]).is_err());
+    }
+
+    #[test]
+    fn a_last_window_may_reach_over_the_end() {
+        let halves = Window::square(2, 2, 0);
+        assert_eq!(halves.output_ceil([7, 8]).unwrap(), [4, 4]);
+        assert_eq!([[2, 3], [3, 3]].map(|output| halves.padded_taps([7, 8], output)), [4, 2]);
+        // Behind 5 pixels and 1 of padding the window of output 3 would begin outside.
+        assert_eq!(Window::square(2, 2, 1).output_ceil([5, 6]).unwrap(), [3, 4]);
     }
 
     #[test]

@@ -65,7 +65,7 @@ interface Attributes {
   batch_norm: { eps: number; momentum: number }
   relu: Empty
   max_pool2d: { window: WindowSpec }
-  avg_pool2d: { window: WindowSpec }
+  avg_pool2d: { window: WindowSpec; ceil?: true }
   dropout: { p: number; stream: number }
   softmax_cross_entropy: { label_smoothing: number }
   count_correct: { k: number }

@@ -46,10 +46,25 @@ pub fn max_grad(window: &Window, index: &Tensor, dy: &Tensor, shape: &Shape) -> 
     dx
 }
 
-/// Taps outside count as 0.
+/// How many taps of an output lie on the image with its padding all around.
+fn padded(window: &Window, image: &[usize], y: &[usize]) -> f64 {
+    let mut taps = 0.0;
+    for kh in 0..window.kernel[0] {
+        for kw in 0..window.kernel[1] {
+            let row = y[1] * window.stride[0] + kh * window.dilation[0];
+            let column = y[2] * window.stride[1] + kw * window.dilation[1];
+            if row < image[1] + 2 * window.padding[0] && column < image[2] + 2 * window.padding[1] {
+                taps += 1.0;
+            }
+        }
+    }
+    taps
+}
+
+/// The padding counts as 0.
 pub fn average(window: &Window, x: &Tensor, shape: &Shape) -> Tensor {
     Tensor::from_fn(shape, |y| {
-        inside(window, &x.shape, y).iter().map(|(_, at)| x.at(at)).sum::<f64>() / window.taps() as f64
+        inside(window, &x.shape, y).iter().map(|(_, at)| x.at(at)).sum::<f64>() / padded(window, &x.shape, y)
     })
 }
 
@@ -57,7 +72,7 @@ pub fn average_grad(window: &Window, dy: &Tensor, shape: &Shape) -> Tensor {
     let mut dx = Tensor::full(shape, 0.0);
     for y in positions(&dy.shape) {
         for (_, at) in inside(window, shape, &y) {
-            *dx.at_mut(&at) += dy.at(&y) / window.taps() as f64;
+            *dx.at_mut(&at) += dy.at(&y) / padded(window, shape, &y);
         }
     }
     dx

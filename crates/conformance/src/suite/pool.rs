@@ -29,15 +29,18 @@ pub fn cases() -> Vec<Case> {
                 cases.push(b.outputs(&[y, index, dx]));
             }
 
-            let mut b = Builder::new(format!("avg_pool2d/{window_name}/c{c}"));
-            let x = b.input(&[input[0], input[1], c], Fill::Uniform(1.0));
-            let y = b.op(AvgPool2d { window }, &[x]);
-            cases.push(b.outputs(&[y]));
+            let over_the_end = window.output_ceil(input).expect("windows that fit");
+            for (ceil, [h, w], kind) in [(false, [h, w], ""), (true, over_the_end, "/ceil")] {
+                let mut b = Builder::new(format!("avg_pool2d/{window_name}/c{c}{kind}"));
+                let x = b.input(&[input[0], input[1], c], Fill::Uniform(1.0));
+                let y = b.op(AvgPool2d { window, ceil }, &[x]);
+                cases.push(b.outputs(&[y]));
 
-            let mut b = Builder::new(format!("avg_pool2d_grad/{window_name}/c{c}"));
-            let dy = b.input(&[h, w, c], Fill::Uniform(1.0));
-            let dx = b.op(AvgPool2dGrad { window, input }, &[dy]);
-            cases.push(b.outputs(&[dx]));
+                let mut b = Builder::new(format!("avg_pool2d_grad/{window_name}/c{c}{kind}"));
+                let dy = b.input(&[h, w, c], Fill::Uniform(1.0));
+                let dx = b.op(AvgPool2dGrad { window, ceil, input }, &[dy]);
+                cases.push(b.outputs(&[dx]));
+            }
         }
     }
     cases

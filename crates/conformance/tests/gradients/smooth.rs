@@ -165,11 +165,13 @@ fn pools() {
         net.loss(y);
         net.check(&format!("max_pool2d {window:?}"), &["x"]);
 
-        let mut net = Net::new();
-        let x = net.state("x", &[2, 4, 5, 3]);
-        let y = net.op(AvgPool2d { window }, &[x]);
-        net.loss(y);
-        net.check(&format!("avg_pool2d {window:?}"), &["x"]);
+        for ceil in [false, true] {
+            let mut net = Net::new();
+            let x = net.state("x", &[2, 4, 5, 3]);
+            let y = net.op(AvgPool2d { window, ceil }, &[x]);
+            net.loss(y);
+            net.check(&format!("avg_pool2d {window:?} ceil {ceil}"), &["x"]);
+        }
     }
 }
 
@@ -291,7 +293,7 @@ fn a_small_network() {
     let negative = net.op(Arithmetic::MUL, &[slope, negative]);
     let y = net.op(Arithmetic::ADD, &[y, positive]);
     let y = net.op(Arithmetic::ADD, &[y, negative]);
-    let y = net.op(AvgPool2d { window: Window::square(2, 2, 0) }, &[y]);
+    let y = net.op(AvgPool2d { window: Window::square(2, 2, 0), ceil: false }, &[y]);
     let y = net.op(Reshape { dims: vec![0, -1] }, &[y]);
     let logits = net.op(Matmul { transpose_a: false, transpose_b: true }, &[y, w3]);
     let label = net.index("label", 5, &[]);

@@ -25,10 +25,11 @@ struct Pool {
     channels: usize,
 }
 
-/// A pixel of a feature map: the offset of its first channel, and the tap that leads to it.
+/// A pixel of a feature map: the offset of its first channel, the tap that leads to it, and the row and column of that tap's output.
 struct Tap {
     at: usize,
     number: usize,
+    output: [usize; 2],
 }
 
 impl Pool {
@@ -64,7 +65,11 @@ impl Pool {
         (0..window.kernel[0]).flat_map(move |kh| {
             (0..window.kernel[1]).filter_map(move |kw| {
                 let (row, column) = (window.source(0, height, i, kh)?, window.source(1, width, j, kw)?);
-                Some(Tap { at: ((n * height + row) * width + column) * channels, number: kh * window.kernel[1] + kw })
+                Some(Tap {
+                    at: ((n * height + row) * width + column) * channels,
+                    number: kh * window.kernel[1] + kw,
+                    output: [i, j],
+                })
             })
         })
     }
@@ -81,7 +86,7 @@ impl Pool {
             (0..window.kernel[1]).filter_map(move |kw| {
                 let (i, j) = (output(0, row, kh)?, output(1, column, kw)?);
                 let at = ((n * height + i) * width + j) * channels;
-                (i < height && j < width).then_some(Tap { at, number: kh * window.kernel[1] + kw })
+                (i < height && j < width).then_some(Tap { at, number: kh * window.kernel[1] + kw, output: [i, j] })
             })
         })
     }
@@ -149,10 +154,10 @@ pub fn prepare_max_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kern
 /// The kernel of [`binary_nets_graph::ops::AvgPool2d`].
 pub fn prepare_avg(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
     let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
-    let taps = window.taps() as f64;
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
+            let taps = window.padded_taps(pool.image, [i, j]) as f64;
             for (block, y) in y.chunks_mut(BLOCK).enumerate() {
                 let mut sum = [0.0; BLOCK];
                 for tap in pool.under(n, i, j) {
@@ -168,16 +173,13 @@ pub fn prepare_avg(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
 /// The kernel of [`binary_nets_graph::ops::AvgPool2dGrad`].
 pub fn prepare_avg_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
     let (isa, pool) = (cpu.isa(), Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
-    let taps = window.taps() as f32;
     plain(isa.name(), move |io| {
         let dy = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
             dx.fill(0.0);
             for tap in pool.over(n, row, column) {
-                dx.iter_mut().zip(&dy[tap.at..]).for_each(|(dx, &dy)| *dx += dy);
-            }
-            for dx in dx {
-                *dx /= taps;
+                let taps = window.padded_taps(pool.image, tap.output) as f32;
+                dx.iter_mut().zip(&dy[tap.at..]).for_each(|(dx, &dy)| *dx += dy / taps);
             }
         });
     })

@@ -1,4 +1,4 @@
-import { checkOptions } from '../arguments.js'
+import { checkBoolean, checkOptions } from '../arguments.js'
 import { type Layer, one, recorderOf, type Sym } from '../sym.js'
 import { checkWindow, WINDOW_OPTIONS, type WindowOptions } from './window.js'
 
@@ -9,11 +9,18 @@ export function maxPool2d(options: WindowOptions): Layer {
   return (x) => one(recorderOf(x).record({ max_pool2d: { window } }, [x]))
 }
 
-/** The mean under each window, `[n, h, w, c]` to `[n, h', w', c]`; what is outside counts as 0. The stride's default is the kernel. */
-export function avgPool2d(options: WindowOptions): Layer {
-  checkOptions('avgPool2d', options, WINDOW_OPTIONS)
+export interface AvgPool2dOptions extends WindowOptions {
+  /** Whether a last window that reaches over the end counts too, with the mean of what it has. Default: false. */
+  readonly ceil?: boolean
+}
+
+/** The mean under each window, `[n, h, w, c]` to `[n, h', w', c]`; padding counts as 0. The stride's default is the kernel. */
+export function avgPool2d(options: AvgPool2dOptions): Layer {
+  checkOptions('avgPool2d', options, [...WINDOW_OPTIONS, 'ceil'])
+  const { ceil = false } = options
+  checkBoolean('avgPool2d', 'ceil', ceil)
   const window = checkWindow('avgPool2d', options, options.kernel)
-  return (x) => one(recorderOf(x).record({ avg_pool2d: { window } }, [x]))
+  return (x) => one(recorderOf(x).record({ avg_pool2d: { window, ...(ceil && { ceil }) } }, [x]))
 }
 
 /** The mean over the whole image, `[n, h, w, c]` to `[n, c]`. */
