@@ -308,11 +308,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 
   /** The graph or the planned program as text. */
-  dump(
-    what: 'model' | 'training' | 'evaluation' | 'frozen' | 'fold',
-    options: { readonly batch?: number } = {},
-  ): string {
-    checkOneOf('dump', 'what', what, ['model', 'training', 'evaluation', 'frozen', 'fold'])
+  dump(what: (typeof DUMPS)[number], options: { readonly batch?: number } = {}): string {
+    checkOneOf('dump', 'what', what, DUMPS)
     checkOptions('dump', options, ['batch'])
     const batch = checkInteger('dump', 'batch', options.batch ?? 1)
     return call(() => this.#inside.native.dump(what, batch))

@@ -14,5 +14,9 @@ export function shortcut(inPlanes: number, planes: number, stride: number): Laye
 /** As {@link shortcut}, but that an average pool (key `0`) does the stride: convolution and norm are `1` and `2`. */
 export function pooledShortcut(inPlanes: number, planes: number, stride: number): Layer {
   if (stride === 1 && inPlanes === planes) return identity
-  return sequential(avgPool2d({ kernel: stride, ceil: true }), conv2d(inPlanes, planes, { kernel: 1 }), batchNorm2d(planes))
+  return sequential(
+    avgPool2d({ kernel: stride, ceil: true }),
+    conv2d(inPlanes, planes, { kernel: 1 }),
+    batchNorm2d(planes),
+  )
 }
