@@ -45,6 +45,8 @@ pub fn place(requests: &[Request]) -> (Vec<usize>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ALIGNMENT;
 
@@ -64,5 +66,32 @@ mod tests {
         let (offsets, total) = place(&[request(4, 0, 9), request(3, 0, 4), request(2, 0, 9), request(1, 5, 9)]);
         assert_eq!(offsets, [0, 4 * ALIGNMENT, 7 * ALIGNMENT, 4 * ALIGNMENT]);
         assert_eq!(total, 9 * ALIGNMENT);
+    }
+
+    fn any_request() -> impl Strategy<Value = Request> {
+        (prop_oneof![Just(0), 1..2000usize, 2000..100_000usize], 0..20usize, 0..20usize)
+            .prop_map(|(bytes, a, b)| Request { bytes, lifetime: Lifetime { first: a.min(b), last: a.max(b) } })
+    }
+
+    proptest! {
+        #[test]
+        fn slots_that_live_at_the_same_time_never_overlap(requests in prop::collection::vec(any_request(), 0..40)) {
+            let (offsets, total) = place(&requests);
+            let range = |i: usize| offsets[i]..offsets[i] + requests[i].bytes;
+            for i in 0..requests.len() {
+                prop_assert_eq!(offsets[i] % ALIGNMENT, 0);
+                prop_assert!(range(i).end <= total);
+                for j in 0..i {
+                    let apart = range(i).end <= range(j).start || range(j).end <= range(i).start;
+                    let (a, b) = (requests[i].lifetime, requests[j].lifetime);
+                    let together = (0..20).any(|t| (a.first..=a.last).contains(&t) && (b.first..=b.last).contains(&t));
+                    prop_assert!(apart || !together, "{:?} at {}, {:?} at {}", requests[i], offsets[i], requests[j], offsets[j]);
+                }
+            }
+            let needed = |t| requests.iter().filter(|r| (r.lifetime.first..=r.lifetime.last).contains(&t)).map(|r| align(r.bytes)).sum();
+            let least: usize = (0..20).map(needed).max().unwrap_or(0);
+            let most: usize = requests.iter().map(|r| align(r.bytes)).sum();
+            prop_assert!((least..=most).contains(&total), "{least} ≤ {total} ≤ {most}");
+        }
     }
 }
