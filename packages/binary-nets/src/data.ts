@@ -14,7 +14,7 @@ import {
   reject,
 } from './arguments.js'
 import { BinaryNetsError } from './errors.js'
-import { call, type NativeDataset, type NativeImageFolderOptions, type NativeLoader, native } from './native.js'
+import { call, NativeDataset, NativeLoader } from './native.js'
 
 /** An image, uint8 `[height, width, channels]`, and which class it shows. */
 export interface Sample {
@@ -102,7 +102,7 @@ export async function mnist(options: { readonly folder?: string } = {}): Promise
       images: join(folder, `${name}-images-idx3-ubyte`),
       labels: join(folder, `${name}-labels-idx1-ubyte`),
     }
-    return wrap(call(() => native.NativeDataset.mnist(files)))
+    return wrap(call(() => NativeDataset.mnist(files)))
   }
   return { train: open('train'), test: open('t10k') }
 }
@@ -141,8 +141,7 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
   checkOneOf('imageFolder', 'channels', channels, [1, 3])
   checkOneOf('imageFolder', 'onBroken', onBroken, ['error', 'skip'])
   const size = height === undefined || width === undefined ? {} : { height, width }
-  const given: NativeImageFolderOptions = { ...size, channels, onBroken }
-  return wrap(call(() => native.NativeDataset.imageFolder(path, given)))
+  return wrap(call(() => NativeDataset.imageFolder(path, { ...size, channels, onBroken })))
 }
 
 export interface Arrays {
@@ -168,7 +167,7 @@ export function fromArrays(arrays: Arrays): Dataset {
     const expected = `${labels.length}×${height}×${width}×${channels} = ${labels.length * height * width * channels} bytes`
     throw new BinaryNetsError('BNETS_SHAPE', `fromArrays: images should hold ${expected}, got ${images.length}`)
   }
-  return wrap(call(() => native.NativeDataset.fromArrays(images, labels, height, width, channels, classes)))
+  return wrap(call(() => NativeDataset.fromArrays(images, labels, height, width, channels, classes)))
 }
 
 /** A batch of n samples: uint8 images `[n, height, width, channels]` and labels `[n]`. */
@@ -279,5 +278,5 @@ export function openLoader(dataset: Dataset, options: LoaderOptions, place: Load
     ...(flip !== undefined && { flip }),
     ...(state !== undefined && { state }),
   }
-  return call(() => new native.NativeLoader(nativeDataset(dataset), given))
+  return call(() => new NativeLoader(nativeDataset(dataset), given))
 }

@@ -24,7 +24,7 @@ export function packImages(
   const size = height * width * channels
   const pixels = new Uint8Array(list.length * size)
   list.forEach((image, index) => {
-    const data = checkArray(owner, 'an image', 'buffer' in image ? image : image.image, Uint8Array)
+    const data = checkArray(owner, 'an image', isSample(image) ? image.image : image, Uint8Array)
     if (data.length !== size) {
       const expected = `${height}×${width}×${channels} = ${size} bytes`
       throw new BinaryNetsError('BNETS_SHAPE', `${owner}: image ${index} should hold ${expected}, got ${data.length}`)
@@ -36,7 +36,11 @@ export function packImages(
 
 /** Whether these are the pixels of one image, or a sample, and no list of them. */
 export function isOne(images: Image | Iterable<Image>): images is Image {
-  return ArrayBuffer.isView(images) || (typeof images === 'object' && images !== null && 'image' in images)
+  return ArrayBuffer.isView(images) || isSample(images)
+}
+
+function isSample(value: unknown): value is Sample {
+  return typeof value === 'object' && value !== null && 'image' in value
 }
 
 function isIterable(value: unknown): value is Iterable<Image> {

@@ -15,7 +15,7 @@ import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
 import { crossEntropy, type Loss } from './losses.js'
-import { call, callLong, type NativeNetwork, type NativeRunOptions, native } from './native.js'
+import { call, callLong, NativeNetwork } from './native.js'
 import type { Parameter } from './optimizers.js'
 import type { GraphSpec } from './spec.js'
 import { Summary, type SummaryRow } from './summary.js'
@@ -133,7 +133,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     if (classes !== undefined) checkClasses('Network.create', classes)
     const spec = trace(model, input)
     const given = { ...checkRunOptions('Network.create', options), seed }
-    const network = call(() => native.NativeNetwork.create(JSON.stringify(spec), given))
+    const network = call(() => NativeNetwork.create(JSON.stringify(spec), given))
     return new Network(network, { classes: classes ?? null, training: null })
   }
 
@@ -145,7 +145,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkString('Network.load', 'path', path)
     checkOptions('Network.load', options, RUN_OPTIONS)
     const given = checkRunOptions('Network.load', options)
-    const network = await callLong(() => native.NativeNetwork.load(path, given))
+    const network = await callLong(() => NativeNetwork.load(path, given))
     return new Network(network, parseMetadata(path, network.metadata))
   }
 
@@ -342,7 +342,7 @@ const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold
 
 const RUN_OPTIONS = ['threads', 'isa'] as const
 
-function checkRunOptions(owner: string, { threads, isa }: RunOptions): NativeRunOptions {
+function checkRunOptions(owner: string, { threads, isa }: RunOptions) {
   if (threads !== undefined) checkInteger(owner, 'threads', threads)
   if (isa !== undefined) checkOneOf(owner, 'isa', isa, ['scalar', 'avx2', 'avx512', 'neon'])
   return {
