@@ -317,11 +317,13 @@ mod tests {
 
     #[test]
     fn slots_may_be_used_again() {
-        // a is last read in step 2, so d of step 3 may have its place, once the scratch has gone from there.
+        // a is last read in step 2, so d of step 3 may have its place, once the scratches behind have gone from there.
         let reused = broken(|graph, p| {
             let a = p.addresses[4].unwrap();
             p.place(graph, 7, a);
-            p.program.steps[3].scratch.offset = p.program.workspace_bytes;
+            for step in &mut p.program.steps[3..] {
+                step.scratch.offset = p.program.workspace_bytes;
+            }
             p.program.workspace_bytes += ALIGNMENT;
         });
         assert_eq!(reused, Ok(()));
