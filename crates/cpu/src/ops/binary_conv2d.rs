@@ -54,7 +54,7 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Ker
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
         (2, Storage::I16) => forward.prepare(cpu, io.constant[1], Forward::dots::<i16>, 0),
         (2, _) => forward.prepare(cpu, io.constant[1], Forward::dots::<i32>, 0),
-        (_, _) if forward.conv.dot_bound() <= i16::MAX as usize => {
+        (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             let dots = forward.chunk_len().div_ceil(4);
             forward.prepare(
                 cpu,

@@ -174,7 +174,7 @@ impl PatchProduct {
             let prologue: Kernel = Box::new(move |io| prologue.lay(io.threads(), &weights(io), io.resident_mut()));
             Prepared {
                 kernel: Box::new(move |io| {
-                    product.run(io.threads(), images(io), io.resident(), io.scratch(), io.output(0))
+                    product.run(io.threads(), images(io), io.resident(), io.scratch(), io.output(0));
                 }),
                 name,
                 scratch: lanes * size_of::<f32>(),

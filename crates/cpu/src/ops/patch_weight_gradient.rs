@@ -3,6 +3,8 @@
 //! The sum over pixels falls into partial sums over runs of images and into blocks of output channels; both follow from the shape alone. Each partial
 //! sum is one ascending chain over its pixels, and they are added in order, so the threads do not matter.
 
+use std::slice::from_ref;
+
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
@@ -47,12 +49,12 @@ impl PatchWeightGradient {
     pub fn new(window: &Window, groups: usize, x: [usize; 4], dy: [usize; 4], isa: Isa) -> Self {
         let [images, height, width, channels] = x;
         let [rows, columns] = [0, 1].map(|axis| Axis::forward(window, axis, dy[axis + 1]));
-        let frame = Frame::new([height, width], channels, [&[rows.clone()], &[columns.clone()]]);
+        let frame = Frame::new([height, width], channels, [from_ref(&rows), from_ref(&columns)]);
         let gemm = Gemm::new(isa);
         let patches = Patches::panels(&frame, [&rows, &columns], groups, gemm.packed_b_len(1, 1));
         let outputs = dy[3];
         let per_group = outputs / groups;
-        let fits = |pieces: &usize| per_group % pieces == 0 && per_group / pieces >= LEAST_CHANNELS;
+        let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
         let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
         let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
         let partial = images.div_ceil(partials).max(1);

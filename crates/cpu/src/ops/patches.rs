@@ -175,15 +175,15 @@ struct Segment {
 impl Patches {
     /// Patches that are gathered row by row, for a left operand.
     pub fn rows(frame: &Frame, axes: [&Axis; 2], groups: usize) -> Self {
-        Self::new(frame, axes, groups, usize::MAX)
+        Self::new(frame, axes, groups, None)
     }
 
     /// Patches that are gathered into panels of that many columns, as a packed right operand.
     pub fn panels(frame: &Frame, axes: [&Axis; 2], groups: usize, panel: usize) -> Self {
-        Self::new(frame, axes, groups, panel)
+        Self::new(frame, axes, groups, Some(panel))
     }
 
-    fn new(frame: &Frame, [rows, columns]: [&Axis; 2], groups: usize, panel: usize) -> Self {
+    fn new(frame: &Frame, [rows, columns]: [&Axis; 2], groups: usize, panel: Option<usize>) -> Self {
         let channels = frame.channels / groups;
         let pixel = |offset: isize, before: usize| (offset + before as isize) as usize;
         let taps = rows.taps.iter().flat_map(|&(_, y)| columns.taps.iter().map(move |&(_, x)| (y, x)));
@@ -194,8 +194,8 @@ impl Patches {
         for start in starts {
             let (mut from, end) = (start, start + channels);
             while from < end {
-                let (index, at) = (depth / panel, depth % panel);
-                let len = (end - from).min(panel - at);
+                let (index, at) = panel.map_or((0, depth), |panel| (depth / panel, depth % panel));
+                let len = panel.map_or(end - from, |panel| (end - from).min(panel - at));
                 match segments.last_mut() {
                     Some(last) if last.panel == index && last.from + last.len == from => last.len += len,
                     _ => segments.push(Segment { from, panel: index, at, len }),
@@ -205,7 +205,7 @@ impl Patches {
             }
         }
         let steps = [frame.len(), rows.step * frame.row(), columns.step * frame.channels];
-        let panel = panel.min(depth);
+        let panel = panel.unwrap_or(depth);
         Self { rows: rows.positions, columns: columns.positions, steps, channels, depth, panel, segments }
     }
 
@@ -277,7 +277,25 @@ impl Patches {
 /// Copies `count` times `len` elements.
 #[inline(always)]
 fn copy<T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, len: usize, count: usize) {
+    // Short copies of a length that the compiler knows need no call.
+    match len {
+        3 => copy_of::<3, T>(from, from_step, to, to_step, count),
+        16 => copy_of::<16, T>(from, from_step, to, to_step, count),
+        32 => copy_of::<32, T>(from, from_step, to, to_step, count),
+        48 => copy_of::<48, T>(from, from_step, to, to_step, count),
+        64 => copy_of::<64, T>(from, from_step, to, to_step, count),
+        _ => {
+            for i in 0..count {
+                to[i * to_step..][..len].copy_from_slice(&from[i * from_step..][..len]);
+            }
+        }
+    }
+}
+
+/// Copies `count` times `LEN` elements.
+#[inline(always)]
+fn copy_of<const LEN: usize, T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, count: usize) {
     for i in 0..count {
-        to[i * to_step..][..len].copy_from_slice(&from[i * from_step..][..len]);
+        to[i * to_step..][..LEN].copy_from_slice(&from[i * from_step..][..LEN]);
     }
 }

@@ -1,10 +1,12 @@
 //! The first convolution of a frozen network, in exact integers.
 
-use std::ops::AddAssign;
+use std::ops::{Add, Mul};
+use std::slice::from_ref;
+use std::sync::Arc;
 
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Prologue, Storage};
 use binary_nets_graph::ops::{FoldStem, ImageConv2d};
-use binary_nets_kernels::Isa;
+use binary_nets_kernels::{Gemm, Isa, Matrix};
 use bytemuck::Pod;
 
 use super::conv2d::extents;
@@ -13,12 +15,11 @@ use super::plain;
 use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
 
-/// Output channels of a tile.
-const LANES: usize = 16;
-/// Pixels of a tile.
-const TILE: usize = 4;
 /// Pixels gathered at a time, and a chunk of work.
-const BLOCK: usize = 64;
+const BLOCK: usize = 96;
+
+/// Products of a partial sum: each is at most 255 · 128, so f32 holds sums of so many exactly.
+const DEPTH: usize = 512;
 
 pub fn prepare_fold(op: &FoldStem, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
     let w = extents(io.inputs[0]);
@@ -67,12 +68,17 @@ fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]:
     }
 }
 
-/// An exact convolution of pixels.
+/// An exact convolution of pixels, by f32 products that never round.
+///
+/// 1. `q = 256·high + low` with both in `-128..=128`.
+/// 2. A product of a pixel and a half is an integer of at most 255 · 128, and a sum of 512 of them is below 2²⁴: f32 is exact.
+/// 3. The integer `256·Σ(x·high) + Σ(x·low)` is put together from such sums.
 struct Convolution {
     isa: Isa,
+    gemm: Gemm,
     images: usize,
-    image_len: usize,
-    row_len: usize,
+    /// Elements of an image and of a row of it.
+    lens: [usize; 2],
     frame: Frame,
     patches: Patches,
     outputs: usize,
@@ -81,15 +87,14 @@ struct Convolution {
 pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
     let ([images, height, width, channels], y) = (extents(io.inputs[0]), extents(io.outputs[0]));
     let [rows, columns] = [0, 1].map(|axis| Axis::forward(&op.border.window, axis, y[axis + 1]));
-    let frame = Frame::new([height, width], channels, [&[rows.clone()], &[columns.clone()]]);
-    let patches = Patches::rows(&frame, [&rows, &columns], 1);
+    let frame = Frame::new([height, width], channels, [from_ref(&rows), from_ref(&columns)]);
     let convolution = Convolution {
         isa: cpu.isa(),
+        gemm: Gemm::new(cpu.isa()),
         images,
-        image_len: height * width * channels,
-        row_len: width * channels,
+        lens: [height * width * channels, width * channels],
+        patches: Patches::rows(&frame, [&rows, &columns], 1),
         frame,
-        patches,
         outputs: y[3],
     };
     Ok(match Layout::interchange(io.outputs[0]).storage {
@@ -100,13 +105,13 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, cpu: &Cpu) -> Result<
 
 impl Convolution {
     fn prepare<T: Sum>(self, cpu: &Cpu, constant: bool) -> Prepared<Kernel> {
-        let name = cpu.isa().name();
-        let bytes = |elements: usize| elements * size_of::<i32>();
-        let laid = self.outputs.div_ceil(LANES) * self.patches.depth() * LANES;
+        let name = self.gemm.kernel_name();
+        let bytes = |elements: usize| elements * size_of::<f32>();
+        let laid = self.gemm.packed_b_len(self.patches.depth(), 2 * self.outputs);
         let scratch = self.images * self.frame.len() + cpu.threads() * self.lane_len();
-        let convolution = std::sync::Arc::new(self);
+        let convolution = Arc::new(self);
         if constant {
-            let prologue = std::sync::Arc::clone(&convolution);
+            let prologue = Arc::clone(&convolution);
             let prologue: Kernel = Box::new(move |io| prologue.lay(io.input(1), io.resident_mut()));
             let kernel: Kernel = Box::new(move |io| convolution.run::<T>(io, io.resident(), io.scratch()));
             let prologue = Prologue { kernel: prologue, bytes: bytes(laid) };
@@ -121,88 +126,82 @@ impl Convolution {
         }
     }
 
-    /// Scratch elements of a lane: patches.
+    /// Scratch elements of a lane: patches, sums.
     fn lane_len(&self) -> usize {
-        self.patches.len(BLOCK)
+        self.patches.len(BLOCK) + BLOCK * 2 * self.outputs
     }
 
-    /// Lays q `[o, taps · c]` as `[blocks of outputs, taps · c, outputs of a block]`.
-    fn lay(&self, q: &[i16], laid: &mut [i32]) {
-        let depth = self.patches.depth();
-        for (block, laid) in laid.chunks_exact_mut(depth * LANES).enumerate() {
-            for (k, laid) in laid.chunks_exact_mut(LANES).enumerate() {
-                for (lane, laid) in laid.iter_mut().enumerate() {
-                    let output = block * LANES + lane;
-                    *laid = if output < self.outputs { q[output * depth + k].into() } else { 0 };
+    /// Lays q `[o, taps · c]` as panels of `[DEPTH products, 2 · o]`: the high halves, then the low ones.
+    fn lay(&self, q: &[i16], laid: &mut [f32]) {
+        let (depth, columns) = (self.patches.depth(), 2 * self.outputs);
+        let width = self.gemm.packed_b_len(1, 1);
+        for (block, laid) in laid.chunks_mut(self.gemm.packed_b_len(DEPTH, columns)).enumerate() {
+            let first = block * DEPTH;
+            let products = DEPTH.min(depth - first);
+            for (panel, laid) in laid.chunks_exact_mut(products * width).enumerate() {
+                for (k, row) in (first..).zip(laid.chunks_exact_mut(width)) {
+                    for (column, w) in (panel * width..).zip(row) {
+                        let q = |output: usize| i32::from(q[output * depth + k]);
+                        let high = |q: i32| (q + 128) >> 8;
+                        *w = match column {
+                            _ if column < self.outputs => high(q(column)) as f32,
+                            _ if column < columns => {
+                                let q = q(column - self.outputs);
+                                (q - 256 * high(q)) as f32
+                            }
+                            _ => 0.0,
+                        };
+                    }
                 }
             }
         }
     }
 
-    fn run<T: Sum>(&self, io: &Io<'_>, laid: &[i32], scratch: &mut [i32]) {
+    fn run<T: Sum>(&self, io: &Io<'_>, laid: &[f32], scratch: &mut [f32]) {
         let (image, out): (&[u8], &mut [T]) = (io.input(0), io.output(0));
+        let [image_len, row_len] = self.lens;
         let (frames, lanes) = scratch.split_at_mut(self.images * self.frame.len());
         io.threads().for_chunks(frames, self.frame.len(), |i, framed| {
-            let image = &image[i * self.image_len..][..self.image_len];
-            self.frame.place(0, framed, |y, row| {
-                for (to, &from) in row.iter_mut().zip(&image[y * self.row_len..]) {
-                    *to = from.into();
+            let image = &image[i * image_len..][..image_len];
+            self.frame.place(0.0, framed, |y, row| {
+                for (to, &from) in row.iter_mut().zip(&image[y * row_len..]) {
+                    *to = f32::from(from);
                 }
             });
         });
-        let (frames, depth) = (&*frames, self.patches.depth());
-        io.threads().for_chunks_with(out, BLOCK * self.outputs, lanes, self.lane_len(), |i, out, patches| {
-            let pixels = i * BLOCK..i * BLOCK + out.len() / self.outputs;
-            self.patches.gather(self.isa, frames, 0, pixels, patches);
-            self.isa.vectorize(
-                #[inline(always)]
-                || {
-                    for (block, laid) in laid.chunks_exact(depth * LANES).enumerate() {
-                        let first = block * LANES;
-                        let patches = patches.chunks(TILE * depth);
-                        for (patches, out) in patches.zip(out.chunks_mut(TILE * self.outputs)) {
-                            if out.len() == TILE * self.outputs {
-                                tile::<T, TILE>(patches, laid, out, self.outputs, first);
-                            } else {
-                                let rows = out.chunks_exact_mut(self.outputs);
-                                for (patch, out) in patches.chunks_exact(depth).zip(rows) {
-                                    tile::<T, 1>(patch, laid, out, self.outputs, first);
-                                }
-                            }
-                        }
-                    }
-                },
-            );
+        let (frames, depth, columns) = (&*frames, self.patches.depth(), 2 * self.outputs);
+        io.threads().for_chunks_with(out, BLOCK * self.outputs, lanes, self.lane_len(), |i, out, scratch| {
+            let pixels = out.len() / self.outputs;
+            let (patches, sums) = scratch.split_at_mut(self.patches.len(BLOCK));
+            self.patches.gather(self.isa, frames, 0, i * BLOCK..i * BLOCK + pixels, patches);
+            let blocks = laid.chunks(self.gemm.packed_b_len(DEPTH, columns));
+            for (first, panels) in (0..depth).step_by(DEPTH).zip(blocks) {
+                let a = Matrix { data: &patches[first..], row_stride: depth, column_stride: 1 };
+                let size = (pixels, columns, DEPTH.min(depth - first));
+                self.gemm.run(size, a, panels, sums, columns, false);
+                self.isa.vectorize(
+                    #[inline(always)]
+                    || join(out, sums, self.outputs, first > 0),
+                );
+            }
         });
     }
 }
 
-/// An integer that sums products.
-trait Sum: Pod + Default + From<i32> + AddAssign + Send {}
+/// An integer that holds the whole sum.
+trait Sum: Pod + From<i32> + Add<Output = Self> + Mul<Output = Self> + Send {}
 
 impl Sum for i32 {}
 impl Sum for i64 {}
 
-/// Output channels from `first` on, of `P` pixels.
+/// `256·high + low` of sums `[pixels, 2 · o]`, added to `out` where `accumulate`.
 #[inline(always)]
-fn tile<T: Sum, const P: usize>(patches: &[i32], laid: &[i32], out: &mut [T], outputs: usize, first: usize) {
-    let depth = laid.len() / LANES;
-    let mut sums = [[T::default(); LANES]; P];
-    let mut rows = [&patches[..0]; P];
-    for (row, patch) in rows.iter_mut().zip(patches.chunks_exact(depth)) {
-        *row = patch;
-    }
-    for (k, w) in (0..depth).zip(laid.chunks_exact(LANES)) {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            // A product is at most 255 · 32767.
-            let x = row[k];
-            for (sum, &w) in sums.iter_mut().zip(w) {
-                *sum += T::from(x * w);
-            }
+fn join<T: Sum>(out: &mut [T], sums: &[f32], outputs: usize, accumulate: bool) {
+    for (out, sums) in out.chunks_exact_mut(outputs).zip(sums.chunks_exact(2 * outputs)) {
+        let (high, low) = sums.split_at(outputs);
+        for ((out, &high), &low) in out.iter_mut().zip(high).zip(low) {
+            let sum = T::from(high as i32) * T::from(256) + T::from(low as i32);
+            *out = if accumulate { *out + sum } else { sum };
         }
-    }
-    let valid = LANES.min(outputs - first);
-    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(outputs)) {
-        out[first..first + valid].copy_from_slice(&sums[..valid]);
     }
 }

@@ -1,0 +1,332 @@
+//! Convolutions and matrix products, bit by bit: against chains of fused multiply-adds, on every instruction set and number of threads.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod runner;
+
+use binary_nets_bits::Codes;
+use binary_nets_conformance::Random;
+use binary_nets_conformance::suite::{Inputs, Outputs, Values};
+use binary_nets_cpu::Cpu;
+use binary_nets_exec::{Address, Backend, Region, Run};
+use binary_nets_graph::ops::{
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
+    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, WeightGradient, WeightScale,
+};
+use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
+use binary_nets_kernels::Isa;
+use runner::Planned;
+
+/// A graph of one op on random leaves.
+struct Case {
+    name: String,
+    graph: Graph,
+    inputs: Inputs,
+    random: Random,
+}
+
+impl Case {
+    fn new(name: &str, batch: usize) -> Self {
+        let random = Random::new(name.bytes().map(u64::from).sum());
+        Self { name: name.to_owned(), graph: Graph::new(batch), inputs: Inputs::default(), random }
+    }
+
+    /// A leaf of the batch.
+    fn input(&mut self, name: &str, meaning: Meaning, sample: &[usize]) -> Value {
+        let leaf = Input { name: name.to_owned(), shape: sample.into(), meaning };
+        self.leaf(leaf, name)
+    }
+
+    /// A leaf that stays.
+    fn state(&mut self, name: &str, meaning: Meaning, kind: StateKind, shape: &[usize]) -> Value {
+        let init = Init::Constant(0.0);
+        let leaf = State { path: name.to_owned(), shape: shape.into(), kind, init, meaning };
+        self.leaf(leaf, name)
+    }
+
+    fn leaf(&mut self, leaf: impl Into<Op>, name: &str) -> Value {
+        let value = self.graph.add_one(leaf, &[], "").unwrap();
+        let meta = self.graph.meta(value).clone();
+        let random = &mut self.random;
+        let numbers: Vec<f64> = (0..meta.shape.elements())
+            .map(|_| match meta.meaning {
+                Meaning::F32 => random.number(),
+                Meaning::Bit { codes, .. } => f64::from(codes.value(random.below(2) == 1)),
+                // The bounds are drawn often.
+                Meaning::Int { min, max } => {
+                    let any = min + random.below((max - min + 1) as u64) as i64;
+                    [min, max, any, any][random.below(4) as usize] as f64
+                }
+                Meaning::Index { classes } => random.below(u64::from(classes)) as f64,
+            })
+            .collect();
+        self.inputs.tensors.insert(name.to_owned(), Values::from_numbers(meta.meaning, &numbers));
+        value
+    }
+
+    fn op(&mut self, op: impl Into<Op>, inputs: &[Value]) {
+        for (i, output) in self.graph.add(op, inputs, "").unwrap().into_iter().enumerate() {
+            self.graph.set_output(["y", "z"][i], output);
+        }
+    }
+
+    fn run(&self, isa: Isa, threads: usize) -> Outputs {
+        let cpu = Cpu::new(Some(threads), isa).unwrap();
+        let planned = Planned::new(&cpu, &self.graph, 1).unwrap();
+        // Old bytes are NaNs, so that whoever reads what nobody wrote is caught.
+        let bytes = planned.program.workspace_bytes() * cpu.lanes(1);
+        let workspace = Address { region: Region::Workspace, offset: 0, bytes };
+        cpu.write(&planned.memory.workspace, workspace, &vec![0xff; bytes]);
+        planned.write(&self.inputs, 0);
+        planned.run(&Run::default()).unwrap();
+        planned.read(0)
+    }
+
+    /// The outputs, the same on every instruction set and number of threads.
+    fn outputs(&self) -> Outputs {
+        let expected = self.run(Isa::detect(), 1);
+        for isa in Isa::available() {
+            for threads in [1, 2, 5] {
+                let got = self.run(isa, threads);
+                assert!(got == expected, "{} on {} with {threads} threads", self.name, isa.name());
+            }
+        }
+        expected
+    }
+
+    fn floats(&self, name: &str) -> &[f32] {
+        let Values::F32(data) = &self.inputs.tensors[name] else { panic!("'{name}' has floats") };
+        data
+    }
+
+    fn integers(&self, name: &str) -> &[i64] {
+        let Values::I64(data) = &self.inputs.tensors[name] else { panic!("'{name}' has integers") };
+        data
+    }
+}
+
+/// Batch, input size, input and output channels, groups, window.
+type Shape = (usize, [usize; 2], [usize; 2], usize, Window);
+
+/// Blocks and panels that are cut at every kind of place.
+fn shapes() -> Vec<Shape> {
+    let odd = Window { kernel: [2, 3], stride: [1, 2], padding: [0, 2], dilation: [3, 1] };
+    vec![
+        (1, [13, 12], [3, 16], 1, Window::square(3, 1, 1)),
+        (9, [4, 4], [66, 70], 1, Window::square(3, 1, 1)),
+        (3, [13, 12], [6, 4], 2, Window::square(3, 2, 1)),
+        (2, [12, 11], [20, 130], 1, Window::square(1, 1, 0)),
+        (2, [13, 11], [5, 17], 1, Window::square(1, 2, 0)),
+        (2, [9, 14], [8, 8], 1, odd),
+        (2, [15, 15], [3, 8], 1, Window::square(7, 2, 3)),
+        (11, [6, 6], [5, 5], 5, Window::square(3, 1, 1)),
+        (2, [2, 2], [3, 4], 1, Window::square(1, 3, 0)),
+    ]
+}
+
+/// `start + Σ x·w` over the taps inside the image, ascending (kh, kw, c), by `add`; x `[n, h, w, c]`, weights at `w(o, kh, kw, c)`.
+fn chains<X: Copy, W, Y: Copy>(
+    (batch, size, [c, o], groups, window): Shape,
+    x: &[X],
+    w: impl Fn(usize, [usize; 2], usize) -> W,
+    start: Y,
+    add: impl Fn(Y, X, W) -> Y,
+) -> Vec<Y> {
+    let [height, width] = window.output(size).unwrap();
+    let mut y = Vec::new();
+    for n in 0..batch {
+        for i in 0..height {
+            for j in 0..width {
+                for output in 0..o {
+                    let mut sum = start;
+                    for kh in 0..window.kernel[0] {
+                        for kw in 0..window.kernel[1] {
+                            let pixel = (window.source(0, size[0], i, kh), window.source(1, size[1], j, kw));
+                            let (Some(row), Some(column)) = pixel else { continue };
+                            for k in 0..c / groups {
+                                let channel = output / (o / groups) * (c / groups) + k;
+                                let x = x[((n * size[0] + row) * size[1] + column) * c + channel];
+                                sum = add(sum, x, w(output, [kh, kw], k));
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+    }
+    y
+}
+
+#[test]
+fn a_convolution_is_a_chain_of_fused_multiply_adds() {
+    for shape in shapes() {
+        for kind in [StateKind::Parameter, StateKind::Constant] {
+            let (batch, size, [c, o], groups, window) = shape;
+            let mut case = Case::new(&format!("conv2d {shape:?}"), batch);
+            let x = case.input("x", Meaning::F32, &[size[0], size[1], c]);
+            let [kh, kw] = window.kernel;
+            let w = case.state("w", Meaning::F32, kind, &[o, c / groups, kh, kw]);
+            case.op(Conv2d { window, groups }, &[x, w]);
+            let w = case.floats("w");
+            let at = |o: usize, [i, j]: [usize; 2], k: usize| w[((o * (c / groups) + k) * kh + i) * kw + j];
+            let expected = chains(shape, case.floats("x"), at, 0.0f32, |sum, x, w| x.mul_add(w, sum));
+            assert!(case.outputs().outputs["y"] == Values::F32(expected), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_matrix_product_is_a_chain_of_fused_multiply_adds() {
+    for (m, n, k) in [(1, 1, 1), (50, 10, 70), (7, 130, 600), (100, 3, 33)] {
+        for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            for kind in [StateKind::Parameter, StateKind::Constant] {
+                let mut case = Case::new(&format!("matmul {m}x{n}x{k} {transpose_a} {transpose_b}"), 1);
+                let a = if transpose_a { [k, m] } else { [m, k] };
+                let b = if transpose_b { [n, k] } else { [k, n] };
+                let a = case.state("a", Meaning::F32, StateKind::Parameter, &a);
+                let b = case.state("b", Meaning::F32, kind, &b);
+                case.op(Matmul { transpose_a, transpose_b }, &[a, b]);
+                let (a, b) = (case.floats("a"), case.floats("b"));
+                let a = |i: usize, p: usize| if transpose_a { a[p * m + i] } else { a[i * k + p] };
+                let b = |p: usize, j: usize| if transpose_b { b[j * k + p] } else { b[p * n + j] };
+                let chain = |i, j| (0..k).fold(0.0f32, |sum, p| a(i, p).mul_add(b(p, j), sum));
+                let expected = (0..m * n).map(|at| chain(at / n, at % n)).collect();
+                assert!(case.outputs().outputs["y"] == Values::F32(expected), "{}", case.name);
+            }
+        }
+    }
+}
+
+/// With 576 products, sums fit neither i32 nor one exact f32 sum.
+#[test]
+fn a_convolution_of_pixels_is_exact() {
+    let mut shapes: Vec<Shape> = shapes().into_iter().filter(|shape| shape.3 == 1).collect();
+    shapes.push((1, [11, 10], [64, 5], 1, Window::square(3, 1, 1)));
+    for shape in shapes {
+        for kind in [StateKind::Parameter, StateKind::Constant] {
+            let (batch, size, [c, o], _, window) = shape;
+            let mut case = Case::new(&format!("image_conv2d {shape:?}"), batch);
+            let image = case.input("image", Meaning::Int { min: 0, max: 255 }, &[size[0], size[1], c]);
+            let [kh, kw] = window.kernel;
+            let q = case.state("q", Meaning::Int { min: -32767, max: 32767 }, kind, &[o, kh, kw, c]);
+            case.op(ImageConv2d { border: Border { window, input: size } }, &[image, q]);
+            let q = case.integers("q");
+            let at = |o: usize, [i, j]: [usize; 2], k: usize| q[((o * kh + i) * kw + j) * c + k];
+            let expected = chains(shape, case.integers("image"), at, 0, |sum: i64, x, q| sum + x * q);
+            assert!(case.outputs().outputs["y"] == Values::I64(expected), "{}", case.name);
+        }
+    }
+}
+
+/// All pixels 255, all weights of one sign: the largest sums.
+#[test]
+fn the_largest_sums_of_pixels_are_exact() {
+    for (channels, sign) in [(257, 1), (257, -1), (512, 1), (1100, -1)] {
+        let mut case = Case::new("image_conv2d at its bound", 1);
+        let image = case.input("image", Meaning::Int { min: 0, max: 255 }, &[1, 1, channels]);
+        let weights = Meaning::Int { min: -32767, max: 32767 };
+        let q = case.state("q", weights, StateKind::Parameter, &[1, 1, 1, channels]);
+        case.op(ImageConv2d { border: Border { window: Window::square(1, 1, 0), input: [1, 1] } }, &[image, q]);
+        case.inputs.tensors.insert("image".to_owned(), Values::I64(vec![255; channels]));
+        // 32640 = 127.5 · 256 is where the high half is largest.
+        for weight in [32767, 32640, 32639] {
+            case.inputs.tensors.insert("q".to_owned(), Values::I64(vec![sign * weight; channels]));
+            let expected = sign * weight * 255 * channels as i64;
+            assert_eq!(case.outputs().outputs["y"], Values::I64(vec![expected]), "{channels} channels of {weight}");
+        }
+    }
+}
+
+#[test]
+fn binary_convolutions_are_exact() {
+    for shape in shapes() {
+        for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Sign, 1), (Codes::Step, 0), (Codes::Step, 1)] {
+            let (batch, size, [c, o], groups, window) = shape;
+            let [kh, kw] = window.kernel;
+            // Integers, then one α each for the tensor, the groups and the channels.
+            for scales in [0, 1, groups, o] {
+                let kind = if scales == 1 { StateKind::Constant } else { StateKind::Parameter };
+                let mut case =
+                    Case::new(&format!("binary_conv2d {codes:?} pad {pad_value} α {scales} {shape:?}"), batch);
+                let x = case.input("x", Meaning::Bit { codes, groups }, &[size[0], size[1], c]);
+                let w = case.state("w", Meaning::bits(Codes::Sign), kind, &[o, kh, kw, c / groups]);
+                let alpha = (scales > 0).then(|| case.state("alpha", Meaning::F32, kind, &[scales.max(1)]));
+                let inputs: Vec<Value> = [x, w].into_iter().chain(alpha).collect();
+                case.op(BinaryConv2d { window, pad_value }, &inputs);
+
+                let (Values::Codes(x), Values::Codes(w)) = (&case.inputs.tensors["x"], &case.inputs.tensors["w"])
+                else {
+                    panic!("codes")
+                };
+                // The image in a frame of the padding.
+                let [high, wide] = [0, 1].map(|axis| size[axis] + 2 * window.padding[axis]);
+                let mut framed = vec![pad_value as i8; batch * high * wide * c];
+                for (i, &code) in x.iter().enumerate() {
+                    let (pixel, channel) = (i / c, i % c);
+                    let (row, column) =
+                        (pixel / size[1] % size[0] + window.padding[0], pixel % size[1] + window.padding[1]);
+                    framed[((pixel / (size[0] * size[1]) * high + row) * wide + column) * c + channel] = code;
+                }
+                let at = |o: usize, [i, j]: [usize; 2], k: usize| w[((o * kh + i) * kw + j) * (c / groups) + k];
+                let shape = (batch, [high, wide], [c, o], groups, Window { padding: [0; 2], ..window });
+                let dots = chains(shape, &framed, at, 0, |sum: i64, x, w| sum + i64::from(x * w));
+                let expected = if scales == 0 {
+                    Values::I64(dots)
+                } else {
+                    let alpha = case.floats("alpha");
+                    let scaled = |(i, &d): (usize, &i64)| alpha[i % o * alpha.len() / o] * d as f32;
+                    Values::F32(dots.iter().enumerate().map(scaled).collect())
+                };
+                assert!(case.outputs().outputs["y"] == expected, "{}", case.name);
+            }
+        }
+    }
+}
+
+/// Their values are compared with the reference by the conformance suite; here larger ones, for chunks and partial sums.
+#[test]
+fn gradients_do_not_depend_on_threads_or_instruction_sets() {
+    for shape in shapes() {
+        let (batch, input, [c, o], groups, window) = shape;
+        let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+        let (bits, parameter) = (Meaning::bits(Codes::Sign), StateKind::Parameter);
+
+        let mut case = Case::new(&format!("conv2d_grad_input {shape:?}"), batch);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        let weight = case.state("w", Meaning::F32, parameter, &[o, c / groups, kh, kw]);
+        case.op(Conv2dGradInput { window, groups, input }, &[dy, weight]);
+        case.outputs();
+
+        let mut case = Case::new(&format!("conv2d_grad_weight {shape:?}"), batch);
+        let x = case.input("x", Meaning::F32, &[input[0], input[1], c]);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        case.op(Conv2dGradWeight { window, groups }, &[x, dy]);
+        case.outputs();
+
+        let mut case = Case::new(&format!("binary_conv2d_grad_input {shape:?}"), batch);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        let weight = case.state("w", bits, parameter, &[o, kh, kw, c / groups]);
+        let alpha = case.state("alpha", Meaning::F32, parameter, &[o]);
+        case.op(BinaryConv2dGradInput { window, groups, input }, &[dy, weight, alpha]);
+        case.outputs();
+
+        let mut case = Case::new(&format!("binary_conv2d_grad_weight {shape:?}"), batch);
+        let x = case.input("x", Meaning::Bit { codes: Codes::Sign, groups }, &[input[0], input[1], c]);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        case.op(BinaryConv2dGradWeight { window, pad_value: 1 }, &[x, dy]);
+        case.outputs();
+    }
+}
+
+#[test]
+fn scales_are_means_rounded_once() {
+    for (scale, parts) in [(WeightScale::Tensor, 1), (WeightScale::Group, 2), (WeightScale::Channel, 18)] {
+        let mut case = Case::new(&format!("binarize_weight {scale:?}"), 1);
+        let w = case.state("w", Meaning::F32, StateKind::Latent, &[18, 65, 3, 3]);
+        case.op(BinarizeWeight { scale, gradient: WeightGradient::Clip, groups: 2 }, &[w]);
+        let w = case.floats("w");
+        let size = w.len() / parts;
+        let mean = |part: &[f32]| (part.iter().map(|w| f64::from(w.abs())).sum::<f64>() / size as f64) as f32;
+        assert!(case.outputs().outputs["z"] == Values::F32(w.chunks(size).map(mean).collect()), "{}", case.name);
+    }
+}
