@@ -1,0 +1,190 @@
+//! Evaluation and prediction: the frozen network gives the same bits whatever runs it, and follows the states.
+
+mod tiny;
+
+use binary_nets_cpu::{Cpu, Isa};
+use binary_nets_data::{Dataset, Loader, LoaderOptions, SamplerState, Sequential};
+use binary_nets_network::{Network, Prediction};
+use std::sync::Arc;
+use tiny::{
+    CLASSES, MEAN, PIXELS, SIDE, STD, WIDTH, cpu, dataset, loader, network, objective, states, train, trainable,
+};
+
+/// How many images are predicted.
+const IMAGES: usize = 65;
+
+fn pixels() -> Vec<u8> {
+    let data = dataset(IMAGES);
+    let mut pixels = vec![0; IMAGES * PIXELS];
+    for (i, image) in pixels.chunks_exact_mut(PIXELS).enumerate() {
+        data.read(i, image).unwrap();
+    }
+    pixels
+}
+
+/// The bits of the logits of all images, predicted so many at a time.
+fn logits(network: &mut Network<Cpu>, at_a_time: usize) -> Vec<u32> {
+    let predict = |images: &[u8]| {
+        let count = images.len() / PIXELS;
+        let [Prediction { name, shape, data }] = &network.predict(images, count, &["logits"]).unwrap()[..] else {
+            panic!("one output")
+        };
+        assert_eq!((name.as_str(), &shape[..]), ("logits", &[count, CLASSES][..]));
+        data.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+    };
+    pixels().chunks(at_a_time * PIXELS).flat_map(predict).collect()
+}
+
+#[test]
+fn logits_are_bitwise_equal_on_every_instruction_set_thread_count_and_batch_size() {
+    let mut trained = trainable(cpu(2));
+    train(&mut trained, &mut loader(&dataset(96), SamplerState::default()), 20);
+    let expected = logits(&mut trained, IMAGES);
+    for isa in Isa::available() {
+        for threads in [1, 2, 5] {
+            let mut network = network(Cpu::new(Some(threads), isa).unwrap());
+            for (path, values) in states(&trained) {
+                network.set_state(&path, &values).unwrap();
+            }
+            for at_a_time in [1, 3, 64, IMAGES] {
+                assert_eq!(
+                    logits(&mut network, at_a_time),
+                    expected,
+                    "{isa:?}, {threads} threads, {at_a_time} at a time"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn evaluation_is_the_objective_of_the_predicted_logits() {
+    let data = dataset(IMAGES);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 10);
+    let logits = logits(&mut network, IMAGES);
+    let (mut loss, mut correct) = (0.0, 0.0);
+    for (i, row) in logits.chunks_exact(CLASSES).enumerate() {
+        let row: Vec<f64> = row.iter().map(|&bits| f32::from_bits(bits).into()).collect();
+        let label = data.label(i) as usize;
+        loss += row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[label];
+        let best = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        correct += f64::from(u8::from(row[label] == best));
+    }
+    for size in [1, 16, IMAGES] {
+        let sampler = Arc::new(Sequential::new(IMAGES));
+        let mut loader = Loader::new(data.clone(), sampler, LoaderOptions::new(size), SamplerState::default()).unwrap();
+        let evaluation = network.evaluate(&mut loader, &objective()).unwrap();
+        assert_eq!(evaluation.samples, IMAGES);
+        assert_eq!(evaluation.sums["correct"], correct, "batches of {size}");
+        // One rounding of the loss a batch, of terms below 10.
+        assert!((evaluation.loss - loss / IMAGES as f64).abs() < 1e-5, "batches of {size}: {evaluation:?}");
+    }
+}
+
+#[test]
+fn the_frozen_network_follows_every_change_of_state() {
+    let data = dataset(96);
+    let mut network = trainable(cpu(2));
+    let mut batches = loader(&data, SamplerState::default());
+    // What a network that has never predicted before says of the same states.
+    let expect = |network: &Network<Cpu>| {
+        let mut fresh = tiny::network(cpu(1));
+        for (path, values) in states(network) {
+            fresh.set_state(&path, &values).unwrap();
+        }
+        logits(&mut fresh, IMAGES)
+    };
+    let mut seen = vec![logits(&mut network, IMAGES)];
+    let mut check = |network: &mut Network<Cpu>, what: &str| {
+        let got = logits(network, IMAGES);
+        assert!(got == expect(network), "after {what}");
+        assert!(!seen.contains(&got), "{what} changes something");
+        seen.push(got);
+    };
+    train(&mut network, &mut batches, 1);
+    check(&mut network, "a step");
+    train(&mut network, &mut batches, 3);
+    check(&mut network, "three steps");
+    network.recalibrate(&mut batches, 2).unwrap();
+    check(&mut network, "recalibration");
+    for (path, change) in [("fc.bias", 1.0), ("conv2.weight", -0.3), ("conv1.weight", 0.1), ("bn1.running_var", 2.0)] {
+        let values: Vec<f32> = network.state(path).unwrap().iter().map(|x| x + change).collect();
+        network.set_state(path, &values).unwrap();
+        check(&mut network, path);
+    }
+}
+
+#[test]
+fn layers_are_predicted_by_path() {
+    let mut network = network(cpu(1));
+    let predictions = network.predict(&pixels(), IMAGES, &["bn1", "logits"]).unwrap();
+    let shape = |name: &str| predictions.iter().find(|p| p.name == name).unwrap().shape.clone();
+    assert_eq!(shape("bn1"), [IMAGES, SIDE, SIDE, WIDTH]);
+    assert_eq!(shape("logits"), [IMAGES, CLASSES]);
+    let logits_alone = logits(&mut network, IMAGES);
+    let together = predictions.iter().find(|p| p.name == "logits").unwrap();
+    assert!(together.data.iter().map(|x| x.to_bits()).eq(logits_alone));
+
+    let unknown = network.predict(&pixels(), IMAGES, &["bn9"]).unwrap_err();
+    assert!(unknown.to_string().contains("bn9"), "{unknown}");
+    network.predict(&[], 0, &[]).unwrap_err();
+    network.predict(&pixels(), IMAGES - 1, &[]).unwrap_err();
+    network.predict(&pixels()[..PIXELS], 2, &[]).unwrap_err();
+}
+
+/// The outputs of conv1, `[n, y, x, o]`, of normalised images.
+fn conv1(weight: &[f32], images: &[u8]) -> Vec<f64> {
+    let mut out = Vec::new();
+    for image in images.chunks_exact(PIXELS) {
+        for (y, x) in (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (y, x))) {
+            for taps in weight.chunks_exact(9) {
+                let mut sum = 0.0;
+                for (tap, &w) in taps.iter().enumerate() {
+                    let (row, column) = (y + tap / 3, x + tap % 3);
+                    if (1..=SIDE).contains(&row) && (1..=SIDE).contains(&column) {
+                        let pixel = f64::from(image[(row - 1) * SIDE + column - 1]);
+                        sum += f64::from(w) * (pixel / 255.0 - MEAN) / STD;
+                    }
+                }
+                out.push(sum);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn recalibration_yields_the_mean_of_the_batches_statistics() {
+    const SIZE: usize = 16;
+    const BATCHES: usize = 3;
+    // The last batch of the epoch is smaller and passed over.
+    let data = dataset(BATCHES * SIZE + 5);
+    let sampler = || Arc::new(Sequential::new(data.len()));
+    let open = || Loader::new(data.clone(), sampler(), LoaderOptions::new(SIZE), SamplerState::default()).unwrap();
+    let mut network = network(cpu(2));
+    let weight = network.state("conv1.weight").unwrap();
+    assert_eq!(network.recalibrate(&mut open(), usize::MAX).unwrap(), BATCHES);
+
+    let (mut mean, mut variance) = ([0.0; WIDTH], [0.0; WIDTH]);
+    let mut batches = open();
+    for _ in 0..BATCHES {
+        let y = conv1(&weight, &batches.next_batch().unwrap().unwrap().images);
+        let n = (y.len() / WIDTH) as f64;
+        for channel in 0..WIDTH {
+            let y = || y.iter().skip(channel).step_by(WIDTH);
+            let m = y().sum::<f64>() / n;
+            mean[channel] += m / BATCHES as f64;
+            variance[channel] += y().map(|v| (v - m).powi(2)).sum::<f64>() / (n - 1.0) / BATCHES as f64;
+        }
+    }
+    // Sums of 1024 f32 products each.
+    let close = |got: Vec<f32>, expected: &[f64]| {
+        got.iter()
+            .zip(expected)
+            .all(|(&got, expected)| (f64::from(got) - expected).abs() < 1e-5 * (1.0 + expected.abs()))
+    };
+    assert!(close(network.state("bn1.running_mean").unwrap(), &mean), "{mean:?}");
+    assert!(close(network.state("bn1.running_var").unwrap(), &variance), "{variance:?}");
+    assert_eq!(network.step(), 0);
+}

@@ -1,0 +1,158 @@
+//! Training: it learns, repeats exactly, and a step that fails changes nothing.
+
+mod tiny;
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use binary_nets_data::SamplerState;
+use binary_nets_exec::ExecError;
+use binary_nets_network::{NetworkError, TensorView};
+use tiny::{
+    BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
+};
+
+#[test]
+fn a_small_network_learns() {
+    let data = dataset(160);
+    let mut network = trainable(cpu(2));
+    let losses = train(&mut network, &mut loader(&data, SamplerState::default()), 100);
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    // Chance is ln 4 = 1.39; a bright quadrant is easy.
+    assert!(mean(&losses[..5]) > 0.8 && mean(&losses[95..]) < 0.2, "{losses:?}");
+    assert_eq!(network.step(), 100);
+
+    let evaluation = network.evaluate(&mut loader(&data, SamplerState::default()), &objective()).unwrap();
+    assert_eq!(evaluation.samples, 160);
+    assert!(evaluation.sums["correct"] > 150.0 && evaluation.loss < 0.3, "{evaluation:?}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let data = dataset(96);
+    let run = |threads| {
+        let mut network = trainable(cpu(threads));
+        train(&mut network, &mut loader(&data, SamplerState::default()), 5);
+        everything(&network)
+    };
+    let one = run(1);
+    assert_ne!(one, everything(&trainable(cpu(1))), "five steps change something");
+    assert!(one == run(2), "2 threads");
+    assert!(one == run(5), "5 threads");
+}
+
+#[test]
+fn parameters_without_an_update_are_frozen() {
+    let data = dataset(96);
+    let mut network = network(cpu(1));
+    let updates = tiny::updates(&network).into_iter().filter(|update| update.path == "fc.weight").collect::<Vec<_>>();
+    network.compile_training(&objective(), &updates, BATCH).unwrap();
+    let before = states(&network);
+    train(&mut network, &mut loader(&data, SamplerState::default()), 3);
+    for (path, values) in states(&network) {
+        let moves = path == "fc.weight" || path.contains("running");
+        assert_eq!(before[&path] != values, moves, "{path}");
+    }
+}
+
+#[test]
+fn a_cancelled_step_changes_nothing() {
+    let data = dataset(96);
+    let mut network = trainable(cpu(2));
+    let mut twin = trainable(cpu(2));
+    let flag = network.cancel_flag();
+    let images: Vec<u8> = (0..BATCH * PIXELS).map(|i| (i * 37 % 251) as u8).collect();
+    let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % 4).collect();
+    let batch = [("image", TensorView::U8(&images)), ("label", TensorView::U32(&labels))];
+
+    flag.store(true, Ordering::Relaxed);
+    let before = everything(&network);
+    let error = network.train_step(&batch, &RATES).unwrap_err();
+    assert!(matches!(error, NetworkError::Exec(ExecError::Cancelled)), "{error}");
+    assert!(before == everything(&network));
+
+    // Whenever the request comes, a step is made as a whole or not at all.
+    let mut cancelled = 0;
+    for microseconds in (0..2_000).step_by(20) {
+        flag.store(false, Ordering::Relaxed);
+        let before = everything(&network);
+        let result = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_micros(microseconds));
+                flag.store(true, Ordering::Relaxed);
+            });
+            network.train_step(&batch, &RATES)
+        });
+        match result {
+            Ok(_) => {
+                twin.train_step(&batch, &RATES).unwrap();
+            }
+            Err(NetworkError::Exec(ExecError::Cancelled)) => {
+                cancelled += 1;
+                assert!(before == everything(&network));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(everything(&network) == everything(&twin));
+    }
+    assert!(cancelled > 0);
+
+    flag.store(true, Ordering::Relaxed);
+    let before = everything(&network);
+    network.recalibrate(&mut loader(&data, SamplerState::default()), 3).unwrap_err();
+    assert!(before == everything(&network));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_its_source_and_changes_nothing() {
+    let data = dataset(32);
+    for (path, value, source) in
+        [("conv1.weight", f32::NAN, "conv1"), ("bn2.weight", f32::INFINITY, "bn2"), ("fc.weight", f32::NAN, "fc")]
+    {
+        let mut network = trainable(cpu(2));
+        train(&mut network, &mut loader(&data, SamplerState::default()), 1);
+        let mut weight = network.state(path).unwrap();
+        weight[3] = value;
+        network.set_state(path, &weight).unwrap();
+        let before = everything(&network);
+        let error = network.train_next(&mut loader(&data, SamplerState::default()), &RATES).unwrap_err();
+        let NetworkError::NotFinite { loss, step: 1, path: got, .. } = &error else { panic!("{error}") };
+        assert!(!loss.is_finite());
+        assert_eq!(got, source, "{error}");
+        assert!(before == everything(&network), "{path}");
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_by_name() {
+    let mut network = network(cpu(1));
+    let images = vec![0; BATCH * PIXELS];
+    let labels = vec![0; BATCH];
+    let batch = [("image", TensorView::U8(&images)), ("label", TensorView::U32(&labels))];
+    let argument = |error| matches!(error, NetworkError::Argument(_));
+    assert!(argument(network.train_step(&batch, &RATES).unwrap_err()), "nothing was compiled");
+    assert!(argument(network.compile_training(&objective(), &[], 0).unwrap_err()), "no samples");
+    let mut updates = tiny::updates(&network);
+    "bn1.running_mean".clone_into(&mut updates[0].path);
+    let error = network.compile_training(&objective(), &updates, BATCH).unwrap_err();
+    assert!(error.to_string().contains("bn1.running_mean"), "{error}");
+
+    compile(&mut network);
+    let culprit = |error| match error {
+        NetworkError::Batch { name, .. } => name,
+        error => panic!("{error}"),
+    };
+    assert_eq!(culprit(network.train_step(&batch[..1], &RATES).unwrap_err()), "label", "missing");
+    assert_eq!(culprit(network.train_step(&batch, &RATES[..1]).unwrap_err()), "rest", "missing");
+    let short = [("image", TensorView::U8(&images[1..])), batch[1]];
+    assert_eq!(culprit(network.train_step(&short, &RATES).unwrap_err()), "image", "too few pixels");
+    let floats = vec![0.0; BATCH * PIXELS];
+    let kind = [("image", TensorView::F32(&floats)), batch[1]];
+    assert_eq!(culprit(network.train_step(&kind, &RATES).unwrap_err()), "image", "floats");
+    let mut wrong = labels.clone();
+    wrong[2] = 4;
+    let range = [batch[0], ("label", TensorView::U32(&wrong))];
+    assert_eq!(culprit(network.train_step(&range, &RATES).unwrap_err()), "label", "no such class");
+    assert_eq!(network.step(), 0);
+}
