@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use binary_nets_exec::Backend;
 
 use crate::Network;
+use crate::frozen::FrozenNetwork;
 use crate::loaded::Loaded;
 
 impl<B: Backend> Network<B> {
     /// Every program that was planned so far.
     fn programs(&self) -> impl Iterator<Item = &Loaded<B>> {
-        let frozen = self.frozen.values().flat_map(|frozen| frozen.loaded());
+        let frozen = self.frozen.values().flat_map(FrozenNetwork::loaded);
         self.trainer.iter().map(|trainer| &trainer.loaded).chain(frozen).chain(self.objectives.loaded())
     }
 
@@ -23,7 +24,7 @@ impl<B: Backend> Network<B> {
     /// The memory that the network holds: states, workspace and the regions of its programs, in bytes.
     pub fn bytes(&self) -> usize {
         let constants: usize = self.frozen.values().map(|frozen| frozen.state_bytes).sum();
-        let regions: usize = self.programs().map(|loaded| loaded.region_bytes()).sum();
+        let regions: usize = self.programs().map(Loaded::region_bytes).sum();
         self.states.bytes() + self.workspace_bytes + constants + regions
     }
 }
