@@ -83,7 +83,7 @@ impl Graph {
         let metas: Vec<&ValueMeta> = inputs.iter().map(|&v| self.meta(v)).collect();
         let inferred = op.infer(&metas, self.batch).and_then(|inferred| {
             match inferred.iter().find(|meta| !meta.shape.is_possible()) {
-                Some(meta) => Err(Mismatch::new("fewer than 2^48 elements", meta.to_string())),
+                Some(meta) => Err(Mismatch::new("fewer than 2^31 elements", meta.to_string())),
                 None => Ok(inferred),
             }
         });

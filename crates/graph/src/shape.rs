@@ -16,10 +16,10 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// Whether the number of elements is one that sizes, in bytes and in bits, can be computed from: below 2^48.
+    /// Whether the number of elements is one that sizes, in bytes and in bits, can be computed from: below 2^31.
     pub fn is_possible(&self) -> bool {
         let elements = self.0.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
-        elements.is_some_and(|n| n < 1 << 48)
+        elements.is_some_and(|n| n < 1 << 31)
     }
 
     /// The extent of the last axis, 1 for `[]`: the channels of a feature map.
