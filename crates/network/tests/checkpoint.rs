@@ -97,7 +97,7 @@ fn a_damaged_file_is_refused_and_named() {
             c.tensors.iter_mut().filter(|t| t.path == "fc.bias").for_each(|t| {
                 t.shape = vec![5];
                 t.data = vec![0.0; 5];
-            })
+            });
         },
         "fc.bias",
     );

@@ -3,6 +3,10 @@
 //! Values are copied in and out; nothing of either side is ever seen by the other. Every argument is taken as it comes and converted by `argument`, so
 //! that a wrong one is an error with a code. What takes long runs on the thread of its network and settles a promise.
 
+// Forbidden would be more than the code that `napi` generates can bear.
+#![deny(unsafe_code)]
+#![allow(clippy::trivially_copy_pass_by_ref, reason = "values that are given back borrow the Env")]
+
 mod account;
 mod argument;
 mod dataset;

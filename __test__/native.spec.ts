@@ -1,0 +1,460 @@
+// The raw binding: codes of errors, one call at a time, cancelling, disposal, and that no argument can crash the process.
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { errorCodes, NativeDataset, NativeLoader, NativeNetwork } from '@binary-nets/native'
+import test from 'ava'
+import { ERROR_CODES } from 'binary-nets'
+
+const folder = mkdtempSync(join(tmpdir(), 'bnets-native-'))
+
+const SIDE = 8
+const CLASSES = 4
+const BATCH = 4
+
+/** A chain of convolutions with norms, then a linear layer: the spec as TypeScript records it. */
+function model({ side = SIDE, width = 4, depth = 2 } = {}) {
+  const nodes: { op: object; inputs?: number[][]; path?: string }[] = []
+  const add = (op: object, inputs: number[] = [], path = '') =>
+    nodes.push({ op, inputs: inputs.map((node) => [node, 0]), path }) - 1
+  const state = (path: string, shape: number[], kind = 'parameter', init: unknown = 'kaiming_normal') =>
+    add({ state: { path, shape, kind, init } })
+  const window = { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1] }
+  let x = add({ input: { name: 'image', shape: [side, side, 1], meaning: { int: { min: 0, max: 255 } } } })
+  x = add({ normalize_image: { mean: [0.5], std: [0.25] } }, [x], 'image')
+  for (let i = 0; i < depth; i++) {
+    const weight = state(`conv${i}.weight`, [width, i === 0 ? 1 : width, 3, 3])
+    x = add({ conv2d: { window, groups: 1 } }, [x, weight], `conv${i}`)
+    const norm = [
+      state(`bn${i}.weight`, [width], 'parameter', { constant: 1 }),
+      state(`bn${i}.bias`, [width], 'parameter', { constant: 0 }),
+      state(`bn${i}.running_mean`, [width], 'statistic', { constant: 0 }),
+      state(`bn${i}.running_var`, [width], 'statistic', { constant: 1 }),
+    ]
+    x = add({ batch_norm: { eps: 1e-5, momentum: 0.1 } }, [x, ...norm], `bn${i}`)
+    x = add({ relu: {} }, [x], `relu${i}`)
+  }
+  x = add({ reduce: { reduction: 'mean', axes: [1, 2], keep: false } }, [x], 'pool')
+  x = add({ matmul: { transpose_a: false, transpose_b: true } }, [x, state('fc.weight', [CLASSES, width])], 'fc')
+  return { version: 1, nodes, outputs: { logits: [x, 0] }, layers: {} }
+}
+
+const objective = JSON.stringify({
+  version: 1,
+  nodes: [
+    { op: { input: { name: 'logits', shape: [], meaning: 'f32' } } },
+    { op: { input: { name: 'label', shape: [], meaning: { index: { classes: CLASSES } } } } },
+    {
+      op: { softmax_cross_entropy: { label_smoothing: 0 } },
+      inputs: [
+        [0, 0],
+        [1, 0],
+      ],
+      path: 'loss',
+    },
+    {
+      op: { count_correct: { k: 1 } },
+      inputs: [
+        [0, 0],
+        [1, 0],
+      ],
+      path: 'correct',
+    },
+  ],
+  outputs: { loss: [2, 0], correct: [3, 0] },
+})
+const sgd = { momentum: 0, nesterov: false, weight_decay: 0, clamp: null }
+const updates = JSON.stringify([{ path: 'fc.weight', rule: { sgd }, lr: 'lr' }])
+const spec = JSON.stringify(model())
+
+const dataset = (count = 16) =>
+  NativeDataset.fromArrays(
+    Uint8Array.from({ length: count * SIDE * SIDE }, (_, i) => (i * 37) % 251),
+    Uint32Array.from({ length: count }, (_, i) => i % CLASSES),
+    SIDE,
+    SIDE,
+    1,
+    ['a', 'b', 'c', 'd'],
+  )
+const loader = (data = dataset()) =>
+  new NativeLoader(data, { batchSize: BATCH, sampler: '"sequential"', seed: 1, dropLast: true })
+
+function create(json = spec, threads = 1) {
+  const net = NativeNetwork.create(json, { seed: 1, threads })
+  net.compileTraining(objective, updates, BATCH)
+  return net
+}
+
+/** A network whose step takes long, and a batch for it. */
+function createSlow() {
+  const side = 48
+  const net = create(JSON.stringify(model({ side, width: 32, depth: 8 })))
+  return { net, batch: { image: new Uint8Array(BATCH * side * side).fill(9), label: new Uint32Array(BATCH) } }
+}
+
+const lr = { lr: 0.1 }
+const weights = (net: NativeNetwork) => net.parameters().map(({ path }) => [path, ...net.getState(path)])
+
+test('the codes are those of TypeScript, and one that users never see', (t) => {
+  t.deepEqual(errorCodes().toSorted(), [...ERROR_CODES, 'BNETS_ABORTED'].toSorted())
+})
+
+test('errors have a code, and the layer where one is to blame', async (t) => {
+  const net = create()
+  const bad = model()
+  bad.nodes.find(({ path }) => path === 'conv1')?.inputs?.splice(1, 1, [2, 0])
+  const shape = t.throws(() => NativeNetwork.create(JSON.stringify(bad), { seed: 1 }))
+  t.like(shape, { code: 'BNETS_SHAPE', node: 'conv1' })
+  t.throws(() => NativeNetwork.create('{', { seed: 1 }), { code: 'BNETS_SPEC' })
+  t.throws(() => net.getState('fc.wait'), { code: 'BNETS_ARGUMENT', message: /fc\.wait/ })
+  t.throws(() => net.setState('fc.weight', new Float32Array(3)), { code: 'BNETS_SHAPE', message: /fc\.weight/ })
+  t.throws(() => NativeDataset.imageFolder(join(folder, 'none'), {}), { code: 'BNETS_IO', message: /none/ })
+  await t.throwsAsync(NativeNetwork.load(join(folder, 'none'), {}), { code: 'BNETS_IO', message: /none/ })
+  writeFileSync(join(folder, 'junk'), 'no network')
+  await t.throwsAsync(NativeNetwork.load(join(folder, 'junk'), {}), { code: 'BNETS_FORMAT', message: /junk/ })
+  await t.throwsAsync(net.save(folder, ''), { code: 'BNETS_IO' })
+
+  const before = net.getState('fc.weight')
+  net.setState('conv1.weight', net.getState('conv1.weight').fill(Number.NaN))
+  const error = await t.throwsAsync(net.trainStep(loader(), lr))
+  t.like(error, { code: 'BNETS_NOT_FINITE', node: 'conv1' })
+  t.deepEqual(net.getState('fc.weight'), before)
+  t.is(net.step, 0)
+})
+
+test('a step, an epoch, an evaluation, a prediction, a file', async (t) => {
+  const net = create()
+  const batches = loader()
+  t.is(batches.batches, 4)
+  for (let i = 0; i < 4; i++) {
+    const step = await net.trainStep(batches, lr)
+    t.is(step?.samples, BATCH)
+    t.true(Number.isFinite(step?.loss) && (step?.metrics['correct'] ?? -1) >= 0 && (step?.milliseconds ?? 0) > 0)
+  }
+  t.is(await net.trainStep(batches, lr), null)
+  t.is(net.step, 4)
+  t.is(batches.state(), '{"epoch":1,"position":0}')
+  batches.startEpoch(0)
+  const { samples, metrics } = await net.evaluate(batches, objective)
+  t.is(samples, 16)
+  t.deepEqual(Object.keys(metrics).toSorted(), ['correct', 'loss'])
+  const { logits } = await net.predict(new Uint8Array(3 * SIDE * SIDE), 3, [])
+  t.deepEqual(logits?.shape, [3, CLASSES])
+  t.is(logits?.data.length, 3 * CLASSES)
+  t.regex(net.kernels, /^matmul: /m)
+
+  const path = join(folder, 'net')
+  await net.save(path, '{"a":1}')
+  const again = await NativeNetwork.load(path, { threads: 1 })
+  t.is(again.metadata, '{"a":1}')
+  t.is(again.spec, net.spec)
+  t.is(again.step, 4)
+  t.deepEqual(weights(again), weights(net))
+  await again.save(`${path}2`, '{"a":1}')
+  t.deepEqual(readFileSync(`${path}2`), readFileSync(path))
+})
+
+test('one call at a time', async (t) => {
+  const { net, batch } = createSlow()
+  const running = net.trainBatch(batch, lr)
+  await t.throwsAsync(net.trainBatch(batch, lr), { code: 'BNETS_BUSY' })
+  t.throws(() => net.summary(), { code: 'BNETS_BUSY' })
+  t.throws(() => net.getState('fc.weight'), { code: 'BNETS_BUSY' })
+  t.is(net.step, 0)
+  let ticks = 0
+  const timer = setInterval(() => ticks++, 1)
+  await running
+  clearInterval(timer)
+  t.true(ticks > 2, 'the event loop runs on')
+  t.is(net.step, 1)
+  await net.trainBatch(batch, lr)
+  t.is(net.step, 2)
+})
+
+test('a loader serves one call at a time', async (t) => {
+  const [a, b] = [create(), create()]
+  const batches = loader()
+  const running = a.evaluate(batches, objective)
+  await t.throwsAsync(b.evaluate(batches, objective), { code: 'BNETS_BUSY' })
+  t.throws(() => batches.state(), { code: 'BNETS_BUSY' })
+  t.throws(() => batches.startEpoch(1), { code: 'BNETS_BUSY' })
+  await running
+  await b.trainStep(batches, lr)
+  const last = a.trainStep(batches, lr)
+  batches.close()
+  t.is((await last)?.samples, BATCH, 'closing waits for the call')
+  await t.throwsAsync(a.trainStep(batches, lr), { code: 'BNETS_DISPOSED' })
+  t.throws(() => batches.state(), { code: 'BNETS_DISPOSED' })
+})
+
+test('a cancelled step changes nothing', async (t) => {
+  const { net, batch } = createSlow()
+  const before = weights(net)
+  for (const milliseconds of [0, 5, 20]) {
+    const running = net.trainBatch(batch, lr)
+    if (milliseconds > 0) await sleep(milliseconds)
+    net.cancel()
+    await t.throwsAsync(running, { code: 'BNETS_ABORTED' })
+    t.is(net.step, 0)
+    t.deepEqual(weights(net), before)
+  }
+  net.cancel()
+  await net.trainBatch(batch, lr)
+  t.is(net.step, 1, 'cancelling what does not run has no effect')
+})
+
+test('a network that was disposed of', async (t) => {
+  const { net, batch } = createSlow()
+  const running = net.trainBatch(batch, lr)
+  net.dispose()
+  net.dispose()
+  await t.throwsAsync(running, { code: 'BNETS_ABORTED' })
+  await t.throwsAsync(net.trainBatch(batch, lr), { code: 'BNETS_DISPOSED' })
+  t.throws(() => net.summary(), { code: 'BNETS_DISPOSED' })
+  t.is(net.step, 0)
+  net.cancel()
+})
+
+test('the environment chooses the instruction set, an option overrides it', (t) => {
+  const { env } = process
+  const name = 'BINARY_NETS_ISA'
+  const before = env[name]
+  const isa = (options: object = {}) => NativeNetwork.create(spec, { seed: 1, threads: 2, ...options }).isa
+  try {
+    env[name] = 'scalar'
+    t.is(isa(), 'scalar')
+    env[name] = 'abacus'
+    t.throws(() => isa(), { code: 'BNETS_ARGUMENT', message: /abacus/ })
+    t.is(isa({ isa: 'scalar' }), 'scalar')
+    t.throws(() => isa({ isa: process.arch === 'x64' ? 'neon' : 'avx2' }), { code: 'BNETS_UNSUPPORTED' })
+  } finally {
+    if (before === undefined) delete env[name]
+    else env[name] = before
+  }
+  t.is(NativeNetwork.create(spec, { seed: 1, threads: 2 }).threads, 2)
+})
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+test('native memory is reported when it comes and when it goes', (t) => {
+  const wide = JSON.stringify(model({ width: 512 }))
+  collect()
+  const start = process.memoryUsage().external
+  const grown = () => process.memoryUsage().external - start
+  const net = NativeNetwork.create(wide, { seed: 1, threads: 1 })
+  const states = 4 * net.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  t.true(grown() >= states && grown() < 1.1 * states, `${grown()} for ${states} bytes`)
+  net.compileTraining(objective, updates, BATCH)
+  t.true(grown() > 1.1 * states, 'workspace and batch')
+  net.dispose()
+  collect()
+  t.true(Math.abs(grown()) < 0.1 * states, `${grown()} are left`)
+})
+
+test('what is not disposed of is freed by the collector', async (t) => {
+  // Threads can be counted on Linux alone; elsewhere this passes.
+  const threads = () => (process.platform === 'linux' ? readdirSync('/proc/self/task').length : 0)
+  const batches = loader()
+  const start = threads()
+  await (async () => {
+    for (let i = 0; i < 8; i++) {
+      const net = create(spec, 3)
+      await net.trainStep(loader(), lr)
+    }
+  })()
+  t.true(process.platform !== 'linux' || threads() >= start + 8)
+  for (let i = 0; i < 100 && threads() > start; i++) {
+    collect()
+    await sleep(20)
+  }
+  t.true(threads() <= start, `${threads()} threads of ${start}`)
+  batches.close()
+})
+
+test('a call that runs outlives its network', async (t) => {
+  const { batch } = createSlow()
+  const running = (() => createSlow().net.trainBatch(batch, lr))()
+  collect()
+  await sleep(1)
+  collect()
+  t.is((await running).samples, BATCH)
+})
+
+const detached = new Uint8Array(BATCH * SIDE * SIDE)
+structuredClone(detached, { transfer: [detached.buffer] })
+/** What getters of junk throw, ours on objects of other classes among them; it is passed on as it is. */
+const THROWN = 'thrown by a getter'
+const isThrown = (message = '') => message === THROWN || message.startsWith('Failed to unwrap exclusive reference')
+const hostile = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new Error(THROWN)
+    },
+    ownKeys: () => {
+      throw new Error(THROWN)
+    },
+  },
+)
+
+/** What no function should be given, and none may crash on. */
+const JUNK: unknown[] = [
+  ...[
+    undefined,
+    null,
+    true,
+    Number.NaN,
+    -1,
+    0,
+    0.5,
+    2 ** 31,
+    2 ** 53,
+    1e300,
+    Number.POSITIVE_INFINITY,
+    7n,
+    Symbol('x'),
+  ],
+  ...[
+    '',
+    '{',
+    '[]',
+    '{}',
+    '"shuffle"',
+    '\u0000',
+    '\ud800',
+    '{"epoch":1e300}',
+    '{"epoch":0,"position":18446744073709551615}',
+  ],
+  ...[{}, [], [undefined], new Array(3), { length: 2 ** 32 }, () => 1, class {}, new Map(), new Date(), hostile],
+  ...[
+    { lr: 'x' },
+    { lr: Number.NaN },
+    { image: detached },
+    { batchSize: 1e300 },
+    { seed: -1 },
+    {
+      get lr() {
+        throw new Error(THROWN)
+      },
+    },
+  ],
+  ...[detached, new Uint8Array(3), new Uint8Array(BATCH * SIDE * SIDE), new Uint8ClampedArray(BATCH * SIDE * SIDE)],
+  ...[
+    new Float64Array(2),
+    new Float32Array(0),
+    new Uint32Array([2 ** 32 - 1]),
+    new DataView(new ArrayBuffer(8)),
+    new ArrayBuffer(8),
+  ],
+  ...[new Uint8Array(new SharedArrayBuffer(BATCH * SIDE * SIDE)), new Float32Array(new SharedArrayBuffer(64))],
+  ...[Object.create(NativeNetwork.prototype), Object.create(NativeLoader.prototype), NativeDataset],
+]
+
+/** Calls with each argument in turn replaced by each junk value; whatever fails must fail with a code. */
+async function survive(call: (...args: never[]) => unknown, valid: readonly unknown[]): Promise<string[]> {
+  const surprises: string[] = []
+  for (const [place, junk] of valid.flatMap((_, place) => JUNK.map((junk) => [place, junk] as const))) {
+    try {
+      await call(...(valid.map((it, i) => (i === place ? junk : it)) as never[]))
+    } catch (error) {
+      const { code, message } = error as { code?: string; message?: string }
+      if (!errorCodes().includes(code ?? '') && !isThrown(message)) {
+        surprises.push(`argument ${place}, ${typeof junk} ${JSON.stringify(String(message))}: ${code}`)
+      }
+      if (code === 'BNETS_INTERNAL') surprises.push(`argument ${place}: ${message}`)
+    }
+  }
+  return surprises
+}
+
+const own = { net: create(), batches: loader(), data: dataset() }
+const image = new Uint8Array(BATCH * SIDE * SIDE)
+const label = new Uint32Array(BATCH)
+const options = { batchSize: BATCH, sampler: '"shuffle"', seed: 1, dropLast: true }
+const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid: readonly unknown[]]> = {
+  mnist: [NativeDataset.mnist, [{ images: 'a', labels: 'b' }]],
+  imageFolder: [NativeDataset.imageFolder, [folder, { height: 1, width: 1 }]],
+  fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a']]],
+  subset: [own.data.subset.bind(own.data), [Uint32Array.of(0)]],
+  read: [own.data.read.bind(own.data), [0]],
+  loader: [
+    (...args: never[]) => new NativeLoader(...(args as unknown as [NativeDataset, typeof options])),
+    [own.data, options],
+  ],
+  startEpoch: [own.batches.startEpoch.bind(own.batches), [0]],
+  create: [NativeNetwork.create, [spec, { seed: 1, threads: 1 }]],
+  load: [NativeNetwork.load, [join(folder, 'none'), { threads: 1 }]],
+  save: [own.net.save.bind(own.net), [join(folder, 'junk.net'), '']],
+  getState: [own.net.getState.bind(own.net), ['fc.weight']],
+  setState: [own.net.setState.bind(own.net), ['fc.weight', new Float32Array(16)]],
+  dump: [own.net.dump.bind(own.net), ['model', 1]],
+  trainStep: [own.net.trainStep.bind(own.net), [own.batches, lr]],
+  trainBatch: [own.net.trainBatch.bind(own.net), [{ image, label }, lr]],
+  evaluate: [own.net.evaluate.bind(own.net), [own.batches, objective]],
+  predict: [own.net.predict.bind(own.net), [image, BATCH, ['logits']]],
+  recalibrate: [own.net.recalibrate.bind(own.net), [own.batches, 1]],
+  compileTraining: [own.net.compileTraining.bind(own.net), [objective, updates, BATCH]],
+}
+
+for (const [name, [call, valid]] of Object.entries(CALLS)) {
+  test.serial(`no argument crashes ${name}`, async (t) => {
+    t.deepEqual(await survive(call, valid), [])
+  })
+}
+
+test.serial('options of loaders and networks, one by one', async (t) => {
+  for (const field of ['batchSize', 'sampler', 'seed', 'dropLast', 'workers', 'crop', 'flip', 'state']) {
+    const open = (value: never) => new NativeLoader(own.data, { ...options, [field]: value }).close()
+    t.deepEqual(await survive(open, [undefined]), [], field)
+  }
+  for (const sampler of [
+    '"x"',
+    '{"weighted":[]}',
+    '{"weighted":[-1]}',
+    '{"identities":0,"images":1}',
+    '{"identities":2,"images":1e9}',
+  ]) {
+    t.throws(() => new NativeLoader(own.data, { ...options, sampler }), { code: 'BNETS_ARGUMENT' }, sampler)
+  }
+  for (const field of ['seed', 'threads', 'isa']) {
+    const open = (value: never) => NativeNetwork.create(spec, { seed: 1, threads: 1, [field]: value }).dispose()
+    t.deepEqual(await survive(open, [undefined]), [], field)
+  }
+})
+
+test.serial('no change of a spec crashes', (t) => {
+  const surprises: string[] = []
+  const text = JSON.stringify(model({ depth: 1 }))
+  const tokens = [...text.matchAll(/(?<=[[:,])(-?[\d.e-]+|"[^"]*")(?=[\],}])/g)]
+  for (const { 0: token, index } of tokens) {
+    for (const other of ['-1', '0', '3', '1.5', '4294967296', '1e18', '9007199254740993', '"x"', 'null', '[]', '{}']) {
+      const changed = `${text.slice(0, index)}${other}${text.slice(index + token.length)}`
+      try {
+        NativeNetwork.create(changed, { seed: 1, threads: 1 }).dispose()
+      } catch (error) {
+        const { code, message } = error as { code?: string; message?: string }
+        if (!errorCodes().includes(code ?? '') || code === 'BNETS_INTERNAL') {
+          surprises.push(`${text.slice(index - 20, index)}${other}: ${code} ${message}`)
+        }
+      }
+    }
+  }
+  t.deepEqual(surprises, [])
+})
+
+test.serial('methods of one class on objects of another', (t) => {
+  for (const self of [{}, null, own.data, own.batches, Object.create(NativeNetwork.prototype), 5]) {
+    t.throws(() => NativeNetwork.prototype.summary.call(self as never))
+    t.throws(() => NativeNetwork.prototype.cancel.call(self as never))
+  }
+})
+
+test.serial('after all that the network still works', async (t) => {
+  const net = create()
+  const step = await net.trainBatch({ image, label }, lr)
+  t.true(Number.isFinite(step.loss))
+})
