@@ -120,6 +120,8 @@ fn shapes() -> Vec<Shape> {
         (2, [15, 15], [3, 8], 1, Window::square(7, 2, 3)),
         (11, [6, 6], [5, 5], 5, Window::square(3, 1, 1)),
         (2, [2, 2], [3, 4], 1, Window::square(1, 3, 0)),
+        // Several images, and blocks of them, in one partial sum.
+        (20, [12, 12], [3, 4], 1, Window::square(3, 1, 1)),
     ]
 }
 
@@ -283,25 +285,56 @@ fn binary_convolutions_are_exact() {
     }
 }
 
-/// Their values are compared with the reference by the conformance suite; here larger ones, for chunks and partial sums.
+/// |error| ≤ n·eps·Σ|terms|: n rounded additions, each of a partial sum that Σ|terms| bounds.
+fn close(got: &Values, expected: &[f64], magnitude: &[f64], terms: usize, name: &str) {
+    let Values::F32(got) = got else { panic!("floats") };
+    for (i, ((&got, expected), magnitude)) in got.iter().zip(expected).zip(magnitude).enumerate() {
+        let bound = terms as f64 * f64::from(f32::EPSILON) * magnitude;
+        assert!((f64::from(got) - expected).abs() <= bound, "{name}, element {i}: {got} for {expected}");
+    }
+}
+
+/// The binary gradients differ in their packers alone, which the conformance suite compares with the reference.
 #[test]
-fn gradients_do_not_depend_on_threads_or_instruction_sets() {
+fn gradients_agree_with_f64_everywhere() {
     for shape in shapes() {
         let (batch, input, [c, o], groups, window) = shape;
         let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
         let (bits, parameter) = (Meaning::bits(Codes::Sign), StateKind::Parameter);
+        let per_group = c / groups;
 
-        let mut case = Case::new(&format!("conv2d_grad_input {shape:?}"), batch);
-        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-        let weight = case.state("w", Meaning::F32, parameter, &[o, c / groups, kh, kw]);
-        case.op(Conv2dGradInput { window, groups, input }, &[dy, weight]);
-        case.outputs();
+        let mut dx = Case::new(&format!("conv2d_grad_input {shape:?}"), batch);
+        let dy = dx.input("dy", Meaning::F32, &[h, w, o]);
+        let weight = dx.state("w", Meaning::F32, parameter, &[o, per_group, kh, kw]);
+        dx.op(Conv2dGradInput { window, groups, input }, &[dy, weight]);
 
-        let mut case = Case::new(&format!("conv2d_grad_weight {shape:?}"), batch);
-        let x = case.input("x", Meaning::F32, &[input[0], input[1], c]);
-        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-        case.op(Conv2dGradWeight { window, groups }, &[x, dy]);
-        case.outputs();
+        let mut dw = Case::new(&format!("conv2d_grad_weight {shape:?}"), batch);
+        let x = dw.input("x", Meaning::F32, &[input[0], input[1], c]);
+        let dy = dw.input("dy", Meaning::F32, &[h, w, o]);
+        dw.op(Conv2dGradWeight { window, groups }, &[x, dy]);
+
+        // Sums and sums of magnitudes, scattered from every product of the forward convolution.
+        let mut dx_sums = [(); 2].map(|()| vec![0.0; batch * input[0] * input[1] * c]);
+        let mut dw_sums = [(); 2].map(|()| vec![0.0; o * per_group * kh * kw]);
+        for y in 0..batch * h * w * o {
+            let (output, column, row, image) = (y % o, y / o % w, y / o / w % h, y / o / w / h);
+            for weight in 0..per_group * kh * kw {
+                let (k, i, j) = (weight / (kh * kw), weight / kw % kh, weight % kw);
+                let source = (window.source(0, input[0], row, i), window.source(1, input[1], column, j));
+                let (Some(row), Some(column)) = source else { continue };
+                let channel = output / (o / groups) * per_group + k;
+                let x = ((image * input[0] + row) * input[1] + column) * c + channel;
+                let weight = output * per_group * kh * kw + weight;
+                let dx_term = f64::from(dx.floats("dy")[y]) * f64::from(dx.floats("w")[weight]);
+                let dw_term = f64::from(dw.floats("dy")[y]) * f64::from(dw.floats("x")[x]);
+                dx_sums[0][x] += dx_term;
+                dx_sums[1][x] += dx_term.abs();
+                dw_sums[0][weight] += dw_term;
+                dw_sums[1][weight] += dw_term.abs();
+            }
+        }
+        close(&dx.outputs().outputs["y"], &dx_sums[0], &dx_sums[1], o / groups * kh * kw, &dx.name);
+        close(&dw.outputs().outputs["y"], &dw_sums[0], &dw_sums[1], batch * h * w, &dw.name);
 
         let mut case = Case::new(&format!("binary_conv2d_grad_input {shape:?}"), batch);
         let dy = case.input("dy", Meaning::F32, &[h, w, o]);
