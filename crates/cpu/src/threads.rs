@@ -168,7 +168,9 @@ mod tests {
                 let threads = Threads::new(lanes);
                 threads.for_chunks(&mut a, chunk_len, |i, chunk| chunk.iter_mut().for_each(|x| *x += i + 1));
                 threads.for_chunks2((&mut a, chunk_len), (&mut b, 2), |i, a, b| {
-                    a.iter_mut().for_each(|x| *x += 100);
+                    for x in a {
+                        *x += 100;
+                    }
                     b.fill(i + 1);
                 });
                 threads.for_chunks_with(&mut b, 2, &mut scratch, 2, |_, _, scratch| scratch[1] += 1);

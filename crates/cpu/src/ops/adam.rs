@@ -4,7 +4,7 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::Adam;
 
 use super::{
-    elementwise::{CHUNK, part},
+    elementwise::{CHUNK, clamp, part},
     plain,
 };
 use crate::{cpu::Cpu, io::Kernel};
@@ -29,7 +29,7 @@ pub fn prepare(op: &Adam, cpu: &Cpu) -> Prepared<Kernel> {
                         let g = dw + decay * *w;
                         *m = beta1 * *m + rest1 * g;
                         *v = beta2 * *v + rest2 * (g * g);
-                        *w = (*w - rate * (*m / (v.sqrt() / root + eps))).clamp(-bound, bound);
+                        *w = clamp(*w - rate * (*m / (v.sqrt() / root + eps)), -bound, bound);
                     }
                 },
             );

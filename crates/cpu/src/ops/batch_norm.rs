@@ -53,9 +53,15 @@ impl Rows {
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    let blocks = c - c % BLOCK;
-                    (0..blocks).step_by(BLOCK).for_each(|j| sum_block::<BLOCK>(x, other, center, j, sums, &term));
-                    (blocks..c).for_each(|j| sum_block::<1>(x, other, center, j, sums, &term));
+                    // Plain loops: the closure of an iterator that steps is not inlined, and would miss the vector features.
+                    let mut j = 0;
+                    while j + BLOCK <= c {
+                        sum_block::<BLOCK>(x, other, center, j, sums, &term);
+                        j += BLOCK;
+                    }
+                    for j in j..c {
+                        sum_block::<1>(x, other, center, j, sums, &term);
+                    }
                 },
             );
         });
@@ -77,13 +83,13 @@ fn sum_block<const W: usize>(
     term: &impl Fn(f64, f64, f64) -> [f64; 2],
 ) {
     let c = center.len();
-    let block = |row: &[f32]| -> [f64; W] { std::array::from_fn(|k| f64::from(row[j..j + W][k])) };
-    let center = block(center);
+    let block = |row: &[f32]| -> [f32; W] { *row[j..].first_chunk().expect("a whole block") };
+    let center = block(center).map(f64::from);
     let (mut first, mut second) = ([0.0; W], [0.0; W]);
     for (x, other) in x.chunks_exact(c).zip(other.chunks_exact(c)) {
         let (x, other) = (block(x), block(other));
         for k in 0..W {
-            let [a, b] = term(x[k], other[k], center[k]);
+            let [a, b] = term(x[k].into(), other[k].into(), center[k]);
             first[k] += a;
             second[k] += b;
         }
@@ -92,15 +98,43 @@ fn sum_block<const W: usize>(
     sums[c + j..c + j + W].copy_from_slice(&second);
 }
 
-/// `y = ((x − mean) − rest)·scale + β` for whole rows.
+/// `y = f(x, other, parameters of the channel)` for whole rows, in the order of memory.
 #[inline(always)]
-fn normalize(y: &mut [f32], x: &[f32], [mean, rest, scale, beta]: [&[f32]; 4]) {
-    let c = mean.len();
-    let (rest, scale, beta) = (&rest[..c], &scale[..c], &beta[..c]);
-    for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-        for j in 0..c {
-            y[j] = ((x[j] - mean[j]) - rest[j]) * scale[j] + beta[j];
+fn map_rows<const P: usize>(
+    y: &mut [f32],
+    x: &[f32],
+    other: &[f32],
+    parameters: [&[f32]; P],
+    f: impl Fn(f32, f32, [f32; P]) -> f32,
+) {
+    let c = parameters[0].len();
+    for ((y, x), other) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(other.chunks_exact(c)) {
+        let mut j = 0;
+        while j + BLOCK <= c {
+            map_block::<BLOCK, P>(y, x, other, parameters, j, &f);
+            j += BLOCK;
         }
+        for j in j..c {
+            map_block::<1, P>(y, x, other, parameters, j, &f);
+        }
+    }
+}
+
+/// `W` channels from channel `j` on: arrays, so that the compiler need not ask whether slices overlap.
+#[inline(always)]
+fn map_block<const W: usize, const P: usize>(
+    y: &mut [f32],
+    x: &[f32],
+    other: &[f32],
+    parameters: [&[f32]; P],
+    j: usize,
+    f: &impl Fn(f32, f32, [f32; P]) -> f32,
+) {
+    let block = |row: &[f32]| -> [f32; W] { *row[j..].first_chunk().expect("a whole block") };
+    let (x, other, parameters) = (block(x), block(other), parameters.map(block));
+    let y: &mut [f32; W] = y[j..].first_chunk_mut().expect("a whole block");
+    for k in 0..W {
+        y[k] = f(x[k], other[k], std::array::from_fn(|p| parameters[p][k]));
     }
 }
 
@@ -130,7 +164,11 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
             let x = &x[i * rows.chunk()..][..y.len()];
             isa.vectorize(
                 #[inline(always)]
-                || normalize(y, x, [mean, rest, scale, beta]),
+                || {
+                    map_rows(y, x, x, [mean, rest, scale, beta], |x, _, [mean, rest, scale, beta]| {
+                        ((x - mean) - rest) * scale + beta
+                    });
+                },
             );
         });
     });
@@ -164,11 +202,9 @@ pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, cpu: &Cpu) -> Prepared<Kern
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
-                        for j in 0..c {
-                            dx[j] = ((dy[j] - shift[j]) - (x[j] - mean[j]) * slope[j]) * scale[j];
-                        }
-                    }
+                    map_rows(dx, x, dy, [mean, scale, shift, slope], |x, dy, [mean, scale, shift, slope]| {
+                        ((dy - shift) - (x - mean) * slope) * scale
+                    });
                 },
             );
         });
@@ -182,21 +218,22 @@ pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, cpu: &Cpu) -> Pre
     let kernel: Kernel = Box::new(move |io| {
         let (x, gamma, beta) = (io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
         let (mean, variance) = (io.input::<f32>(3), io.input::<f32>(4));
-        let (rest, scale) = io.scratch::<f32>().split_at_mut(c);
-        rest.fill(0.0);
+        let scale = io.scratch::<f32>();
         for j in 0..c {
             scale[j] = (f64::from(gamma[j]) / (f64::from(variance[j]) + eps).sqrt()) as f32;
         }
-        let (rest, scale) = (&*rest, &*scale);
+        let scale = &*scale;
         io.threads().for_chunks(io.output(0), rows.chunk(), |i, y| {
             let x = &x[i * rows.chunk()..][..y.len()];
             isa.vectorize(
                 #[inline(always)]
-                || normalize(y, x, [mean, rest, scale, beta]),
+                || {
+                    map_rows(y, x, x, [mean, scale, beta], |x, _, [mean, scale, beta]| (x - mean) * scale + beta);
+                },
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: 2 * c * size_of::<f32>(), prologue: None }
+    Prepared { kernel, name: isa.name(), scratch: c * size_of::<f32>(), prologue: None }
 }
 
 pub fn prepare_update(op: &UpdateStatistics) -> Prepared<Kernel> {

@@ -9,6 +9,6 @@ use crate::{cpu::Cpu, io::Kernel};
 pub fn prepare(op: &Clamp, cpu: &Cpu) -> Prepared<Kernel> {
     let (isa, min, max) = (cpu.isa(), op.min, op.max);
     plain(isa.name(), move |io| {
-        elementwise::map(isa, io.threads(), io.output(0), io.input(0), |x| x.clamp(min, max));
+        elementwise::map(isa, io.threads(), io.output(0), io.input(0), |x| elementwise::clamp(x, min, max));
     })
 }

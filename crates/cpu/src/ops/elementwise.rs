@@ -13,6 +13,13 @@ pub fn part<T>(x: &[T], i: usize, len: usize) -> &[T] {
     &x[i * CHUNK..][..len]
 }
 
+/// `min(max(x, min), max)`, without the check of the bounds that would keep a loop from becoming vector code. A NaN stays one.
+#[inline(always)]
+pub fn clamp(x: f32, min: f32, max: f32) -> f32 {
+    let above = if x < min { min } else { x };
+    if above > max { max } else { above }
+}
+
 /// `y = f(x)`
 pub fn map(isa: Isa, threads: Threads, y: &mut [f32], x: &[f32], f: impl Fn(f32) -> f32 + Sync) {
     threads.for_chunks(y, CHUNK, |i, y| {

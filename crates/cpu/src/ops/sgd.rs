@@ -4,7 +4,7 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::Sgd;
 
 use super::{
-    elementwise::{CHUNK, part},
+    elementwise::{CHUNK, clamp, part},
     plain,
 };
 use crate::{cpu::Cpu, io::Kernel};
@@ -15,7 +15,7 @@ pub fn prepare(op: &Sgd, cpu: &Cpu) -> Prepared<Kernel> {
     plain(isa.name(), move |io| {
         let (w, dw, lr) = (io.state::<f32>(0), io.input::<f32>(1), io.number(2));
         let Sgd { momentum, nesterov, weight_decay, .. } = op;
-        let updated = move |w: f32, g: f32| (w - lr * g).clamp(-bound, bound);
+        let updated = move |w: f32, g: f32| clamp(w - lr * g, -bound, bound);
         if momentum == 0.0 {
             io.threads().for_chunks(w, CHUNK, |i, w| {
                 let dw = part(dw, i, w.len());

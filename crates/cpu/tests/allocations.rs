@@ -1,0 +1,60 @@
+//! A step allocates nothing, on any thread.
+
+#[path = "runner/model.rs"]
+mod model;
+#[allow(dead_code, reason = "every test uses its part")]
+mod runner;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use binary_nets_cpu::Cpu;
+use binary_nets_exec::{Backend, Run};
+use binary_nets_kernels::Isa;
+use runner::Planned;
+
+/// Counts what any thread allocates.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: forwards to the system's allocator.
+#[allow(unsafe_code, reason = "an allocator is unsafe to implement")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One test in this file, so that nothing else allocates meanwhile.
+#[test]
+fn a_steady_step_allocates_nothing() {
+    let graph = model::training_step(4);
+    let inputs = model::inputs(&graph, 1);
+    for threads in [1, 2, 4] {
+        let cpu = Cpu::new(Some(threads), Isa::detect()).unwrap();
+        let planned = Planned::new(&cpu, &graph, 1).unwrap();
+        planned.write(&inputs, 0);
+        let run = Run::default();
+        for _ in 0..20 {
+            planned.run(&run).unwrap();
+        }
+        let steps = planned.program.steps().len();
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for _ in 0..100 {
+            cpu.run(&planned.program, 0..steps, &planned.memory, &run).unwrap();
+        }
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(allocated, 0, "on {threads} threads");
+    }
+}
