@@ -45,7 +45,9 @@ const digits = [...test.take(5)]
 const predictions = await loaded.predict(digits, { topK: 1 })
 console.log(draw(digits.map((digit) => digit.image)))
 console.log(
-  predictions.map(([best]) => `${best?.label} (${(100 * (best?.probability ?? 0)).toFixed(1)} %)`.padEnd(30)).join(''),
+  predictions
+    .map(([best]) => `${best?.label} (${(100 * (best?.probability ?? 0)).toFixed(1)} %)`.padStart(18).padEnd(28))
+    .join(''),
 )
 loaded.dispose()
 
@@ -59,13 +61,13 @@ const random = await trained(control, 2)
 await report('Binary weights, random', random)
 random.dispose()
 
-/** Images of 28×28 side by side, two pixels a character: ▀ has one colour above and one below. */
+/** Images of 28×28 side by side, two pixels a character. */
 function draw(images: readonly Uint8Array[]): string {
-  const grey = (value = 0) => 232 + Math.floor((value * 23) / 255)
+  const isBright = (pixel = 0) => (pixel > 127 ? 1 : 0)
   const line = (pixels: Uint8Array, y: number) =>
     Array.from({ length: 28 }, (_, x) => {
-      const [above, below] = [pixels[y * 28 + x], pixels[(y + 1) * 28 + x]].map(grey)
-      return `\x1b[38;5;${above};48;5;${below}m▀`
+      const [above, below] = [pixels[y * 28 + x], pixels[(y + 1) * 28 + x]]
+      return ' ▄▀█'[2 * isBright(above) + isBright(below)]
     }).join('')
-  return Array.from({ length: 14 }, (_, row) => images.map((it) => `${line(it, 2 * row)}\x1b[0m`).join('  ')).join('\n')
+  return Array.from({ length: 14 }, (_, row) => images.map((it) => line(it, 2 * row)).join('')).join('\n')
 }

@@ -203,15 +203,11 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       loader: source.place(),
       best: null,
     }
-    self.training = {
-      ...(before ?? fresh),
-      seed,
-      batchSize,
-      batches: source.batches,
-    }
-    if (before !== null) checkResumed(before, self.training)
+    const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
+    if (before !== null) checkResumed(before, training)
+    self.training = training
 
-    const history = options.history === undefined ? undefined : await History.open(options.history, self.training.epoch)
+    const history = options.history === undefined ? undefined : await History.open(options.history, training.epoch)
     const { checkpoints } = options
     if (checkpoints !== undefined) await disk(checkpoints, () => mkdir(checkpoints, { recursive: true }))
 

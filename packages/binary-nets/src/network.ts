@@ -94,7 +94,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   readonly #inside: Inside
   /** The outputs by name, each with the path of the layer that it comes from. */
   readonly outputs: { readonly [Name in keyof O]: string }
-  /** The paths of the layers, in order. */
+  /** The paths of the layers in order, inner ones first. */
   readonly layers: readonly string[]
   /** What the network looks at. */
   readonly input: {
@@ -112,7 +112,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const outputs = Object.entries(spec.outputs).map(([name, [node]]) => [name, spec.nodes[node]?.path ?? ''])
     this.outputs = Object.fromEntries(outputs) as { readonly [Name in keyof O]: string }
     this.layers = Object.entries(spec.layers)
-      .toSorted(([, [a]], [, [b]]) => a - b)
+      .toSorted(([inner, [a]], [outer, [b]]) => a - b || outer.length - inner.length)
       .map(([path]) => path)
     this.input = inputShape(spec)
     this.#inside = {
