@@ -19,7 +19,7 @@ use crate::account::Account;
 use crate::argument::{self, Fields, MAX_INTEGER, wrong};
 use crate::error::{Code, Failure, call, guard};
 use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
-use crate::promise::Deferred;
+use crate::promise::promise;
 use crate::value::{NativeEvaluation, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
 use crate::worker::Worker;
 
@@ -59,23 +59,18 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "string")] path: Unknown,
         #[napi(ts_arg_type = "{ threads?: number; isa?: string }")] options: Unknown,
     ) -> napi::Result<Object<'env>> {
-        let (deferred, promise) = Deferred::new(env)?;
-        let refuse = deferred.clone();
-        let start = || {
+        let prepare = || {
             let path = PathBuf::from(argument::text(path, "path")?);
-            let given = Fields::new(options, "options")?;
-            let (isa, threads) = choice(&given)?;
+            Ok((path, choice(&Fields::new(options, "options")?)?))
+        };
+        promise(env, prepare, |(path, (isa, threads)), deferred| {
             let open = move || {
                 let opened = guard(|| Ok(Network::open(Cpu::new(threads, isa)?, &path)?));
                 deferred.settle(opened, |env, (network, metadata)| Self::new(env, network, metadata));
             };
             let spawned = thread::Builder::new().name("network-load".to_owned()).spawn(open);
             spawned.map(drop).map_err(|e| Failure::new(Code::Device, format!("a thread to load on: {e}")))
-        };
-        if let Err(failure) = guard(start) {
-            refuse.reject(failure);
-        }
-        Ok(promise)
+        })
     }
 
     /// Writes everything that training resumes from.
@@ -353,16 +348,11 @@ impl NativeNetwork {
             account.report(env, status.bytes())?;
             convert(env, result)
         };
-        let (deferred, promise) = Deferred::new(env)?;
-        let refuse = deferred.clone();
-        let start = || {
+        let prepare = || {
             self.worker.check()?;
-            self.worker.run(prepare()?, move |result| deferred.settle(result, convert))
+            prepare()
         };
-        if let Err(failure) = guard(start) {
-            refuse.reject(failure);
-        }
-        Ok(promise)
+        promise(env, prepare, |work, deferred| self.worker.run(work, move |result| deferred.settle(result, convert)))
     }
 }
 

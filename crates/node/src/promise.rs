@@ -3,26 +3,33 @@
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred};
 
-use crate::error::{Failure, call};
+use crate::error::{Failure, call, guard};
 
 /// The other end of a promise of a `D`.
 pub struct Deferred<D: ToNapiValue>(JsDeferred<D, Resolver<D>>);
 
 type Resolver<D> = Box<dyn FnOnce(Env) -> napi::Result<D>>;
 
-impl<D: ToNapiValue> Clone for Deferred<D> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+/// A promise: `prepare` takes the arguments, `start` sends what it gave to where the promise is settled. When either fails, the promise is rejected;
+/// what a getter of an argument threw is thrown at once, for Node holds it ready to be.
+pub fn promise<'env, W, D: ToNapiValue + 'static>(
+    env: &'env Env,
+    prepare: impl FnOnce() -> Result<W, Failure>,
+    start: impl FnOnce(W, Deferred<D>) -> Result<(), Failure>,
+) -> napi::Result<Object<'env>> {
+    let work = match guard(prepare) {
+        Err(Failure::Thrown(error)) => return Err(error),
+        work => work,
+    };
+    let (deferred, promise) = env.create_deferred()?;
+    let refuse = deferred.clone();
+    if let Err(failure) = work.and_then(|work| guard(|| start(work, Deferred(deferred)))) {
+        refuse.resolve(Box::new(move |env| Err(failure.into_error(&env))));
     }
+    Ok(promise)
 }
 
 impl<D: ToNapiValue + 'static> Deferred<D> {
-    /// A promise and its other end.
-    pub fn new(env: &Env) -> napi::Result<(Self, Object<'_>)> {
-        let (deferred, promise) = env.create_deferred()?;
-        Ok((Self(deferred), promise))
-    }
-
     /// Settles the promise from any thread; `convert` runs on the main thread.
     pub fn settle<T: Send + 'static>(
         self,
@@ -30,10 +37,5 @@ impl<D: ToNapiValue + 'static> Deferred<D> {
         convert: impl FnOnce(&Env, T) -> Result<D, Failure> + Send + 'static,
     ) {
         self.0.resolve(Box::new(move |env| call(&env, || convert(&env, result?))));
-    }
-
-    /// Rejects the promise.
-    pub fn reject(self, failure: Failure) {
-        self.0.resolve(Box::new(move |env| Err(failure.into_error(&env))));
     }
 }
