@@ -36,6 +36,16 @@ test('a reason need not be an error', async (t) => {
   t.is(thrown, 'enough')
 })
 
+test('right after a call', async (t) => {
+  using net = await create()
+  for (let round = 0; round < 20; round++) {
+    const controller = new AbortController()
+    const run = net.evaluate(dataset(256), { signal: controller.signal })
+    controller.abort(reason)
+    t.is(await t.throwsAsync(run), reason)
+  }
+})
+
 test('during an evaluation, after which the network is free', async (t) => {
   using net = await create()
   const controller = new AbortController()

