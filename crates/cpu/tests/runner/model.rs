@@ -47,7 +47,7 @@ impl Builder {
 }
 
 /// Pixels to logits. The maps are large enough for several lanes.
-fn forward(batch: usize) -> Builder {
+pub fn forward(batch: usize) -> Graph {
     let mut b = Builder(Graph::new(batch));
     let image = Input { name: "image".into(), shape: [24, 24, 3].into(), meaning: Meaning::Int { min: 0, max: 255 } };
     let image = b.op(image, &[]);
@@ -72,12 +72,12 @@ fn forward(batch: usize) -> Builder {
     let x = b.op(Matmul { transpose_a: false, transpose_b: true }, &[x, w]);
     let logits = b.op(binary_nets_graph::ops::Arithmetic::ADD, &[x, bias]);
     b.0.set_output("logits", logits);
-    b
+    b.0
 }
 
 /// A whole step of training: forward, loss, backward, statistics and updates.
 pub fn training_step(batch: usize) -> Graph {
-    let mut b = forward(batch);
+    let mut b = Builder(forward(batch));
     let label =
         Input { name: "label".into(), shape: Shape::default(), meaning: Meaning::Index { classes: CLASSES as u32 } };
     let label = b.op(label, &[]);

@@ -41,9 +41,9 @@ pub(super) fn bits_rank<const N: usize>(meta: &ValueMeta, what: &str) -> Result<
     }
 }
 
-/// A bit a element of that shape.
+/// A mask of that shape.
 pub(super) fn mask_of(mask: &ValueMeta, shape: &[usize]) -> Result<(), Mismatch> {
-    if matches!(mask.meaning, Meaning::Bit { groups: 1, .. }) && mask.shape[..] == *shape {
+    if mask.meaning == Meaning::bits(Codes::Step) && mask.shape[..] == *shape {
         Ok(())
     } else {
         Err(Mismatch::new(format!("a mask bit(step){shape:?}"), mask.to_string()))
