@@ -397,6 +397,9 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
   compileTraining: [own.net.compileTraining.bind(own.net), [objective, updates, BATCH]],
 }
 
+// Junk that is taken for a file's name makes its file there.
+test.before(() => process.chdir(folder))
+
 for (const [name, [call, valid]] of Object.entries(CALLS)) {
   test.serial(`no argument crashes ${name}`, async (t) => {
     t.deepEqual(await survive(call, valid), [])

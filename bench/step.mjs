@@ -32,7 +32,7 @@ for (let run = 0; run < 3; run++) {
 }
 
 const singles = []
-const digit = test.read(0)
+const digit = test.at(0)
 for (let run = 0; run < 300; run++) {
   const start = performance.now()
   await net.predict(digit)
