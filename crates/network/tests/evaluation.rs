@@ -2,10 +2,11 @@
 
 mod tiny;
 
-use binary_nets_cpu::{Cpu, Isa};
-use binary_nets_data::{Dataset, Loader, LoaderOptions, SamplerState, Sequential};
-use binary_nets_network::{Network, Prediction};
 use std::sync::Arc;
+
+use binary_nets_cpu::{Cpu, Isa};
+use binary_nets_data::{DataError, Dataset, ImageShape, InMemory, Loader, LoaderOptions, SamplerState, Sequential};
+use binary_nets_network::{Network, NetworkError, Prediction};
 use tiny::{
     CLASSES, MEAN, PIXELS, SIDE, STD, WIDTH, cpu, dataset, loader, network, objective, states, train, trainable,
 };
@@ -187,4 +188,41 @@ fn recalibration_yields_the_mean_of_the_batches_statistics() {
     assert!(close(network.state("bn1.running_mean").unwrap(), &mean), "{mean:?}");
     assert!(close(network.state("bn1.running_var").unwrap(), &variance), "{variance:?}");
     assert_eq!(network.step(), 0);
+}
+
+/// Images of which those from some index on cannot be read.
+struct Torn(Arc<InMemory>, usize);
+
+impl Dataset for Torn {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shape(&self) -> ImageShape {
+        self.0.shape()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.0.classes()
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.0.label(index)
+    }
+
+    fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
+        if index < self.1 { self.0.read(index, image) } else { Err(DataError::IndexOutOfRange { index, len: self.1 }) }
+    }
+}
+
+#[test]
+fn a_recalibration_that_fails_half_way_changes_nothing() {
+    let data = Arc::new(Torn(dataset(64), 40));
+    let sampler = Arc::new(Sequential::new(data.len()));
+    let mut loader = Loader::new(data, sampler, LoaderOptions::new(16), SamplerState::default()).unwrap();
+    let mut network = network(cpu(1));
+    let before = states(&network);
+    let error = network.recalibrate(&mut loader, 4).unwrap_err();
+    assert!(matches!(error, NetworkError::Data(_)), "{error}");
+    assert_eq!(states(&network), before);
 }
