@@ -10,6 +10,8 @@ import test from 'ava'
 import { ERROR_CODES } from 'binary-nets'
 
 const folder = mkdtempSync(join(tmpdir(), 'bnets-native-'))
+// Junk is tried as a path too.
+process.chdir(folder)
 
 const SIDE = 8
 const CLASSES = 4

@@ -12,11 +12,11 @@ type Resolver<D> = Box<dyn FnOnce(Env) -> napi::Result<D>>;
 
 /// A promise: `prepare` takes the arguments, `start` sends what it gave to where the promise is settled. When either fails, the promise is rejected;
 /// what a getter of an argument threw is thrown at once, for Node holds it ready to be.
-pub fn promise<'env, W, D: ToNapiValue + 'static>(
-    env: &'env Env,
+pub fn promise<W, D: ToNapiValue + 'static>(
+    env: &Env,
     prepare: impl FnOnce() -> Result<W, Failure>,
     start: impl FnOnce(W, Deferred<D>) -> Result<(), Failure>,
-) -> napi::Result<Object<'env>> {
+) -> napi::Result<Object<'_>> {
     let work = match guard(prepare) {
         Err(Failure::Thrown(error)) => return Err(error),
         work => work,
