@@ -31,7 +31,7 @@ enum Form {
 /// Freezes an evaluation graph: constants are computed once; α, norms and image normalisation become one affine a channel behind exact integers;
 /// the stem's weights become i16.
 ///
-/// Folding is lazy: a convolution stays [`Form::Scaled`] until something reads it. A norm takes α into its own affine; anything else gets an
+/// Folding is lazy: a convolution stays exact integers until something reads it. A norm takes α into its own affine; anything else gets an
 /// affine of α alone, so asking for a layer's activation never changes what comes behind it.
 pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
     let mut pass = Freeze {
