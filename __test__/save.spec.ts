@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { Network } from 'binary-nets'
+import { create, type Outputs, weights } from './shapes.js'
 
 const script = fileURLToPath(new URL('save-forever.js', import.meta.url))
 
@@ -34,4 +35,16 @@ test('kill -9 at any moment', async (t) => {
   }
   const left = await readdir(folder)
   t.true(left.length <= 1 + 8, `at most one unfinished file for each kill: ${left.join(', ')}`)
+})
+
+test('two saves to one place at the same time', async (t) => {
+  const path = join(await mkdtemp(join(tmpdir(), 'bnets-save-')), 'net.safetensors')
+  using one = await create()
+  using other = await create(2)
+  for (let round = 0; round < 10; round++) {
+    await Promise.all([one.save(path), other.save(path)])
+    using saved = await Network.load<Outputs>(path)
+    const found = JSON.stringify(weights(saved))
+    t.true([one, other].some((net) => JSON.stringify(weights(net)) === found))
+  }
 })

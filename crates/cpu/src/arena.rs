@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -26,6 +26,7 @@ pub type Buffer = Arc<Arena>;
 #[derive(Debug)]
 pub struct Arena {
     start: NonNull<u8>,
+    layout: Layout,
     bytes: usize,
     lock: Mutex<()>,
 }
@@ -36,17 +37,13 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// That many zeroes.
-    pub fn zeroed(bytes: usize) -> Buffer {
-        let layout = Self::layout(bytes);
+    /// That many zeroes. What a network needs follows from what its user asked for, so too much of it is an error, and no end of the process.
+    pub fn zeroed(bytes: usize) -> Result<Buffer, ExecError> {
+        let refused = || ExecError::Device(format!("{bytes} bytes of memory are not to be had"));
+        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size above 0.
-        let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
-        Arc::new(Self { start, bytes, lock: Mutex::new(()) })
-    }
-
-    fn layout(bytes: usize) -> Layout {
-        Layout::from_size_align(bytes.max(1), ALIGNMENT).expect("a size that an allocation can have")
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
+        Ok(Arc::new(Self { start, layout, bytes, lock: Mutex::new(()) }))
     }
 
     /// Waits until nobody else uses the bytes.
@@ -79,7 +76,7 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         // SAFETY: `start` was allocated with this layout, and nobody has the arena any more.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.bytes)) }
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
 
@@ -290,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let arena = Arena::zeroed(1000);
+        let arena = Arena::zeroed(1000).unwrap();
         assert_eq!(arena.start.as_ptr() as usize % ALIGNMENT, 0);
         arena.write(address(256, 3), &[1, 2, 3]);
         let mut bytes = [9; 5];
@@ -301,6 +298,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "lie outside a buffer of 10")]
     fn slots_outside_are_refused() {
-        Arena::zeroed(10).read(address(8, 3), &mut [0; 3]);
+        Arena::zeroed(10).unwrap().read(address(8, 3), &mut [0; 3]);
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_an_error() {
+        for bytes in [usize::MAX, 1 << 62] {
+            assert!(
+                matches!(Arena::zeroed(bytes), Err(ExecError::Device(message)) if message.contains("bytes of memory"))
+            );
+        }
     }
 }

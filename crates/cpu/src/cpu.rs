@@ -61,7 +61,7 @@ impl Backend for Cpu {
         lanes(self.threads, repeat)
     }
 
-    fn allocate(&self, bytes: usize) -> Buffer {
+    fn allocate(&self, bytes: usize) -> Result<Buffer, ExecError> {
         Arena::zeroed(bytes)
     }
 

@@ -156,7 +156,7 @@ fn memory_that_is_too_small_or_shared_between_regions_is_refused() {
     let submit = |memory: Memory<_>| cpu.run(&planned.program, planned.program.compute(), &memory, &Run::default());
     let good = || planned.memory.clone();
     assert!(
-        matches!(submit(Memory { output: cpu.allocate(8), ..good() }), Err(ExecError::Device(m)) if m.contains("Output"))
+        matches!(submit(Memory { output: cpu.allocate(8).unwrap(), ..good() }), Err(ExecError::Device(m)) if m.contains("Output"))
     );
     let shared =
         Memory { output: planned.memory.workspace.clone(), workspace: planned.memory.workspace.clone(), ..good() };

@@ -26,8 +26,8 @@ pub trait Backend {
     /// How many workspaces a program that is repeated that often uses at the same time.
     fn lanes(&self, repeat: usize) -> usize;
 
-    /// Zeroed memory.
-    fn allocate(&self, bytes: usize) -> Self::Buffer;
+    /// Zeroed memory; [`ExecError::Device`] where there is not so much.
+    fn allocate(&self, bytes: usize) -> Result<Self::Buffer, ExecError>;
 
     /// Runs the prologues of a program: once, and again whenever its constants have changed.
     fn prologue(&self, program: &Arc<Program<Self::Kernel>>, memory: &Memory<Self::Buffer>) -> Result<(), ExecError>;

@@ -174,7 +174,9 @@ mod tests {
             1
         }
 
-        fn allocate(&self, _: usize) {}
+        fn allocate(&self, _: usize) -> Result<(), ExecError> {
+            Ok(())
+        }
 
         fn prologue(&self, _: &Arc<Program<()>>, _: &Memory<()>) -> Result<(), ExecError> {
             Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_exec::{Address, Backend, Program, StateTable, plan};
+use binary_nets_exec::{Backend, Program, StateTable, plan};
 use binary_nets_graph::Graph;
 
 use crate::loaded::Loaded;
@@ -39,8 +39,11 @@ impl<B: Backend> FrozenNetwork<B> {
             let mut bytes = vec![0; binding.address.bytes];
             backend.read(memory.region(binding.address.region), binding.address, &mut bytes);
             if let Some(address) = self.constants.address(&binding.name) {
-                backend.write(&self.state, Address { ..address }, &bytes);
+                backend.write(&self.state, address, &bytes);
             }
+        }
+        for loaded in self.programs.values() {
+            backend.prologue(&loaded.program, &loaded.memory(&self.state, &network.workspace))?;
         }
         self.version = Some(network.version);
         Ok(())
@@ -77,7 +80,7 @@ impl<B: Backend> Network<B> {
         let fold = self.load(&graphs.fold)?;
         let mut constants = StateTable::default();
         constants.extend(&self.backend, &graphs.run);
-        let state = self.backend.allocate(0);
+        let state = self.backend.allocate(0)?;
         Ok(FrozenNetwork {
             fold,
             run: graphs.run,
@@ -99,24 +102,18 @@ impl<B: Backend> Network<B> {
         let per = pixels.len() / count;
         let repeat = count.next_power_of_two().min(MOST_IMAGES);
         if !frozen.programs.contains_key(&repeat) {
+            frozen.version = None;
             let program: Program<B::Kernel> = plan(&self.backend, &frozen.run, &frozen.constants, repeat)?;
             if program.state_bytes() > frozen.state_bytes {
+                frozen.state = self.backend.allocate(program.state_bytes())?;
                 frozen.state_bytes = program.state_bytes();
-                frozen.state = self.backend.allocate(frozen.state_bytes);
             }
-            let loaded = Loaded::new(&self.backend, program);
-            self.reserve(&loaded);
+            let loaded = Loaded::new(&self.backend, program)?;
+            self.reserve(&loaded)?;
             frozen.programs.insert(repeat, loaded);
-            frozen.version = None;
         }
-        let stale = frozen.version != Some(self.version);
-        if stale {
+        if frozen.version != Some(self.version) {
             frozen.refold(self)?;
-        }
-        if stale {
-            for loaded in frozen.programs.values() {
-                self.backend.prologue(&loaded.program, &loaded.memory(&frozen.state, &self.workspace))?;
-            }
         }
         let Some(loaded) = frozen.programs.get(&repeat) else { return Ok(Vec::new()) };
         let memory = loaded.memory(&frozen.state, &self.workspace);

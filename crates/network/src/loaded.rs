@@ -15,10 +15,10 @@ pub(crate) struct Loaded<B: Backend> {
 }
 
 impl<B: Backend> Loaded<B> {
-    pub fn new(backend: &B, program: Program<B::Kernel>) -> Self {
-        let batch = backend.allocate(program.batch_bytes() * program.repeat());
-        let output = backend.allocate(program.output_bytes() * program.repeat());
-        Self { program: Arc::new(program), batch, output }
+    pub fn new(backend: &B, program: Program<B::Kernel>) -> Result<Self, ExecError> {
+        let batch = backend.allocate(program.batch_bytes() * program.repeat())?;
+        let output = backend.allocate(program.output_bytes() * program.repeat())?;
+        Ok(Self { program: Arc::new(program), batch, output })
     }
 
     /// The bytes of workspace that the program uses.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use binary_nets_exec::{Address, Backend, Run, StateTable, plan};
+use binary_nets_exec::{Address, Backend, ExecError, Run, StateTable, plan};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{calibration, dce, evaluation, freeze};
 use binary_nets_graph::spec::GraphSpec;
@@ -57,7 +57,7 @@ impl<B: Backend> Network<B> {
     /// A network with freshly initialised states.
     pub fn new(backend: B, spec: GraphSpec, seed: u64) -> Result<Self, NetworkError> {
         let model = spec.graph(1, &[])?;
-        let (state, workspace) = (backend.allocate(0), backend.allocate(0));
+        let (state, workspace) = (backend.allocate(0)?, backend.allocate(0)?);
         let mut network = Self {
             backend,
             spec,
@@ -83,11 +83,12 @@ impl<B: Backend> Network<B> {
     /// Makes room for the states of a graph that are new, and initialises them.
     pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<(), NetworkError> {
         let before = self.states.bytes();
-        let added = self.states.extend(&self.backend, graph);
+        let mut states = self.states.clone();
+        let added = states.extend(&self.backend, graph);
         if added.is_empty() {
             return Ok(());
         }
-        let grown = self.backend.allocate(self.states.bytes());
+        let grown = self.backend.allocate(states.bytes())?;
         if before > 0 {
             let old = Address { region: binary_nets_exec::Region::State, offset: 0, bytes: before };
             let mut bytes = vec![0; before];
@@ -95,6 +96,7 @@ impl<B: Backend> Network<B> {
             self.backend.write(&grown, old, &bytes);
         }
         self.state = grown;
+        self.states = states;
         let fresh: Vec<State> = self.states.states().filter(|s| added.contains(&s.path)).cloned().collect();
         for state in fresh {
             let values = initial(&state, self.seed);
@@ -104,19 +106,20 @@ impl<B: Backend> Network<B> {
     }
 
     /// Makes the workspace large enough for a program.
-    pub(crate) fn reserve(&mut self, loaded: &Loaded<B>) {
+    pub(crate) fn reserve(&mut self, loaded: &Loaded<B>) -> Result<(), ExecError> {
         let bytes = loaded.workspace_bytes(&self.backend);
         if bytes > self.workspace_bytes {
-            self.workspace = self.backend.allocate(bytes);
+            self.workspace = self.backend.allocate(bytes)?;
             self.workspace_bytes = bytes;
         }
+        Ok(())
     }
 
     /// Plans a graph over this network's states.
     pub(crate) fn load(&mut self, graph: &Graph) -> Result<Loaded<B>, NetworkError> {
         let program = plan(&self.backend, graph, &self.states, 1)?;
-        let loaded = Loaded::new(&self.backend, program);
-        self.reserve(&loaded);
+        let loaded = Loaded::new(&self.backend, program)?;
+        self.reserve(&loaded)?;
         Ok(loaded)
     }
 
@@ -163,9 +166,28 @@ impl<B: Backend> Network<B> {
         self.spec.graph(batch, layers)
     }
 
+    /// Whether the outputs, and the named layers, are one thing for each image: their first axis is that of the batch, whatever its size.
+    fn check_outputs(&self, layers: &[&str]) -> Result<(), GraphError> {
+        for batch in [1, 2] {
+            let graph = self.model(batch, layers)?;
+            if let Some((name, value)) =
+                graph.outputs().iter().find(|(_, v)| graph.meta(*v).shape.first() != Some(&batch))
+            {
+                return Err(GraphError::Shape {
+                    op: "output",
+                    path: graph.producer(*value).path.clone(),
+                    expected: format!("[{batch},…] as '{name}' of {batch} images"),
+                    got: graph.meta(*value).to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The graphs of the frozen network that yields the named outputs or layers; the model's outputs where none are named.
     pub(crate) fn frozen_graphs(&self, outputs: &[&str]) -> Result<binary_nets_graph::passes::Frozen, NetworkError> {
         let layers: Vec<&str> = outputs.iter().copied().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
+        self.check_outputs(&layers)?;
         let mut graph = self.model(1, &layers)?;
         if !outputs.is_empty() {
             graph.retain_outputs(outputs)?;

@@ -25,10 +25,10 @@ impl<'c> Planned<'c> {
         states.extend(cpu, graph);
         let program = plan(cpu, graph, &states, repeat)?;
         let memory = Memory {
-            state: cpu.allocate(program.state_bytes()),
-            workspace: cpu.allocate(cpu.lanes(repeat) * program.workspace_bytes()),
-            batch: cpu.allocate(repeat * program.batch_bytes()),
-            output: cpu.allocate(repeat * program.output_bytes()),
+            state: cpu.allocate(program.state_bytes())?,
+            workspace: cpu.allocate(cpu.lanes(repeat) * program.workspace_bytes())?,
+            batch: cpu.allocate(repeat * program.batch_bytes())?,
+            output: cpu.allocate(repeat * program.output_bytes())?,
         };
         let planned = Self { cpu, program: Arc::new(program), memory, states };
         planned.poison();

@@ -93,8 +93,8 @@ impl Backend for Vectors {
         1
     }
 
-    fn allocate(&self, bytes: usize) -> Buffer {
-        Arc::new(Mutex::new(vec![0; bytes]))
+    fn allocate(&self, bytes: usize) -> Result<Buffer, ExecError> {
+        Ok(Arc::new(Mutex::new(vec![0; bytes])))
     }
 
     /// The prologue negates a constant second operand; a step that has one negates it back.
