@@ -14,6 +14,7 @@ import {
   type FitOptions,
   fit,
   fromArrays,
+  globalAvgPool,
   image,
   type Layer,
   type Loss,
@@ -21,6 +22,7 @@ import {
   maxPool2d,
   Network,
   relu,
+  type Sym,
 } from 'binary-nets'
 import { CLASSES, create, dataset, input, type Outputs, SIZE, shapes, weights } from './shapes.js'
 
@@ -55,6 +57,18 @@ test('shapes that do not fit together name the layer', async (t) => {
   await rejects(t, at(linear(SIZE * SIZE, 4)), 'BNETS_SHAPE', 'net.child')
 })
 
+test('outputs that are not one thing for each image are refused by name', async (t) => {
+  const yields = (output: (logits: Sym) => Sym) =>
+    Network.create((x) => ({ logits: output(x.pipe(globalAvgPool, linear(1, 4))) }), { input })
+  for (const output of [
+    (it: Sym) => it.mean([0, 1]),
+    (it: Sym) => it.reshape([-1]),
+    (it: Sym) => it.transpose([1, 0]),
+  ]) {
+    t.regex(await rejects(t, yields(output), 'BNETS_SHAPE'), /as 'logits' of/)
+  }
+})
+
 test('impossible geometry names the layer', async (t) => {
   const { sequential } = await import('binary-nets')
   t.regex(await rejects(t, made(sequential(relu, conv2d(1, 4, { kernel: 9 }))), 'BNETS_SHAPE', '1'), /8x8/)
@@ -84,6 +98,14 @@ test('data that a network does not look at', async (t) => {
   const small = fromArrays({ images: new Uint8Array(32 * 16), labels: new Uint32Array(32), ...size, classes: CLASSES })
   await rejects(t, fit(net, { ...options, train: small }).done, 'BNETS_SHAPE')
   await rejects(t, net.evaluate(small), 'BNETS_SHAPE')
+  // As many bytes as the network takes, but of another size.
+  const flat = { height: 4, width: 16, channels: 1, classes: CLASSES }
+  const wide = fromArrays({ images: new Uint8Array(32 * 64), labels: new Uint32Array(32), ...flat })
+  const message = await rejects(t, fit(net, { ...options, train: wide }).done, 'BNETS_SHAPE')
+  t.regex(message, /train should have images of 8×8×1, as the network takes, got 4×16×1/)
+  await rejects(t, fit(net, { ...options, validation: wide }).done, 'BNETS_SHAPE')
+  await rejects(t, net.evaluate(wide), 'BNETS_SHAPE')
+  await rejects(t, net.recalibrate(wide), 'BNETS_SHAPE')
   const { images, labels } = shapes(32, 1)
   const ten = fromArrays({ images, labels, height: 8, width: 8, channels: 1, classes: [...'0123456789'] })
   await rejects(t, fit(net, { ...options, train: ten }).done, 'BNETS_SHAPE')
@@ -167,6 +189,11 @@ test('a network that was disposed of', async (t) => {
   t.throws(() => net.summary(), { code: 'BNETS_DISPOSED' })
   t.throws(() => net.getParameter('fc.bias'), { code: 'BNETS_DISPOSED' })
   await t.throwsAsync(stat(join(folder, 'gone')), { code: 'ENOENT' })
+
+  const running = await create()
+  const prediction = running.predict(Array.from({ length: 4096 }, () => new Uint8Array(64)))
+  running.dispose()
+  await rejects(t, prediction, 'BNETS_DISPOSED')
 
   const used = await create()
   {

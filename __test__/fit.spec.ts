@@ -148,6 +148,24 @@ test('data from an async iterable', async (t) => {
   t.deepEqual(weights(net), weights(same), 'the same batches make the same network')
 })
 
+test('an async iterable that fails when it is left fails nothing else', async (t) => {
+  using net = await create()
+  const { images, labels } = shapes(32, 1)
+  const open = () => ({
+    [Symbol.asyncIterator]: () => ({
+      next: async () => ({ done: false, value: { image: images, label: labels } }),
+      return: () => Promise.reject(new Error('of the iterable')),
+    }),
+  })
+  const onStep = () => {
+    throw new Error('of the callback')
+  }
+  const train = fromBatches(open, { classes: CLASSES, batches: 8 })
+  await t.throwsAsync(fit(net, { ...options, train, onStep }).done, { message: 'of the callback' })
+  // A rejection that nobody handles would end the process of this test.
+  await new Promise((resolve) => setTimeout(resolve, 10))
+})
+
 test('batches of an async iterable are checked', async (t) => {
   using net = await create()
   const { images, labels } = shapes(64, 1)

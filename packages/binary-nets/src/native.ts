@@ -24,8 +24,10 @@ export async function callLong<T>(
   try {
     return await run()
   } catch (error) {
-    if (signal?.aborted && codeOf(error) === 'BNETS_ABORTED') throw signal.reason
-    throw translate(error)
+    if (codeOf(error) !== 'BNETS_ABORTED') throw translate(error)
+    if (signal?.aborted) throw signal.reason
+    // Nothing but a signal and the end of the network cancels a call.
+    throw new BinaryNetsError('BNETS_DISPOSED', 'the network was disposed of during the call', { cause: error })
   } finally {
     signal?.removeEventListener('abort', stop)
   }

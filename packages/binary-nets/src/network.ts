@@ -10,7 +10,7 @@ import {
   checkString,
   reject,
 } from './arguments.js'
-import { checkDataset, type Dataset, inOrder, openLoader } from './data.js'
+import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
 import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
@@ -222,6 +222,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const { loss = crossEntropy() as unknown as Loss<O>, batchSize = 256 } = options
     checkFunction('evaluate', 'loss', loss)
     checkInteger('evaluate', 'batchSize', batchSize)
+    checkImages('evaluate', 'dataset', dataset, this.input)
     const objective = JSON.stringify(traceLoss(loss as Loss, this.#inside.outputs, dataset.classes.length))
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
@@ -300,6 +301,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const { batches = 100, batchSize = 64 } = options
     checkInteger('recalibrate', 'batches', batches)
     checkInteger('recalibrate', 'batchSize', batchSize)
+    checkImages('recalibrate', 'dataset', dataset, this.input)
     const loader = openLoader(dataset, {}, { batchSize, seed: 0, dropLast: true })
     try {
       const all = Math.min(batches, loader.batches)
@@ -309,7 +311,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     }
   }
 
-  /** The graph or the planned program as text. */
+  /** One of the network's graphs as text. */
   dump(what: (typeof DUMPS)[number], options: { readonly batch?: number } = {}): string {
     checkOneOf('dump', 'what', what, DUMPS)
     checkOptions('dump', options, ['batch'])
