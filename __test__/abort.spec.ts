@@ -3,8 +3,8 @@ import { mkdtemp, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { adam, type FitOptions, fit, Network } from 'binary-nets'
-import { create, dataset, type Outputs, weights } from './shapes.js'
+import { adam, type Batch, type FitOptions, fit, fromBatches, Network } from 'binary-nets'
+import { CLASSES, create, dataset, type Outputs, shapes, weights } from './shapes.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'bnets-abort-'))
 const data = dataset(512)
@@ -96,6 +96,65 @@ test('in a callback', async (t) => {
   t.is(net.step, 1)
 })
 
+/** Epochs of four batches, of which the one numbered `stuck` never comes; how often one was left is counted. */
+function sticking(stuck: number) {
+  const { images, labels } = shapes(16, 1)
+  const seen = { left: 0, asked: 0 }
+  const open = () => ({
+    [Symbol.asyncIterator]: () => {
+      let made = 0
+      return {
+        next: async (): Promise<IteratorResult<Batch>> => {
+          seen.asked += 1
+          if (made++ === stuck) await new Promise(() => undefined)
+          return { done: false, value: { image: images, label: labels } }
+        },
+        return: (): Promise<never> => {
+          seen.left += 1
+          return Promise.reject(new Error('of the iterable, which nobody asked'))
+        },
+      }
+    },
+  })
+  return { train: fromBatches(open, { classes: CLASSES, batches: 4 }), seen }
+}
+
+test('while the batches of a program are waited for, which are left', async (t) => {
+  using net = await create()
+  const { train, seen } = sticking(2)
+  const controller = new AbortController()
+  const run = fit(net, {
+    ...options,
+    train,
+    signal: controller.signal,
+    onStep: ({ step }) => {
+      if (step === 2) setTimeout(() => controller.abort(reason), 5)
+    },
+  })
+  t.is(await t.throwsAsync(run.done), reason)
+  t.is(net.step, 2)
+  t.deepEqual(seen, { left: 1, asked: 3 })
+  await t.notThrowsAsync(fit(net, options).done, 'the network is free')
+})
+
+test('while batches are passed over to resume, which are left', async (t) => {
+  using net = await create()
+  const enough = new Error('enough')
+  const stop = ({ step }: { readonly step: number }) => (step === 2 ? Promise.reject(enough) : undefined)
+  t.is(await t.throwsAsync(fit(net, { ...options, train: sticking(4).train, onStep: stop }).done), enough)
+
+  const { train, seen } = sticking(1)
+  const controller = new AbortController()
+  const run = fit(net, { ...options, train, resume: true, signal: controller.signal })
+  setTimeout(() => controller.abort(reason), 5)
+  t.is(await t.throwsAsync(run.done), reason)
+  t.deepEqual(seen, { left: 1, asked: 2 })
+
+  const short = fromBatches(() => [], { classes: CLASSES, batches: 4 })
+  const message = 'fit: epoch 0 ended after 0 of 4 batches'
+  await t.throwsAsync(fit(net, { ...options, train: short, resume: true }).done, { code: 'BNETS_ARGUMENT', message })
+})
+
 test('listeners are taken off the signal', async (t) => {
   using net = await create()
   const { signal } = new AbortController()
@@ -112,5 +171,8 @@ test('listeners are taken off the signal', async (t) => {
     },
   })
   await fit(net, { ...options, signal }).done
+  const { images, labels } = shapes(16, 1)
+  const open = () => [{ image: images, label: labels }]
+  await fit(net, { ...options, train: fromBatches(open, { classes: CLASSES, batches: 1 }), signal }).done
   t.is(listeners, 0)
 })

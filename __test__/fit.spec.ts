@@ -187,6 +187,9 @@ test('batches of an async iterable are checked', async (t) => {
     { code: 'BNETS_ARGUMENT', message: /a Uint32Array, got a Int32Array/ },
   )
   await failing({ image: image.subarray(1), label }, { code: 'BNETS_SHAPE' })
+  const none = fromBatches(() => undefined as never, { classes: CLASSES, batches: 2 })
+  const message = 'fit: what open gives should be an iterable, got undefined'
+  await t.throwsAsync(fit(net, { ...options, train: none }).done, { code: 'BNETS_ARGUMENT', message })
 })
 
 test('the history is a file of one line an epoch', async (t) => {
@@ -259,6 +262,21 @@ test('what a callback throws ends the run, and nothing else', async (t) => {
   t.is(rejected, error)
   t.is(net.step, 4)
   await t.notThrowsAsync(fit(net, options).done, 'the network can be trained on')
+})
+
+test('a network that is disposed of in a callback ends the run', async (t) => {
+  const net = await create()
+  const onStep = ({ step }: StepEvent) => {
+    if (step === 3) net.dispose()
+  }
+  await t.throwsAsync(fit(net, { ...options, onStep }).done, { code: 'BNETS_DISPOSED' })
+})
+
+test('a run that is refused leaves the network without classes', async (t) => {
+  using net = await create()
+  await t.throwsAsync(fit(net, { ...options, optimizer: [] }).done, { code: 'BNETS_ARGUMENT' })
+  await t.throwsAsync(fit(net, { ...options, loss: () => ({}) as never }).done)
+  t.is(net.classes, null)
 })
 
 test('one run at a time', async (t) => {

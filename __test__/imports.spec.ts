@@ -51,7 +51,8 @@ const SOURCES: Table = {
   ],
   disk: ['errors'],
   history: ['disk'],
-  source: ['native', 'data', 'training', 'arguments', 'errors'],
+  abort: [],
+  source: ['abort', 'native', 'data', 'training', 'arguments', 'errors'],
   fit: [
     ...[
       'network',

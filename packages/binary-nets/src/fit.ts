@@ -190,14 +190,13 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const { train, validation, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
     if (train instanceof Dataset) checkImages('fit', 'train', train, network.input)
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
-    self.classes ??= train.classes
     const objective = JSON.stringify(traceLoss(loss as Loss, self.outputs, train.classes.length))
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
     call(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize))
 
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0
-    source = await openSource(train, options.loader ?? {}, { batchSize, seed }, before)
+    source = await openSource(train, options.loader ?? {}, { batchSize, seed, signal: options.signal }, before)
     const fresh = {
       epoch: 0,
       step: 0,
@@ -208,6 +207,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
     if (before !== null) checkResumed(before, training)
     self.training = training
+    self.classes ??= train.classes
 
     const history = options.history === undefined ? undefined : await History.open(options.history, training.epoch)
     const { checkpoints } = options

@@ -1,3 +1,4 @@
+import { unlessAborted } from './abort.js'
 import { checkArray, reject } from './arguments.js'
 import { type Batch, type Batches, Dataset, type LoaderOptions, openLoader } from './data.js'
 import { BinaryNetsError } from './errors.js'
@@ -22,6 +23,8 @@ export interface Source {
 interface SourceOptions {
   readonly batchSize: number
   readonly seed: number
+  /** Stops the opening. */
+  readonly signal: AbortSignal | undefined
 }
 
 /** Opens the data where a run stood, or at its begin. */
@@ -34,10 +37,15 @@ export async function openSource(
   return data instanceof Dataset ? datasetSource(data, loader, options, before) : iterableSource(data, options, before)
 }
 
-function datasetSource(data: Dataset, options: LoaderOptions, place: SourceOptions, before: Training | null): Source {
+function datasetSource(
+  data: Dataset,
+  options: LoaderOptions,
+  { batchSize, seed }: SourceOptions,
+  before: Training | null,
+): Source {
   if (before !== null && before.loader === null) reject('fit', 'train', 'batches, as in the run that is resumed', data)
   const loader = openLoader(data, options, {
-    ...place,
+    ...{ batchSize, seed },
     dropLast: true,
     state: before?.loader ?? undefined,
   })
@@ -54,32 +62,41 @@ function datasetSource(data: Dataset, options: LoaderOptions, place: SourceOptio
   }
 }
 
-async function iterableSource(data: Batches, { batchSize }: SourceOptions, before: Training | null): Promise<Source> {
+async function iterableSource(
+  data: Batches,
+  { batchSize, signal }: SourceOptions,
+  before: Training | null,
+): Promise<Source> {
   if (before !== null && before.loader !== null)
     reject('fit', 'train', 'a dataset, as in the run that is resumed', data)
   let epoch = before?.epoch ?? 0
   let made = 0
-  let batches = iterate(data, epoch)
-  // What the run had seen of its epoch is drawn again and passed over.
-  for (; made < (before?.step ?? 0); made++) await batches.next()
+  let stream = new Stream(data, epoch)
+  const draw = async (signal: AbortSignal | undefined) => {
+    const batch = await unlessAborted(signal, () => stream.next())
+    const message = `fit: epoch ${epoch} ended after ${made} of ${data.batches} batches`
+    return batch ?? Promise.reject(new BinaryNetsError('BNETS_ARGUMENT', message))
+  }
+  // How the rest of an epoch ends, which nobody reads any more, is no failure of the run.
+  const close = () => void stream.close().catch(() => undefined)
+  try {
+    // What the run had seen of its epoch is drawn again and passed over.
+    for (; made < (before?.step ?? 0); made++) await draw(signal)
+  } catch (error) {
+    close()
+    throw error
+  }
   return {
     batches: data.batches,
     async step(network, scalars, signal) {
       if (made === data.batches) {
-        await batches.return()
+        await unlessAborted(signal, () => stream.close())
         epoch += 1
         made = 0
-        batches = iterate(data, epoch)
+        stream = new Stream(data, epoch)
         return null
       }
-      const { done, value } = await batches.next()
-      if (done) {
-        throw new BinaryNetsError(
-          'BNETS_ARGUMENT',
-          `fit: epoch ${epoch} ended after ${made} of ${data.batches} batches`,
-        )
-      }
-      const batch = checkBatch(value, made, batchSize)
+      const batch = checkBatch(await draw(signal), made, batchSize)
       const report = await callLong(
         () => network.trainBatch(batch, scalars),
         signal,
@@ -89,13 +106,52 @@ async function iterableSource(data: Batches, { batchSize }: SourceOptions, befor
       return report
     },
     place: () => null,
-    // How the rest of an epoch ends, which nobody reads any more, is no failure of the run.
-    close: () => void batches.return().catch(() => undefined),
+    close,
   }
 }
 
-async function* iterate(data: Batches, epoch: number): AsyncGenerator<Batch, void> {
-  yield* data.open(epoch)
+/**
+ * The batches of an epoch, opened when the first is asked for. Not a generator: that would keep `close` from the
+ * iterable until the batch that it waits for has come.
+ */
+class Stream {
+  readonly #data: Batches
+  readonly #epoch: number
+  #iterator: AsyncIterator<Batch> | Iterator<Batch> | undefined
+  #ended = false
+
+  constructor(data: Batches, epoch: number) {
+    this.#data = data
+    this.#epoch = epoch
+  }
+
+  /** The next batch; undefined when there are no more. */
+  async next(): Promise<Batch | undefined> {
+    this.#iterator ??= iterator(this.#data.open(this.#epoch))
+    try {
+      const { done, value } = await this.#iterator.next()
+      if (!done) return value
+    } catch (error) {
+      this.#ended = true
+      throw error
+    }
+    this.#ended = true
+    return undefined
+  }
+
+  /** Leaves the iterable, unless it has ended. */
+  async close(): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    await this.#iterator?.return?.()
+  }
+}
+
+function iterator(batches: AsyncIterable<Batch> | Iterable<Batch>): AsyncIterator<Batch> | Iterator<Batch> {
+  if (typeof batches !== 'object' || batches === null) reject('fit', 'what open gives', 'an iterable', batches)
+  if (Symbol.asyncIterator in batches) return batches[Symbol.asyncIterator]()
+  if (Symbol.iterator in batches) return batches[Symbol.iterator]()
+  return reject('fit', 'what open gives', 'an iterable', batches)
 }
 
 function checkBatch(
