@@ -1,7 +1,7 @@
 // A run that is stopped, saved, loaded and resumed ends in the same network, bit by bit.
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test from 'ava'
 import { adam, cosine, type FitOptions, fit, fromBatches, Network } from 'binary-nets'
 import { CLASSES, create, dataset, type Outputs, shapes, weights } from './shapes.js'
@@ -28,7 +28,7 @@ const whole = (async () => {
 })()
 
 /** Stops a run after `stop` steps by saving there and forgetting the rest, and goes on from the file. */
-async function interrupted(stop: number, history: string) {
+async function interrupted(stop: number, history: string, crash = async () => {}) {
   const path = join(folder, `at-${stop}.safetensors`)
   {
     using net = await create()
@@ -46,6 +46,7 @@ async function interrupted(stop: number, history: string) {
       if (error !== enough) throw error
     })
   }
+  await crash()
   using net = await Network.load<Outputs>(path, { threads: 1 })
   const before = net.step
   const { epochs } = await fit(net, { ...options, history, resume: true }).done
@@ -61,6 +62,16 @@ for (const stop of [1, 3, STEPS - 1, STEPS, STEPS + 1, 2 * STEPS, 3 * STEPS + 2,
     t.deepEqual(got.history, expected.history, 'the history is that of one run')
   })
 }
+
+test('after a crash in the middle of a line of the history', async (t) => {
+  const history = join(await mkdtemp(join(folder, 'crash-')), 'history.jsonl')
+  const { history: got } = await interrupted(2 * STEPS + 1, history, async () => {
+    t.is((await lines(history)).length, 2)
+    await appendFile(history, '{"epoch":2,"train":{"lo')
+  })
+  t.deepEqual(got, (await whole).history)
+  t.deepEqual(await readdir(dirname(history)), ['history.jsonl'], 'nothing is left beside it')
+})
 
 for (const after of [0, 1, 2, EPOCHS - 1]) {
   test(`from the last checkpoint, after epoch ${after}`, async (t) => {
