@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, reject } from './arguments.js'
+import { checkBoolean, checkInteger, checkNumber, checkOptions, reject } from './arguments.js'
 import { BinaryNetsError } from './errors.js'
 import type { InitSpec, OpSpec, StateKind, ValueRef } from './spec.js'
 
@@ -158,7 +158,7 @@ export class Sym {
   transpose(permutation: readonly number[]): Sym {
     return this.#one({
       transpose: {
-        permutation: permutation.map((axis) => checkAxis('transpose', axis)),
+        permutation: checkList('transpose', 'permutation', permutation).map((axis) => checkAxis('transpose', axis)),
       },
     })
   }
@@ -167,7 +167,7 @@ export class Sym {
   reshape(dims: readonly number[]): Sym {
     return this.#one({
       reshape: {
-        dims: dims.map((dim) => checkInteger('reshape', 'dims', dim, { min: -1 })),
+        dims: checkList('reshape', 'dims', dims).map((dim) => checkInteger('reshape', 'dims', dim, { min: -1 })),
       },
     })
   }
@@ -209,8 +209,10 @@ export class Sym {
     return this.#reduce('max', axes, options)
   }
 
-  #reduce(reduction: 'sum' | 'mean' | 'max', axes: number | readonly number[], { keep = false }: ReduceOptions): Sym {
-    const list = typeof axes === 'number' ? [axes] : axes
+  #reduce(reduction: 'sum' | 'mean' | 'max', axes: number | readonly number[], options: ReduceOptions): Sym {
+    checkOptions(reduction, options, ['keep'])
+    const keep = checkBoolean(reduction, 'keep', options.keep ?? false)
+    const list = typeof axes === 'number' ? [axes] : checkList(reduction, 'axes', axes)
     const sorted = list.map((axis) => checkAxis(reduction, axis)).toSorted((a, b) => a - b)
     if (new Set(sorted).size < sorted.length) reject(reduction, 'axes', 'different axes', axes)
     return this.#one({ reduce: { reduction, axes: sorted, keep } })
@@ -238,6 +240,10 @@ export type Operand = Sym | number
 export interface ReduceOptions {
   /** Reduced axes stay, with extent 1. */
   readonly keep?: boolean
+}
+
+function checkList(owner: string, option: string, value: readonly number[]): readonly number[] {
+  return Array.isArray(value) ? value : reject(owner, option, 'a list of numbers', value)
 }
 
 function checkAxis(owner: string, axis: number): number {
