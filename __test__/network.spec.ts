@@ -45,6 +45,15 @@ test('the table of the digit network is at most 100 columns wide', async (t) => 
   t.true(lines.some((line) => line.startsWith('layer4.1.conv2  ')))
 })
 
+test('the digit network is binary for the most part', async (t) => {
+  const input = image({ height: 28, width: 28, channels: 1 })
+  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 16 }), { input })
+  const { binaryParameters, floatParameters, macs } = net.summary()
+  t.true(binaryParameters > 0 && macs.binary > 0)
+  t.true(binaryParameters >= 0.9 * (binaryParameters + floatParameters))
+  t.true(macs.binary >= 0.9 * (macs.binary + macs.float))
+})
+
 test('one seed, one network', async (t) => {
   using a = await create(7)
   using b = await create(7)
