@@ -80,26 +80,29 @@ pub fn verify<K>(
     // When each value holds something: from the step that writes it to the last that reads it, or to the end for outputs.
     let end = schedule.order.len();
     let mut slots: Vec<(Address, Lifetime)> = Vec::new();
+    let mut written = vec![None; graph.values().len()];
+    let mut reads: Vec<Option<(usize, usize)>> = vec![None; graph.values().len()];
+    for (step, &id) in schedule.order.iter().enumerate() {
+        for value in &graph.nodes()[id].outputs {
+            written[value.index()] = Some(step);
+        }
+        for value in &graph.nodes()[id].inputs {
+            let read = &mut reads[value.index()];
+            *read = Some((read.map_or(step, |(first, _)| first), step));
+        }
+    }
     for value in graph.values() {
-        let written = schedule.order.iter().position(|&id| graph.nodes()[id].outputs.contains(&value));
-        let reads = || {
-            schedule
-                .order
-                .iter()
-                .enumerate()
-                .filter(|(_, id)| graph.nodes()[**id].inputs.contains(&value))
-                .map(|(step, _)| step)
-        };
-        let leaf = graph.producer(value).op.is_leaf();
-        let first = match written {
+        let first = match written[value.index()] {
             Some(step) => step,
-            None if leaf => continue,
+            None if graph.producer(value).op.is_leaf() => continue,
             None => return fail(end, "a value is never written"),
         };
-        if reads().any(|step| step <= first) {
-            return fail(first, "a value is read before it is written");
-        }
-        let last = if graph.outputs().iter().any(|&(_, v)| v == value) { end } else { reads().max().unwrap_or(first) };
+        let last = match reads[value.index()] {
+            Some((read, _)) if read <= first => return fail(first, "a value is read before it is written"),
+            _ if graph.outputs().iter().any(|&(_, v)| v == value) => end,
+            Some((_, read)) => read,
+            None => first,
+        };
         let Some(address) = addresses[value.index()] else { return fail(first, "an output has no address") };
         slots.push((address, Lifetime { first, last }));
     }
