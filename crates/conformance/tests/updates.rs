@@ -36,8 +36,14 @@ fn updated(rule: UpdateRule, w: f64, gradients: &[f64]) -> f64 {
     attach_updates(&mut differentiated.graph, &differentiated.gradients, &[update]).unwrap();
 
     let number = |name: &str, x: f64| (name.to_owned(), Tensor::number(x));
-    let mut given =
-        BTreeMap::from([number("w", w), number("rate", LR), number("w#m", 0.0), number("w#v", 0.0), number("#t", 0.0)]);
+    let mut given = BTreeMap::from([
+        number("w", w),
+        number("rate", LR),
+        number("w#velocity", 0.0),
+        number("w#m", 0.0),
+        number("w#v", 0.0),
+        number("#t", 0.0),
+    ]);
     for (step, &g) in gradients.iter().enumerate() {
         given.extend([number("g", g)]);
         let evaluation = evaluate(&differentiated.graph, &given, Randomness { seed: 0, step: step as u64 }).unwrap();

@@ -40,7 +40,8 @@ impl<B: Backend> Network<B> {
         let bytes = fs::read(path).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
         let checkpoint = decode(&bytes).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
         let fail = |message: String| NetworkError::Checkpoint { path: path.to_owned(), message };
-        let mut network = Self::new(backend, GraphSpec::parse(&checkpoint.spec)?, checkpoint.seed)?;
+        let spec = GraphSpec::parse(&checkpoint.spec).map_err(|error| fail(error.to_string()))?;
+        let mut network = Self::new(backend, spec, checkpoint.seed)?;
         network.step = checkpoint.step;
         if let Some(state) = network.states().find(|s| !checkpoint.tensors.iter().any(|t| t.path == s.path)) {
             return Err(fail(format!("tensor '{}' is missing", state.path)));

@@ -44,7 +44,17 @@ pub enum NetworkError {
         /// Its reason.
         source: std::io::Error,
     },
-    /// A tensor of a batch is missing, of the wrong size or type, or out of range.
+    /// A tensor has another number of elements than its place.
+    #[error("tensor '{name}': expected {expected}, got {got} elements")]
+    Elements {
+        /// The tensor's name.
+        name: String,
+        /// What its place takes.
+        expected: String,
+        /// How many it was given.
+        got: usize,
+    },
+    /// A tensor of a batch is missing, of another type, or out of range.
     #[error("batch tensor '{name}': expected {expected}, got {got}")]
     Batch {
         /// The tensor's name.

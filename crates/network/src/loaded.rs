@@ -81,12 +81,8 @@ impl<B: Backend> Loaded<B> {
             return Ok(());
         }
         if samples == 0 || !tensor.len().is_multiple_of(samples) {
-            let got = format!("{} elements", tensor.len());
-            return Err(NetworkError::Batch {
-                name: binding.name.clone(),
-                expected: format!("{samples} samples"),
-                got,
-            });
+            let (name, expected) = (binding.name.clone(), format!("{samples} samples"));
+            return Err(NetworkError::Elements { name, expected, got: tensor.len() });
         }
         let per = tensor.len() / samples;
         for i in 0..samples {

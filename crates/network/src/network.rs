@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use binary_nets_exec::{Address, Backend, ExecError, Run, StateTable, plan};
 use binary_nets_graph::ops::{State, StateKind};
-use binary_nets_graph::passes::{calibration, dce, evaluation, freeze};
+use binary_nets_graph::passes::{calibration, dce, evaluation, freeze, per_image};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::summary::{Row, summary};
 use binary_nets_graph::{Graph, GraphError, Meaning, Op};
@@ -166,33 +166,20 @@ impl<B: Backend> Network<B> {
         self.spec.graph(batch, layers)
     }
 
-    /// Whether the outputs, and the named layers, are one thing for each image: their first axis is that of the batch, whatever its size.
-    fn check_outputs(&self, layers: &[&str]) -> Result<(), GraphError> {
-        for batch in [1, 2] {
-            let graph = self.model(batch, layers)?;
-            if let Some((name, value)) =
-                graph.outputs().iter().find(|(_, v)| graph.meta(*v).shape.first() != Some(&batch))
-            {
-                return Err(GraphError::Shape {
-                    op: "output",
-                    path: graph.producer(*value).path.clone(),
-                    expected: format!("[{batch},…] as '{name}' of {batch} images"),
-                    got: graph.meta(*value).to_string(),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// The graphs of the frozen network that yields the named outputs or layers; the model's outputs where none are named.
     pub(crate) fn frozen_graphs(&self, outputs: &[&str]) -> Result<binary_nets_graph::passes::Frozen, NetworkError> {
         let layers: Vec<&str> = outputs.iter().copied().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
-        self.check_outputs(&layers)?;
-        let mut graph = self.model(1, &layers)?;
-        if !outputs.is_empty() {
-            graph.retain_outputs(outputs)?;
+        let model = |batch| {
+            let mut graph = self.model(batch, &layers)?;
+            if !outputs.is_empty() {
+                graph.retain_outputs(outputs)?;
+            }
+            dce(&graph)
+        };
+        for batch in [2, 3] {
+            per_image(&model(batch)?)?;
         }
-        Ok(freeze(&dce(&evaluation(&graph)?)?)?)
+        Ok(freeze(&dce(&evaluation(&model(1)?)?)?)?)
     }
 
     /// The rows of the summary table.
@@ -238,12 +225,22 @@ impl<B: Backend> Network<B> {
         Ok(values)
     }
 
+    /// Lets the optimizers start afresh: their moments and their count of updates are 0 again.
+    pub fn reset_moments(&mut self) -> Result<(), NetworkError> {
+        let moments: Vec<State> =
+            self.states.states().filter(|state| state.kind == StateKind::Moment).cloned().collect();
+        for state in moments {
+            self.set_state(&state.path, &vec![0.0; state.shape.elements()])?;
+        }
+        Ok(())
+    }
+
     /// Replaces a state tensor.
     pub fn set_state(&mut self, path: &str, values: &[f32]) -> Result<(), NetworkError> {
         let address = self.slot(path)?;
         if values.len() * 4 != address.bytes {
-            let (expected, got) = (format!("{} elements", address.bytes / 4), format!("{}", values.len()));
-            return Err(NetworkError::Batch { name: path.to_owned(), expected, got });
+            let expected = format!("{} elements", address.bytes / 4);
+            return Err(NetworkError::Elements { name: path.to_owned(), expected, got: values.len() });
         }
         self.backend.write(&self.state, address, bytemuck::cast_slice(values));
         self.version += 1;

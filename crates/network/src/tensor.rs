@@ -62,7 +62,8 @@ impl<'a> TensorView<'a> {
         let fail =
             |got: String| NetworkError::Batch { name: binding.name.clone(), expected: binding.meta.to_string(), got };
         if self.len() != layout.elements {
-            return Err(fail(format!("{} elements of {}", self.len(), self.kind())));
+            let (name, expected) = (binding.name.clone(), binding.meta.to_string());
+            return Err(NetworkError::Elements { name, expected, got: self.len() });
         }
         match (*self, layout.storage) {
             (Self::U8(x), Storage::U8) => Ok(x),

@@ -65,7 +65,10 @@ impl<B: Backend> Network<B> {
             }
             .into());
         }
-        for update in updates {
+        for (i, update) in updates.iter().enumerate() {
+            if updates[..i].iter().any(|before| before.path == update.path) {
+                return Err(NetworkError::Argument(format!("'{}' has two updates", update.path)));
+            }
             let trainable = |op: &Op| matches!(op, Op::State(s) if s.path == update.path && matches!(s.kind, StateKind::Parameter | StateKind::Latent));
             if !forward.nodes().iter().any(|n| trainable(&n.op)) {
                 return Err(NetworkError::Argument(format!("'{}' is no parameter of the network", update.path)));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{DataError, Dataset, ImageShape, InMemory, Loader, LoaderOptions, SamplerState, Sequential};
+use binary_nets_graph::ops::{Arithmetic, Reduce, Reduction};
+use binary_nets_graph::spec::NodeSpec;
+use binary_nets_graph::{GraphError, Op};
 use binary_nets_network::{Network, NetworkError, Prediction};
 use tiny::{
     CLASSES, MEAN, PIXELS, SIDE, STD, WIDTH, cpu, dataset, loader, network, objective, states, train, trainable,
@@ -132,6 +135,23 @@ fn layers_are_predicted_by_path() {
     network.predict(&[], 0, &[]).unwrap_err();
     network.predict(&pixels(), IMAGES - 1, &[]).unwrap_err();
     network.predict(&pixels()[..PIXELS], 2, &[]).unwrap_err();
+}
+
+#[test]
+fn a_model_that_mixes_the_images_of_a_batch_is_refused() {
+    let mut spec = tiny::model();
+    let logits = spec.outputs["logits"];
+    let mean = Reduce { reduction: Reduction::Mean, axes: vec![0], keep: false };
+    for (op, inputs) in [(Op::from(mean), vec![logits]), (Arithmetic::SUB.into(), vec![logits, (spec.nodes.len(), 0)])]
+    {
+        spec.nodes.push(NodeSpec { op, inputs, path: "head".to_owned() });
+    }
+    spec.outputs.insert("logits".to_owned(), (spec.nodes.len() - 1, 0));
+    let error = Network::new(cpu(1), spec, 0).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&error, NetworkError::Graph(GraphError::Shape { op: "reduce", path, .. }) if path == "head"),
+        "{error}"
+    );
 }
 
 /// The outputs of conv1, `[n, y, x, o]`, of normalised images.

@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use binary_nets_cpu::Cpu;
 use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
-use binary_nets_network::{NetworkError, TensorView};
+use binary_nets_graph::ops::{Adam, Sgd};
+use binary_nets_graph::passes::{Update, UpdateRule};
+use binary_nets_network::{Network, NetworkError, TensorView};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
 };
@@ -53,6 +56,31 @@ fn parameters_without_an_update_are_frozen() {
     for (path, values) in states(&network) {
         let moves = path == "fc.weight" || path.contains("running");
         assert_eq!(before[&path] != values, moves, "{path}");
+    }
+}
+
+#[test]
+fn optimizers_start_afresh_once_their_moments_are_reset() {
+    let data = dataset(96);
+    let adam = UpdateRule::Adam(Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: None });
+    let sgd = UpdateRule::Sgd(Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0, clamp: None });
+    let run = |network: &mut Network<Cpu>, rule: &UpdateRule| {
+        let updates: Vec<Update> =
+            tiny::updates(network).into_iter().map(|update| Update { rule: rule.clone(), ..update }).collect();
+        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        train(network, &mut loader(&data, SamplerState::default()), 4);
+    };
+    for (first, then) in [(&adam, &sgd), (&sgd, &sgd), (&sgd, &adam), (&adam, &adam)] {
+        let mut network = network(cpu(2));
+        run(&mut network, first);
+        let mut alone = tiny::network(cpu(2));
+        for (path, values) in states(&network) {
+            alone.set_state(&path, &values).unwrap();
+        }
+        network.reset_moments().unwrap();
+        run(&mut network, then);
+        run(&mut alone, then);
+        assert!(states(&network) == states(&alone), "{first:?}, then {then:?}");
     }
 }
 
@@ -137,16 +165,24 @@ fn what_cannot_be_trained_is_refused_by_name() {
     "bn1.running_mean".clone_into(&mut updates[0].path);
     let error = network.compile_training(&objective(), &updates, BATCH).unwrap_err();
     assert!(error.to_string().contains("bn1.running_mean"), "{error}");
+    let twice = [&tiny::updates(&network)[..], &tiny::updates(&network)[2..3]].concat();
+    let error = network.compile_training(&objective(), &twice, BATCH).unwrap_err();
+    assert!(error.to_string().contains(&twice[2].path) && argument(error), "two updates");
 
     compile(&mut network);
     let culprit = |error| match error {
         NetworkError::Batch { name, .. } => name,
         error => panic!("{error}"),
     };
+    let size = |error| match error {
+        NetworkError::Elements { name, got, .. } => (name, got),
+        error => panic!("{error}"),
+    };
     assert_eq!(culprit(network.train_step(&batch[..1], &RATES).unwrap_err()), "label", "missing");
     assert_eq!(culprit(network.train_step(&batch, &RATES[..1]).unwrap_err()), "rest", "missing");
     let short = [("image", TensorView::U8(&images[1..])), batch[1]];
-    assert_eq!(culprit(network.train_step(&short, &RATES).unwrap_err()), "image", "too few pixels");
+    assert_eq!(size(network.train_step(&short, &RATES).unwrap_err()), ("image".to_owned(), BATCH * PIXELS - 1));
+    assert_eq!(size(network.set_state("fc.bias", &[1.0]).unwrap_err()), ("fc.bias".to_owned(), 1));
     let floats = vec![0.0; BATCH * PIXELS];
     let kind = [("image", TensorView::F32(&floats)), batch[1]];
     assert_eq!(culprit(network.train_step(&kind, &RATES).unwrap_err()), "image", "floats");

@@ -135,9 +135,9 @@ impl From<NetworkError> for Failure {
             NetworkError::Data(error) => error.into(),
             NetworkError::Format { .. } | NetworkError::Checkpoint { .. } => Self::new(Code::Format, message),
             NetworkError::Io { .. } => Self::new(Code::Io, message),
-            NetworkError::Batch { .. } => Self::new(Code::Shape, message),
+            NetworkError::Elements { .. } => Self::new(Code::Shape, message),
             NetworkError::NotFinite { path, .. } => Self::at(Code::NotFinite, &path, message),
-            NetworkError::Argument(_) => Self::new(Code::Argument, message),
+            NetworkError::Batch { .. } | NetworkError::Argument(_) => Self::new(Code::Argument, message),
         }
     }
 }

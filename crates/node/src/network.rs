@@ -174,6 +174,12 @@ impl NativeNetwork {
         })
     }
 
+    /// Lets the optimizers start afresh.
+    #[napi(catch_unwind)]
+    pub fn reset_moments(&self, env: &Env) -> napi::Result<()> {
+        call(env, || self.worker.ask(|network| Ok(network.reset_moments()?)))
+    }
+
     /// A graph as text.
     #[napi(catch_unwind)]
     pub fn dump(

@@ -30,8 +30,8 @@ pub enum UpdateRule {
 /// The state that counts updates.
 const COUNTER: &str = "#t";
 
-/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#m`, `path#v`; a counter of updates,
-/// where an optimizer needs one, `#t`.
+/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`
+/// and `path#v` (Adam); a counter of updates, where an optimizer needs one, `#t`.
 pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates: &[Update]) -> Result<(), GraphError> {
     let mut counter = None;
     for update in updates {
@@ -47,7 +47,7 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
             UpdateRule::Sgd(sgd) => {
                 let mut inputs = vec![parameter, gradient, lr];
                 if sgd.momentum != 0.0 {
-                    inputs.push(moment(graph, "v")?);
+                    inputs.push(moment(graph, "velocity")?);
                 }
                 graph.add(sgd.clone(), &inputs, &update.path)?;
             }

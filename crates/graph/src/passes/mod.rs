@@ -7,6 +7,7 @@ mod dce;
 mod differentiate;
 mod evaluation;
 mod freeze;
+mod per_image;
 mod rewrite;
 
 pub use attach_statistics::attach_statistics;
@@ -16,3 +17,4 @@ pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};
 pub use evaluation::evaluation;
 pub use freeze::{Frozen, freeze};
+pub use per_image::per_image;

@@ -5,6 +5,7 @@ mod dump;
 mod evaluation_passes;
 mod every_op;
 mod freeze;
+mod per_image;
 mod shapes;
 mod spec;
 mod summary;

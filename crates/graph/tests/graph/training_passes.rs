@@ -42,7 +42,7 @@ fn moments_counter_and_rates_are_made_once() {
     let adam = r#"adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0}"#;
     let expected = r##"
         %lr = scalar {"name":"lr"} ()
-        %w_v = state {"path":"w#v","shape":[2],"kind":"moment","init":ZERO} ()
+        %w_v = state {"path":"w#velocity","shape":[2],"kind":"moment","init":ZERO} ()
         sgd {"momentum":0.75,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr, %w_v) @w
         %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
         increment {} (%t)
