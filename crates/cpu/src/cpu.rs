@@ -11,14 +11,14 @@ use crate::arena::{Arena, Buffer};
 use crate::engine::{Engine, Job, Part, Ticket, lanes};
 use crate::io::Kernel;
 use crate::ops;
+use crate::target::Target;
 
 /// Runs programs on the processor, on threads of its own.
 ///
 /// Runs queue up and are taken one after the other. Results do not depend on the number of threads; element-wise ops and integers do not depend on
 /// the instruction set either.
 pub struct Cpu {
-    isa: Isa,
-    threads: usize,
+    target: Target,
     engine: Engine,
 }
 
@@ -30,17 +30,17 @@ impl Cpu {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(Self { isa, threads, engine: Engine::new(threads)? })
+        Ok(Self { target: Target { isa, threads }, engine: Engine::new(threads)? })
     }
 
     /// The instruction set that its kernels use.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.target.isa
     }
 
     /// The number of its threads.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.target.threads
     }
 }
 
@@ -54,11 +54,11 @@ impl Backend for Cpu {
     }
 
     fn prepare(&self, op: &Op, io: &IoMeta) -> Result<Prepared<Kernel>, ExecError> {
-        ops::prepare(op, io, self)
+        ops::prepare(op, io, self.target)
     }
 
     fn lanes(&self, repeat: usize) -> usize {
-        lanes(self.threads, repeat)
+        lanes(self.target.threads, repeat)
     }
 
     fn allocate(&self, bytes: usize) -> Result<Buffer, ExecError> {

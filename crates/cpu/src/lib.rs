@@ -11,6 +11,7 @@ mod cpu;
 mod engine;
 mod io;
 mod ops;
+mod target;
 mod threads;
 
 pub use binary_nets_kernels::{Isa, IsaError};

@@ -7,11 +7,11 @@ use super::{
     elementwise::{CHUNK, clamp, part},
     plain,
 };
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
 /// The numbers of a step are f64, each rounded once; the elements are f32.
-pub fn prepare(op: &Adam, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, op) = (cpu.isa(), op.clone());
+pub fn prepare(op: &Adam, target: Target) -> Prepared<Kernel> {
+    let (isa, op) = (target.isa, op.clone());
     let bound = op.clamp.unwrap_or(f32::INFINITY);
     plain(isa.name(), move |io| {
         let (w, dw, m, v) = (io.state::<f32>(0), io.input::<f32>(1), io.state::<f32>(4), io.state::<f32>(5));

@@ -6,8 +6,8 @@ use binary_nets_kernels::Isa;
 use bytemuck::Pod;
 
 use super::{elementwise::CHUNK, plain};
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 /// A number that an affine reads, rounded to f32.
 trait Number: Pod + Send + Sync {
@@ -26,9 +26,9 @@ macro_rules! numbers {
 
 numbers!(u8 i16 i32 i64 f32);
 
-pub fn prepare(op: &Affine, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare(op: &Affine, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let x = io.inputs[0];
-    let (isa, channels) = (cpu.isa(), x.shape.channels());
+    let (isa, channels) = (target.isa, x.shape.channels());
     let starts = match op.border {
         None => vec![0],
         Some(border) => case_starts(border, x.shape[1..3].try_into().unwrap_or_default(), channels),

@@ -5,11 +5,11 @@ use binary_nets_graph::ops::{Arithmetic, ArithmeticFunction};
 use binary_nets_kernels::Isa;
 
 use super::{plain, stretch::Stretch};
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
-pub fn prepare(op: &Arithmetic, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, function) = (cpu.isa(), op.function);
+pub fn prepare(op: &Arithmetic, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, function) = (target.isa, op.function);
     let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape, &io.inputs[1].shape], false);
     plain(isa.name(), move |io| match function {
         ArithmeticFunction::Add => run(isa, &stretch, io, |a, b| a + b),

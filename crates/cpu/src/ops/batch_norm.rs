@@ -7,8 +7,8 @@ use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, BatchNormInference, Stati
 use binary_nets_kernels::Isa;
 
 use super::{elementwise::CHUNK, plain};
-use crate::cpu::Cpu;
 use crate::io::Kernel;
+use crate::target::Target;
 use crate::threads::Threads;
 
 /// Channels whose sums stay in registers.
@@ -139,8 +139,8 @@ fn map_block<const W: usize, const P: usize>(
 }
 
 /// One pass gives the statistics, from sums around the first row: that row is one of those summed, so nothing cancels that f64 does not hold.
-pub fn prepare(op: &BatchNorm, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let (c, n) = (rows.channels, rows.rows as f64);
     let kernel: Kernel = Box::new(move |io| {
         let (threads, x, gamma, beta) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
@@ -176,8 +176,8 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
 }
 
 /// With `r = 1/√(var + ε)`: `dβ = Σdy`, `dγ = r·Σdy·(x − mean)`, `dx = γ·r·(dy − dβ/n − (x − mean)·r·dγ/n)`.
-pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let (c, n) = (rows.channels, rows.rows as f64);
     let kernel: Kernel = Box::new(move |io| {
         let (threads, x, gamma, mean) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
@@ -212,8 +212,8 @@ pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, cpu: &Cpu) -> Prepared<Kern
     Prepared { kernel, name: isa.name(), scratch: (rows.sums() + 2 * c) * size_of::<f64>(), prologue: None }
 }
 
-pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows, eps) = (cpu.isa(), Rows::of(io), op.eps);
+pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let c = rows.channels;
     let kernel: Kernel = Box::new(move |io| {
         let (x, gamma, beta) = (io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));

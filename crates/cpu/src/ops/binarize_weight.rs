@@ -7,14 +7,14 @@ use binary_nets_kernels::pack_weights;
 
 use super::conv2d::extents;
 use super::plain;
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
 /// Scales summed at a time: each is a chain of f64 additions, and so many chains hide each other's latency.
 const CHAINS: usize = 8;
 
-pub fn prepare(op: &BinarizeWeight, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare(op: &BinarizeWeight, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let [outputs, channels, kh, kw] = extents(io.inputs[0]);
-    let (isa, scale) = (cpu.isa(), op.scale);
+    let (isa, scale) = (target.isa, op.scale);
     let taps = kh * kw;
     let output_words = taps * words(channels);
     Ok(plain(isa.name(), move |io| {

@@ -15,8 +15,8 @@ use super::conv2d::extents;
 use super::patch_product::{PatchProduct, Weights};
 use super::patch_weight_gradient::PatchWeightGradient;
 use super::patches::Images;
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 use crate::threads::Threads;
 
 /// Output pixels of one chunk, at most, unless a row has more: so that a single image keeps several threads busy.
@@ -30,7 +30,7 @@ struct Forward {
     rows: usize,
 }
 
-pub fn prepare(op: &BinaryConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare(op: &BinaryConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let (x, w, y) = (extents(io.inputs[0]), extents(io.inputs[1]), extents(io.outputs[0]));
     let (codes, groups) = packing(io.inputs[0]);
     let geometry = Conv2dGeometry {
@@ -48,16 +48,16 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Ker
         path: io.path.to_owned(),
         reason: e.to_string(),
     };
-    let conv = kernels::BinaryConv2d::new(geometry, codes, op.pad_value, cpu.isa()).map_err(unsupported)?;
+    let conv = kernels::BinaryConv2d::new(geometry, codes, op.pad_value, target.isa).map_err(unsupported)?;
     let rows = (1..=y[1]).rev().find(|rows| y[1] % rows == 0 && rows * y[2] <= CHUNK).unwrap_or(1);
-    let forward = Forward { isa: cpu.isa(), conv, rows };
+    let forward = Forward { isa: target.isa, conv, rows };
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
-        (2, Storage::I16) => forward.prepare(cpu, io.constant[1], Forward::dots::<i16>, 0),
-        (2, _) => forward.prepare(cpu, io.constant[1], Forward::dots::<i32>, 0),
+        (2, Storage::I16) => forward.prepare(target, io.constant[1], Forward::dots::<i16>, 0),
+        (2, _) => forward.prepare(target, io.constant[1], Forward::dots::<i32>, 0),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             let dots = forward.chunk_len().div_ceil(4);
             forward.prepare(
-                cpu,
+                target,
                 io.constant[1],
                 |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)),
                 dots,
@@ -66,7 +66,7 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Ker
         (_, _) => {
             let dots = forward.chunk_len().div_ceil(2);
             forward.prepare(
-                cpu,
+                target,
                 io.constant[1],
                 |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32),
                 dots,
@@ -87,13 +87,13 @@ impl Forward {
     /// The kernel; `run` gets the laid weights and the scratch words of the lanes, of which each has `dots` besides those that the convolution needs.
     fn prepare(
         self,
-        cpu: &Cpu,
+        target: Target,
         constant: bool,
         run: impl Fn(&Self, &Io<'_>, &[u64], &mut [u64]) + Send + Sync + 'static,
         dots: usize,
     ) -> Prepared<Kernel> {
         let name = self.conv.kernel_name();
-        let (laid, lanes) = (self.conv.laid_weight_words(), cpu.threads() * (self.conv.scratch_words() + dots));
+        let (laid, lanes) = (self.conv.laid_weight_words(), target.threads * (self.conv.scratch_words() + dots));
         let forward = Arc::new(self);
         let words = |n: usize| n * size_of::<u64>();
         if constant {
@@ -186,22 +186,30 @@ fn scale<T: Copy>(dots: &[T], alpha: &[f32], channels: usize, float: impl Fn(T) 
     }
 }
 
-pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_grad_input(
+    op: &BinaryConv2dGradInput,
+    io: &IoMeta,
+    target: Target,
+) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, cpu.isa());
+    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
     let constant = io.constant[1] && io.constant[2];
     Ok(product.prepare(
-        cpu,
+        target,
         constant,
         |io| Images::Floats(io.input(0)),
         move |io| Weights::Bits { packed: io.input(1), alpha: io.input(2), sources: dy[3] },
     ))
 }
 
-pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_grad_weight(
+    op: &BinaryConv2dGradWeight,
+    io: &IoMeta,
+    target: Target,
+) -> Result<Prepared<Kernel>, ExecError> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
-    let gradient = PatchWeightGradient::new(&op.window, groups, x, dy, cpu.isa());
+    let gradient = PatchWeightGradient::new(&op.window, groups, x, dy, target.isa);
     let pad = f32::from(op.pad_value);
-    Ok(gradient.prepare(cpu, move |io| Images::Bits { packed: io.input(0), codes, groups, pad }))
+    Ok(gradient.prepare(target, move |io| Images::Bits { packed: io.input(0), codes, groups, pad }))
 }

@@ -5,13 +5,13 @@ use binary_nets_graph::ops::{Compare, Comparison};
 
 use super::packed::{PackedRows, input_rows};
 use super::{plain, stretch::Stretch};
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
-pub fn prepare(op: &Compare, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+pub fn prepare(op: &Compare, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (comparison, rows) = (op.comparison, PackedRows::of(io.outputs[0]));
     let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape, &io.inputs[1].shape], true);
-    plain(cpu.isa().name(), move |io| match comparison {
+    plain(target.isa.name(), move |io| match comparison {
         Comparison::Less => compare(rows, &stretch, io, |a, b| a < b),
         Comparison::LessEqual => compare(rows, &stretch, io, |a, b| a <= b),
         Comparison::Greater => compare(rows, &stretch, io, |a, b| a > b),
@@ -36,8 +36,8 @@ fn compare(rows: PackedRows, stretch: &Stretch<2>, io: &Io<'_>, holds: impl Fn(f
 }
 
 /// The kernel of [`binary_nets_graph::ops::Select`].
-pub fn prepare_select(io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows) = (cpu.isa(), input_rows(io, 0));
+pub fn prepare_select(io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows) = (target.isa, input_rows(io, 0));
     let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[1].shape, &io.inputs[2].shape], true);
     plain(isa.name(), move |io| {
         let (mask, a, b, (_, [da, db])) = (io.input::<u64>(0), io.input::<f32>(1), io.input::<f32>(2), stretch.inner());

@@ -4,11 +4,11 @@ use binary_nets_exec::{IoMeta, Prepared};
 use binary_nets_graph::ops::Dropout;
 
 use super::{packed::PackedRows, plain};
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
-pub fn prepare(op: &Dropout, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
+pub fn prepare(op: &Dropout, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (op, rows, scale) = (op.clone(), PackedRows::of(io.outputs[1]), op.scale());
-    plain(cpu.isa().name(), move |io| {
+    plain(target.isa.name(), move |io| {
         let (x, (seed, step)) = (io.input::<f32>(0), io.run());
         let (y, mask) = (io.output::<f32>(0), io.output::<u64>(1));
         io.threads().for_chunks2((y, rows.chunk()), (mask, rows.chunk_words()), |i, y, mask| {

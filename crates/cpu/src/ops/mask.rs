@@ -5,10 +5,10 @@ use binary_nets_graph::ops::{ApplyMask, IntervalMask};
 
 use super::packed::{PackedRows, for_half_words, input_rows, lane_mask, pack_row};
 use super::plain;
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
-pub fn prepare_apply(op: &ApplyMask, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows, scale) = (cpu.isa(), input_rows(io, 0), op.scale);
+pub fn prepare_apply(op: &ApplyMask, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows, scale) = (target.isa, input_rows(io, 0), op.scale);
     plain(isa.name(), move |io| {
         let (mask, x) = (io.input::<u64>(0), io.input::<f32>(1));
         io.threads().for_chunks(io.output(0), rows.chunk(), |i, y| {
@@ -30,8 +30,8 @@ pub fn prepare_apply(op: &ApplyMask, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel>
     })
 }
 
-pub fn prepare_interval(op: &IntervalMask, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows, inside) = (cpu.isa(), PackedRows::of(io.outputs[0]), op.min..=op.max);
+pub fn prepare_interval(op: &IntervalMask, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows, inside) = (target.isa, PackedRows::of(io.outputs[0]), op.min..=op.max);
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         io.threads().for_chunks(io.output(0), rows.chunk_words(), |i, words| {

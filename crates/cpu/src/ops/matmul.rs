@@ -6,8 +6,8 @@ use binary_nets_exec::{ExecError, IoMeta, Prepared, Prologue};
 use binary_nets_graph::ops::Matmul;
 use binary_nets_kernels::{Gemm, Matrix};
 
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 /// Rows of one chunk, in tiles of the kernel.
 const TILES: usize = 4;
@@ -19,8 +19,8 @@ struct Product {
     transpose: [bool; 2],
 }
 
-pub fn prepare(op: &Matmul, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
-    let gemm = Gemm::new(cpu.isa());
+pub fn prepare(op: &Matmul, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
+    let gemm = Gemm::new(target.isa);
     let (a, c) = (&io.inputs[0].shape, &io.outputs[0].shape);
     let size = (c[0], c[1], a[usize::from(!op.transpose_a)]);
     let product = Arc::new(Product { gemm, size, transpose: [op.transpose_a, op.transpose_b] });

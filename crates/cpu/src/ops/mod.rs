@@ -16,6 +16,7 @@ mod conv2d;
 mod dropout;
 mod elementwise;
 mod fill;
+mod finite;
 mod gather;
 mod mask;
 mod matmul;
@@ -43,66 +44,67 @@ use binary_nets_bits::Codes;
 use binary_nets_exec::{ExecError, IoMeta, Prepared};
 use binary_nets_graph::Op;
 
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 /// Chooses the kernel of a node.
-pub fn prepare(op: &Op, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     Ok(match op {
         Op::Input(_) | Op::Scalar(_) | Op::State(_) => {
             return Err(ExecError::Plan(format!("{} at '{}' is memory, and nothing to run", op.name(), io.path)));
         }
-        Op::Fill(op) => fill::prepare(op, cpu),
+        Op::Fill(op) => fill::prepare(op, target),
         Op::NormalizeImage(op) => normalize_image::prepare(op),
-        Op::Conv2d(op) => conv2d::prepare(op, io, cpu)?,
-        Op::Conv2dGradInput(op) => conv2d::prepare_grad_input(op, io, cpu)?,
-        Op::Conv2dGradWeight(op) => conv2d::prepare_grad_weight(op, io, cpu)?,
-        Op::Sign(_) => sign::prepare(Codes::Sign, io, cpu),
-        Op::Step(_) => sign::prepare(Codes::Step, io, cpu),
-        Op::SurrogateGrad(op) => surrogate::prepare(op, cpu),
-        Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, cpu)?,
-        Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, cpu)?,
-        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, cpu)?,
-        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, cpu)?,
-        Op::BatchNorm(op) => batch_norm::prepare(op, io, cpu),
-        Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, cpu),
-        Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, cpu),
+        Op::Conv2d(op) => conv2d::prepare(op, io, target)?,
+        Op::Conv2dGradInput(op) => conv2d::prepare_grad_input(op, io, target)?,
+        Op::Conv2dGradWeight(op) => conv2d::prepare_grad_weight(op, io, target)?,
+        Op::Sign(_) => sign::prepare(Codes::Sign, io, target),
+        Op::Step(_) => sign::prepare(Codes::Step, io, target),
+        Op::SurrogateGrad(op) => surrogate::prepare(op, target),
+        Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, target)?,
+        Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, target)?,
+        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target)?,
+        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target)?,
+        Op::BatchNorm(op) => batch_norm::prepare(op, io, target),
+        Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, target),
+        Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, target),
         Op::UpdateStatistics(op) => batch_norm::prepare_update(op),
-        Op::Relu(_) => relu::prepare(cpu),
-        Op::ApplyMask(op) => mask::prepare_apply(op, io, cpu),
-        Op::IntervalMask(op) => mask::prepare_interval(op, io, cpu),
-        Op::MaxPool2d(op) => pool2d::prepare_max(op.window, io, cpu),
-        Op::MaxPool2dIndex(op) => pool2d::prepare_max_index(op.window, io, cpu),
-        Op::MaxPool2dGrad(op) => pool2d::prepare_max_grad(op.window, io, cpu),
-        Op::AvgPool2d(op) => pool2d::prepare_avg(op.window, io, cpu),
-        Op::AvgPool2dGrad(op) => pool2d::prepare_avg_grad(op.window, io, cpu),
-        Op::Dropout(op) => dropout::prepare(op, io, cpu),
+        Op::Relu(_) => relu::prepare(target),
+        Op::ApplyMask(op) => mask::prepare_apply(op, io, target),
+        Op::IntervalMask(op) => mask::prepare_interval(op, io, target),
+        Op::MaxPool2d(op) => pool2d::prepare_max(op.window, io, target),
+        Op::MaxPool2dIndex(op) => pool2d::prepare_max_index(op.window, io, target),
+        Op::MaxPool2dGrad(op) => pool2d::prepare_max_grad(op.window, io, target),
+        Op::AvgPool2d(op) => pool2d::prepare_avg(op.window, io, target),
+        Op::AvgPool2dGrad(op) => pool2d::prepare_avg_grad(op.window, io, target),
+        Op::Dropout(op) => dropout::prepare(op, io, target),
         Op::SoftmaxCrossEntropy(op) => softmax_cross_entropy::prepare(op, io),
         Op::SoftmaxCrossEntropyGrad(op) => softmax_cross_entropy::prepare_grad(op, io),
         Op::CountCorrect(op) => softmax_cross_entropy::prepare_count(op, io),
-        Op::Matmul(op) => matmul::prepare(op, io, cpu)?,
-        Op::Arithmetic(op) => arithmetic::prepare(op, io, cpu),
-        Op::Unary(op) => unary::prepare(op, cpu),
-        Op::Clamp(op) => clamp::prepare(op, cpu),
-        Op::Compare(op) => compare::prepare(op, io, cpu),
-        Op::Select(_) => compare::prepare_select(io, cpu),
-        Op::Transpose(op) => transpose::prepare(op, io, cpu),
+        Op::Matmul(op) => matmul::prepare(op, io, target)?,
+        Op::Arithmetic(op) => arithmetic::prepare(op, io, target),
+        Op::Unary(op) => unary::prepare(op, target),
+        Op::Clamp(op) => clamp::prepare(op, target),
+        Op::Compare(op) => compare::prepare(op, io, target),
+        Op::Select(_) => compare::prepare_select(io, target),
+        Op::Transpose(op) => transpose::prepare(op, io, target),
         Op::Reshape(_) | Op::StopGradient(_) => reshape::prepare(),
         Op::Slice(op) => slice::prepare(op, io),
         Op::PadAxis(op) => slice::prepare_pad(op, io),
         Op::Concat(op) => concat::prepare(op, io),
         Op::Repeat(op) => repeat::prepare(op, io),
-        Op::BroadcastTo(_) => repeat::prepare_broadcast(io, cpu),
-        Op::Reduce(op) => reduce::prepare(op, io, cpu),
+        Op::BroadcastTo(_) => repeat::prepare_broadcast(io, target),
+        Op::Reduce(op) => reduce::prepare(op, io, target),
         Op::Gather(op) => gather::prepare(op, io),
         Op::Scatter(op) => gather::prepare_scatter(op, io),
-        Op::Sgd(op) => sgd::prepare(op, cpu),
-        Op::Adam(op) => adam::prepare(op, cpu),
+        Op::Finite(_) => finite::prepare(io),
+        Op::Sgd(op) => sgd::prepare(op, target),
+        Op::Adam(op) => adam::prepare(op, target),
         Op::Increment(_) => adam::prepare_increment(),
         Op::FoldAffine(op) => affine::prepare_fold(op),
-        Op::Affine(op) => affine::prepare(op, io, cpu)?,
-        Op::FoldStem(op) => stem::prepare_fold(op, io, cpu)?,
-        Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, cpu)?,
+        Op::Affine(op) => affine::prepare(op, io, target)?,
+        Op::FoldStem(op) => stem::prepare_fold(op, io, target)?,
+        Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, target)?,
     })
 }
 

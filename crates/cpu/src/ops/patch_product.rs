@@ -10,8 +10,8 @@ use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
 use super::patches::{Axis, Frame, Images, Patches};
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 use crate::threads::Threads;
 
 /// Pixels whose patches are gathered at a time, at most: enough to read large weights seldom, few enough to stay in the second cache.
@@ -161,13 +161,13 @@ impl PatchProduct {
     /// The kernel: images and weights as `images` and `weights` find them, the latter laid once where they are constant.
     pub fn prepare(
         self,
-        cpu: &Cpu,
+        target: Target,
         constant: bool,
         images: impl for<'a> Fn(&'a Io<'_>) -> Images<'a> + Send + Sync + 'static,
         weights: impl for<'a> Fn(&'a Io<'_>) -> Weights<'a> + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         let name = self.gemm.kernel_name();
-        let (laid, lanes) = (self.laid_len(), cpu.threads() * self.lane_len());
+        let (laid, lanes) = (self.laid_len(), target.threads * self.lane_len());
         let product = Arc::new(self);
         if constant {
             let prologue = Arc::clone(&product);

@@ -10,8 +10,8 @@ use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
 use super::patches::{Axis, Frame, Images, Patches};
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 use crate::threads::Threads;
 
 /// Pixels whose patches are gathered at a time, at most: panels of so many rows stay in the first cache.
@@ -79,12 +79,12 @@ impl PatchWeightGradient {
     /// The kernel: images as `images` finds them, dy is input 1.
     pub fn prepare(
         self,
-        cpu: &Cpu,
+        target: Target,
         images: impl for<'a> Fn(&'a Io<'_>) -> Images<'a> + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         Prepared {
             name: self.gemm.kernel_name(),
-            scratch: (self.partials_len() + cpu.threads() * self.lane_len()) * size_of::<f32>(),
+            scratch: (self.partials_len() + target.threads * self.lane_len()) * size_of::<f32>(),
             prologue: None,
             kernel: Box::new(move |io| {
                 let (partials, lanes) = io.scratch().split_at_mut(self.partials_len());

@@ -7,8 +7,8 @@ use binary_nets_graph::{Shape, Window};
 use binary_nets_kernels::Isa;
 
 use super::plain;
-use crate::cpu::Cpu;
 use crate::io::Kernel;
+use crate::target::Target;
 use crate::threads::Threads;
 
 /// Channels that are summed side by side.
@@ -93,8 +93,8 @@ impl Pool {
 }
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2d`].
-pub fn prepare_max(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+pub fn prepare_max(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
@@ -113,8 +113,8 @@ pub fn prepare_max(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
 }
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dIndex`].
-pub fn prepare_max_index(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+pub fn prepare_max_index(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<u32>(0), pool.pooled, |n, i, j, index| {
@@ -136,8 +136,8 @@ pub fn prepare_max_index(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Ker
 }
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dGrad`].
-pub fn prepare_max_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.outputs[0].shape, &io.inputs[1].shape));
+pub fn prepare_max_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[1].shape));
     plain(isa.name(), move |io| {
         let (index, dy) = (io.input::<u32>(0), io.input::<f32>(1));
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
@@ -152,8 +152,8 @@ pub fn prepare_max_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kern
 }
 
 /// The kernel of [`binary_nets_graph::ops::AvgPool2d`].
-pub fn prepare_avg(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+pub fn prepare_avg(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
@@ -171,8 +171,8 @@ pub fn prepare_avg(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
 }
 
 /// The kernel of [`binary_nets_graph::ops::AvgPool2dGrad`].
-pub fn prepare_avg_grad(window: Window, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, pool) = (cpu.isa(), Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
+pub fn prepare_avg_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
     plain(isa.name(), move |io| {
         let dy = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {

@@ -7,8 +7,8 @@ use binary_nets_graph::ops::{Reduce, Reduction};
 use binary_nets_kernels::Isa;
 
 use super::plain;
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 /// Neighbouring outputs whose chains run side by side.
 const BLOCK: usize = 16;
@@ -32,8 +32,8 @@ struct Axis {
     stride: usize,
 }
 
-pub fn prepare(op: &Reduce, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, reduction, walk) = (cpu.isa(), op.reduction, Walk::new(&io.inputs[0].shape, &op.axes));
+pub fn prepare(op: &Reduce, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, reduction, walk) = (target.isa, op.reduction, Walk::new(&io.inputs[0].shape, &op.axes));
     let count = walk.count as f64;
     plain(isa.name(), move |io| match reduction {
         Reduction::Sum => walk.run(isa, io, 0.0, |sum, x| sum + x, |sum| sum),

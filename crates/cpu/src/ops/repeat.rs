@@ -4,7 +4,7 @@ use binary_nets_exec::{IoMeta, Prepared};
 use binary_nets_graph::ops::Repeat;
 
 use super::{blocks::Blocks, plain, stretch::Stretch};
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
 pub fn prepare(op: &Repeat, io: &IoMeta) -> Prepared<Kernel> {
     let from = Blocks::around(&io.inputs[0].shape, op.axis).block();
@@ -18,8 +18,8 @@ pub fn prepare(op: &Repeat, io: &IoMeta) -> Prepared<Kernel> {
 }
 
 /// The kernel of [`binary_nets_graph::ops::BroadcastTo`].
-pub fn prepare_broadcast(io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, stretch) = (cpu.isa(), Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape], false));
+pub fn prepare_broadcast(io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, stretch) = (target.isa, Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape], false));
     plain(isa.name(), move |io| {
         let (x, (_, [stride])) = (io.input::<f32>(0), stretch.inner());
         stretch.for_pieces(isa, io.threads(), io.output(0), |[i], y| match stride {

@@ -7,10 +7,10 @@ use super::{
     elementwise::{CHUNK, clamp, part},
     plain,
 };
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
-pub fn prepare(op: &Sgd, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, op) = (cpu.isa(), op.clone());
+pub fn prepare(op: &Sgd, target: Target) -> Prepared<Kernel> {
+    let (isa, op) = (target.isa, op.clone());
     let bound = op.clamp.unwrap_or(f32::INFINITY);
     plain(isa.name(), move |io| {
         let (w, dw, lr) = (io.state::<f32>(0), io.input::<f32>(1), io.number(2));

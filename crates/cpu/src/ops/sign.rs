@@ -5,11 +5,11 @@ use binary_nets_exec::{IoMeta, Prepared};
 use binary_nets_kernels::pack_codes;
 
 use super::{packed::PackedRows, plain};
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
 /// Packs `x: [rows, c]` as codes. [`binary_nets_graph::ops::Step`] differs only in what a bit means.
-pub fn prepare(codes: Codes, io: &IoMeta, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, rows) = (cpu.isa(), PackedRows::of(io.outputs[0]));
+pub fn prepare(codes: Codes, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (isa, rows) = (target.isa, PackedRows::of(io.outputs[0]));
     plain(isa.name(), move |io| {
         let x = io.input(0);
         io.threads().for_chunks(io.output(0), rows.chunk_words(), |i, words| {

@@ -12,8 +12,8 @@ use bytemuck::Pod;
 use super::conv2d::extents;
 use super::patches::{Axis, Frame, Patches};
 use super::plain;
-use crate::cpu::Cpu;
 use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 /// Pixels gathered at a time, and a chunk of work.
 const BLOCK: usize = 96;
@@ -21,13 +21,13 @@ const BLOCK: usize = 96;
 /// Products of a partial sum: each is at most 255 · 128, so f32 holds sums of so many exactly.
 const DEPTH: usize = 512;
 
-pub fn prepare_fold(op: &FoldStem, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_fold(op: &FoldStem, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let w = extents(io.inputs[0]);
     let (window, input) = (op.border.window, op.border.input);
     let output = window.output(input).expect("the op's shape rule asked for a window that fits");
     let cases = [0, 1].map(|axis| window.border_cases(axis, input[axis], output[axis]).taps);
     let op = op.clone();
-    Ok(plain(cpu.isa().name(), move |io| fold(&op, w, &cases, io)))
+    Ok(plain(target.isa.name(), move |io| fold(&op, w, &cases, io)))
 }
 
 /// The formulas of [`FoldStem`], in f64.
@@ -84,13 +84,13 @@ struct Convolution {
     outputs: usize,
 }
 
-pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, cpu: &Cpu) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let ([images, height, width, channels], y) = (extents(io.inputs[0]), extents(io.outputs[0]));
     let [rows, columns] = [0, 1].map(|axis| Axis::forward(&op.border.window, axis, y[axis + 1]));
     let frame = Frame::new([height, width], channels, [from_ref(&rows), from_ref(&columns)]);
     let convolution = Convolution {
-        isa: cpu.isa(),
-        gemm: Gemm::new(cpu.isa()),
+        isa: target.isa,
+        gemm: Gemm::new(target.isa),
         images,
         lens: [height * width * channels, width * channels],
         patches: Patches::rows(&frame, [&rows, &columns], 1),
@@ -98,17 +98,17 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, cpu: &Cpu) -> Result<
         outputs: y[3],
     };
     Ok(match Layout::interchange(io.outputs[0]).storage {
-        Storage::I64 => convolution.prepare::<i64>(cpu, io.constant[1]),
-        _ => convolution.prepare::<i32>(cpu, io.constant[1]),
+        Storage::I64 => convolution.prepare::<i64>(target, io.constant[1]),
+        _ => convolution.prepare::<i32>(target, io.constant[1]),
     })
 }
 
 impl Convolution {
-    fn prepare<T: Sum>(self, cpu: &Cpu, constant: bool) -> Prepared<Kernel> {
+    fn prepare<T: Sum>(self, target: Target, constant: bool) -> Prepared<Kernel> {
         let name = self.gemm.kernel_name();
         let bytes = |elements: usize| elements * size_of::<f32>();
         let laid = self.gemm.packed_b_len(self.patches.depth(), 2 * self.outputs);
-        let scratch = self.images * self.frame.len() + cpu.threads() * self.lane_len();
+        let scratch = self.images * self.frame.len() + target.threads * self.lane_len();
         let convolution = Arc::new(self);
         if constant {
             let prologue = Arc::clone(&convolution);

@@ -4,10 +4,10 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::{Surrogate, SurrogateGrad};
 
 use super::{elementwise, plain};
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
-pub fn prepare(op: &SurrogateGrad, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, gradient) = (cpu.isa(), op.gradient);
+pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
+    let (isa, gradient) = (target.isa, op.gradient);
     plain(isa.name(), move |io| {
         let (threads, x, dy, dx) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.output::<f32>(0));
         match gradient {

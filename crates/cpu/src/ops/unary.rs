@@ -4,10 +4,10 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::{Unary, UnaryFunction};
 
 use super::{elementwise::map, plain};
-use crate::{cpu::Cpu, io::Kernel};
+use crate::{io::Kernel, target::Target};
 
-pub fn prepare(op: &Unary, cpu: &Cpu) -> Prepared<Kernel> {
-    let (isa, function) = (cpu.isa(), op.function);
+pub fn prepare(op: &Unary, target: Target) -> Prepared<Kernel> {
+    let (isa, function) = (target.isa, op.function);
     plain(isa.name(), move |io| {
         let (threads, x, y) = (io.threads(), io.input::<f32>(0), io.output::<f32>(0));
         match function {
