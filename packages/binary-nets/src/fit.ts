@@ -10,17 +10,18 @@ import {
   reject,
 } from './arguments.js'
 import { type Batches, checkDataset, checkImages, Dataset, type LoaderOptions } from './data.js'
-import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
+import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { call } from './native.js'
 import { type Abortable, inside, type Network } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
+import { type Ending, type Epoch, Run } from './run.js'
 import type { Schedule } from './schedules.js'
 import { openSource, type Source } from './source.js'
 import { type Outputs, traceLoss } from './trace.js'
-import { type Evaluation, means, NOTHING, plus, type Training } from './training.js'
+import { means, NOTHING, plus, type Training } from './training.js'
 
 export interface FitOptions<O extends Outputs> extends Abortable {
   /** What to train on. */
@@ -67,28 +68,6 @@ export interface StepEvent {
   readonly secondsLeft: number
 }
 
-/** What an epoch came to. */
-export interface Epoch {
-  /** From 0. */
-  readonly epoch: number
-  readonly train: Evaluation & {
-    readonly seconds: number
-    readonly imagesPerSecond: number
-  }
-  readonly validation?: Evaluation
-  /** Whether the validation is better than after every epoch before. */
-  readonly best: boolean
-}
-
-/** Why a run ended: its epochs are over, `patience` is, or the loop over it was left. */
-export type Ending = 'epochs' | 'patience' | 'left'
-
-export interface FitResult {
-  /** The epochs of this run, without those before it was resumed. */
-  readonly epochs: readonly Epoch[]
-  readonly ending: Ending
-}
-
 /**
  * Trains a network. The run is pulled: an epoch starts when the loop asks for it, so the loop may evaluate or save the network meanwhile, and leaving it ends
  * the run. `await run.done` does without a loop.
@@ -96,65 +75,6 @@ export interface FitResult {
 export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<O>): Run {
   checkFit(options)
   return new Run(epochs(network, options))
-}
-
-/** The epochs of a training, to be iterated once. */
-export class Run implements AsyncIterable<Epoch> {
-  readonly #epochs: AsyncGenerator<Epoch, Ending>
-  readonly #done: Promise<FitResult>
-  #settle: { resolve(result: FitResult): void; reject(error: unknown): void } | undefined
-  #taken = false
-
-  constructor(epochs: AsyncGenerator<Epoch, Ending>) {
-    this.#epochs = epochs
-    this.#done = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject }
-    })
-    // An error is thrown by the loop; nobody has to ask here as well.
-    this.#done.catch(() => undefined)
-  }
-
-  /** The run's end. Without a loop over the run, this starts it. */
-  get done(): Promise<FitResult> {
-    if (!this.#taken) this.#drive()
-    return this.#done
-  }
-
-  async #drive(): Promise<void> {
-    try {
-      for await (const _ of this);
-    } catch {
-      // `done` has it.
-    }
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Epoch> {
-    if (this.#taken) throw new BinaryNetsError('BNETS_BUSY', 'a run can be iterated once')
-    this.#taken = true
-    return this.#iterate()
-  }
-
-  async *#iterate(): AsyncGenerator<Epoch> {
-    const finished: Epoch[] = []
-    let ending: Ending = 'left'
-    try {
-      for (;;) {
-        const { done, value } = await this.#epochs.next()
-        if (done) {
-          ending = value
-          return
-        }
-        finished.push(value)
-        yield value
-      }
-    } catch (error) {
-      this.#settle?.reject(error)
-      throw error
-    } finally {
-      await this.#epochs.return(ending)
-      this.#settle?.resolve({ epochs: finished, ending })
-    }
-  }
 }
 
 function checkFit<O extends Outputs>(options: FitOptions<O>): void {
@@ -211,7 +131,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
 
     const history = options.history === undefined ? undefined : await History.open(options.history, training.epoch)
     const { checkpoints } = options
-    if (checkpoints !== undefined) await disk(checkpoints, () => mkdir(checkpoints, { recursive: true }))
+    if (checkpoints !== undefined) await withIoErrors(checkpoints, () => mkdir(checkpoints, { recursive: true }))
 
     while (self.training.epoch < options.epochs) {
       if (isStuck(self.training, options.patience)) return 'patience'

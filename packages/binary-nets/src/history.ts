@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { disk } from './disk.js'
+import { withIoErrors } from './io-errors.js'
 
 /** A run's epochs in a file, one JSON object a line. */
 export class History {
@@ -13,7 +13,7 @@ export class History {
 
   /** Starts the file, keeping what it says of the epochs before `epoch`. */
   static async open(path: string, epoch: number): Promise<History> {
-    return disk(path, async () => {
+    return withIoErrors(path, async () => {
       await mkdir(dirname(path), { recursive: true })
       const text = existsSync(path) ? await readFile(path, 'utf8') : ''
       await replace(path, earlier(text, epoch))
@@ -23,7 +23,7 @@ export class History {
 
   /** Adds an epoch. */
   async add(entry: object): Promise<void> {
-    await disk(this.#path, () => appendFile(this.#path, `${JSON.stringify(entry)}\n`))
+    await withIoErrors(this.#path, () => appendFile(this.#path, `${JSON.stringify(entry)}\n`))
   }
 }
 

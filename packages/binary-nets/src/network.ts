@@ -11,10 +11,12 @@ import {
   reject,
 } from './arguments.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
-import { disk } from './disk.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
+import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
+import { matching } from './matching.js'
+import { type Metadata, parseMetadata } from './metadata.js'
 import { call, callLong, NativeNetwork } from './native.js'
 import type { Parameter } from './optimizers.js'
 import type { GraphSpec } from './spec.js'
@@ -155,7 +157,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkOptions('save', options, ['signal'])
     const { classes, training } = this.#inside
     const metadata: Metadata = { classes, training }
-    await disk(path, () => mkdir(dirname(path), { recursive: true }))
+    await withIoErrors(path, () => mkdir(dirname(path), { recursive: true }))
     await this.#long(options, (native) => native.save(path, JSON.stringify(metadata)))
   }
 
@@ -362,21 +364,6 @@ function checkRunOptions(owner: string, { threads, isa }: RunOptions) {
   }
 }
 
-/** What a checkpoint holds besides tensors and graph. */
-interface Metadata {
-  readonly classes: readonly string[] | null
-  readonly training: Training | null
-}
-
-function parseMetadata(path: string, text: string): Metadata {
-  try {
-    const { classes = null, training = null }: Partial<Metadata> = text === '' ? {} : JSON.parse(text)
-    return { classes, training }
-  } catch (cause) {
-    throw new BinaryNetsError('BNETS_FORMAT', `${path}: the metadata is not JSON`, { cause })
-  }
-}
-
 function inputShape({ nodes }: GraphSpec): Network['input'] {
   const inputs = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
   const [height, width, channels] = inputs[0] ?? []
@@ -390,14 +377,4 @@ function data(tensors: Readonly<Record<string, Tensor>>, name: string): Float32A
   const tensor = tensors[name]
   if (tensor === undefined) throw new BinaryNetsError('BNETS_INTERNAL', `${name} was asked for and not given`)
   return tensor.data
-}
-
-/** The names that a glob stands for. */
-function matching(glob: string, names: readonly string[]): string[] {
-  const steps = glob.split('.').map((step) => {
-    if (step === '**') return '.+'
-    return step.replaceAll(/[\\^$+?()[\]{}|]/g, '\\$&').replaceAll('*', '[^.]*')
-  })
-  const pattern = new RegExp(`^${steps.join('\\.')}$`)
-  return names.filter((name) => pattern.test(name))
 }

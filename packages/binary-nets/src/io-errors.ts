@@ -1,7 +1,7 @@
 import { BinaryNetsError } from './errors.js'
 
-/** Does something with files; what the system refuses becomes BNETS_IO. */
-export async function disk<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does something with a file; what the system refuses becomes BNETS_IO, which names it. */
+export async function withIoErrors<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
