@@ -12,6 +12,7 @@ import {
   identityBalanced,
   imageFolder,
   inOrder,
+  market1501,
   mnist,
   Network,
   shuffle,
@@ -142,6 +143,34 @@ test('a broken image is an error that names it, or is passed over and counted', 
   const { epochs } = await fit(net, { ...options, train: lenient }).done
   t.is(epochs[0]?.train.samples, 16, 'another image of the folder stands in for it')
   t.is(lenient.broken, 1)
+})
+
+test('a folder of Market-1501: its identities are the classes, junk and distractors are none', async (t) => {
+  const root = join(folder, 'market')
+  await mkdir(root)
+  const files = [
+    ['0007_c2s3_070952_01.png', 40],
+    ['0002_c5s1_000451_03.png', 20],
+    ['0002_c1s1_000451_03.png', 10],
+    ['-1_c3s1_000551_00.png', 1],
+    ['0000_c3s1_000551_00.png', 2],
+  ] as const
+  for (const [name, value] of files) await writeFile(join(root, name), png(new Uint8Array(64).fill(value)))
+  const data = await market1501(root, { channels: 1 })
+  t.deepEqual(data.classes, ['0002', '0007'])
+  t.deepEqual(
+    [...data].map(({ image, label }) => [image[0], label]),
+    [
+      [10, 0],
+      [20, 0],
+      [40, 1],
+    ],
+  )
+  t.is((await market1501(root, { height: 4, width: 2 })).at(0).image.length, 4 * 2 * 3)
+
+  await t.throwsAsync(market1501(root, { width: 8 }), { code: 'BNETS_ARGUMENT', message: /^market1501: height and/ })
+  await writeFile(join(root, 'holiday.png'), png(new Uint8Array(64)))
+  await t.throwsAsync(market1501(root), { code: 'BNETS_FORMAT', message: /holiday\.png/ })
 })
 
 test('folders that cannot be', async (t) => {

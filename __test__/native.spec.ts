@@ -140,8 +140,7 @@ test('a step, an epoch, an evaluation, a prediction, a file', async (t) => {
   t.is(await net.trainStep(batches, lr), null)
   t.is(net.step, 4)
   t.is(batches.state(), '{"epoch":1,"position":0}')
-  batches.startEpoch(0)
-  const { samples, metrics } = await net.evaluate(batches, objective)
+  const { samples, metrics } = await net.evaluate(loader(), objective)
   t.is(samples, 16)
   t.deepEqual(Object.keys(metrics).toSorted(), ['correct', 'loss'])
   const { logits } = await net.predict(new Uint8Array(3 * SIDE * SIDE), 3, [])
@@ -181,7 +180,6 @@ test('a loader serves one call at a time', async (t) => {
   const batches = loader(dataset(8000))
   const running = a.evaluate(batches, objective)
   t.throws(() => batches.state(), { code: 'BNETS_BUSY' })
-  t.throws(() => batches.startEpoch(1), { code: 'BNETS_BUSY' })
   await t.throwsAsync(b.evaluate(batches, objective), { code: 'BNETS_BUSY' })
   await running
   await b.trainStep(batches, lr)
@@ -377,6 +375,7 @@ const options = { batchSize: BATCH, sampler: '"shuffle"', seed: 1, dropLast: tru
 const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid: readonly unknown[]]> = {
   mnist: [NativeDataset.mnist, [{ images: 'a', labels: 'b' }]],
   imageFolder: [NativeDataset.imageFolder, [folder, { height: 1, width: 1 }]],
+  market1501: [NativeDataset.market1501, [folder, { height: 1, width: 1 }]],
   fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a']]],
   subset: [own.data.subset.bind(own.data), [Uint32Array.of(0)]],
   read: [own.data.read.bind(own.data), [0]],
@@ -384,7 +383,6 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
     (...args: never[]) => new NativeLoader(...(args as unknown as [NativeDataset, typeof options])),
     [own.data, options],
   ],
-  startEpoch: [own.batches.startEpoch.bind(own.batches), [0]],
   create: [NativeNetwork.create, [spec, { seed: 1, threads: 1 }]],
   load: [NativeNetwork.load, [join(folder, 'none'), { threads: 1 }]],
   save: [own.net.save.bind(own.net), [join(folder, 'junk.net'), '']],

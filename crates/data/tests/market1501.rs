@@ -30,7 +30,6 @@ fn identities_are_numbered_and_junk_is_left_out() {
     let people = market1501::open(root.path(), OPTIONS).unwrap();
     assert_eq!(people.labels(), [0, 0, 1, 2]);
     assert_eq!(people.classes(), ["0002", "0007", "1500"]);
-    assert_eq!([0, 1, 2, 3].map(|index| people.camera(index)), [1, 5, 2, 6]);
     let mut image = [0; 24];
     for (index, value) in [10_u8, 20, 40, 50].into_iter().enumerate() {
         people.read(index, &mut image).unwrap();

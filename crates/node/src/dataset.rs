@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use binary_nets_data::{Dataset, ImageOptions, ImageShape, InMemory, Subset, image_folder, mnist};
+use binary_nets_data::{Dataset, ImageOptions, ImageShape, InMemory, Subset, image_folder, market1501, mnist};
 use napi::Env;
 use napi::bindgen_prelude::{ObjectFinalize, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
@@ -70,20 +70,22 @@ impl NativeDataset {
     ) -> napi::Result<Self> {
         call(env, || {
             let root = argument::text(root, "root")?;
-            let options = Fields::new(options, "options")?;
-            let side = |value: Unknown, name: &str| argument::count(value, name, MAX_SIDE);
-            let size = match (options.optional("height", side)?, options.optional("width", side)?) {
-                (Some(height), Some(width)) => Some([height, width]),
-                (None, None) => None,
-                _ => return Err(wrong("options", "height and width together", "one of them")),
-            };
-            let channels = options.optional("channels", |value, name| argument::count(value, name, 3))?.unwrap_or(3);
-            let skip_broken = match options.optional("onBroken", argument::text)?.as_deref() {
-                None | Some("error") => false,
-                Some("skip") => true,
-                Some(other) => return Err(wrong("options.onBroken", "'error' or 'skip'", other)),
-            };
-            let files = image_folder::open(Path::new(&root), None, ImageOptions { channels, size, skip_broken })?;
+            let files = image_folder::open(Path::new(&root), None, image_options(options)?)?;
+            Self::new(env, Arc::new(files), 0)
+        })
+    }
+
+    /// The people of a folder named as in Market-1501.
+    #[napi(catch_unwind)]
+    pub fn market1501(
+        env: &Env,
+        #[napi(ts_arg_type = "string")] folder: Unknown,
+        #[napi(ts_arg_type = "{ height?: number; width?: number; channels?: number; onBroken?: string }")]
+        options: Unknown,
+    ) -> napi::Result<Self> {
+        call(env, || {
+            let folder = argument::text(folder, "folder")?;
+            let files = market1501::open(Path::new(&folder), image_options(options)?)?;
             Self::new(env, Arc::new(files), 0)
         })
     }
@@ -174,4 +176,22 @@ impl ObjectFinalize for NativeDataset {
     fn finalize(self, env: Env) -> napi::Result<()> {
         self.account.close(&env)
     }
+}
+
+/// How files become images.
+fn image_options(options: Unknown) -> Result<ImageOptions, Failure> {
+    let options = Fields::new(options, "options")?;
+    let side = |value: Unknown, name: &str| argument::count(value, name, MAX_SIDE);
+    let size = match (options.optional("height", side)?, options.optional("width", side)?) {
+        (Some(height), Some(width)) => Some([height, width]),
+        (None, None) => None,
+        _ => return Err(wrong("options", "height and width together", "one of them")),
+    };
+    let channels = options.optional("channels", |value, name| argument::count(value, name, 3))?.unwrap_or(3);
+    let skip_broken = match options.optional("onBroken", argument::text)?.as_deref() {
+        None | Some("error") => false,
+        Some("skip") => true,
+        Some(other) => return Err(wrong("options.onBroken", "'error' or 'skip'", other)),
+    };
+    Ok(ImageOptions { channels, size, skip_broken })
 }

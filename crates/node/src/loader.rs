@@ -25,9 +25,6 @@ pub const MAX_THREADS: u64 = 1024;
 #[napi(custom_finalize)]
 pub struct NativeLoader {
     slot: Arc<Mutex<Slot>>,
-    dataset: Arc<dyn Dataset>,
-    sampler: Arc<dyn Sampler>,
-    options: LoaderOptions,
     batches: usize,
 }
 
@@ -121,9 +118,9 @@ impl NativeLoader {
                 Some(json) => serde_json::from_str(&json)
                     .map_err(|_| wrong("options.state", "what NativeLoader.state gave", &json))?,
             };
-            let loader = Loader::new(Arc::clone(&dataset), Arc::clone(&sampler), options.clone(), state)?;
+            let loader = Loader::new(dataset, sampler, options, state)?;
             let batches = loader.batches_per_epoch();
-            Ok(Self { slot: Arc::new(Mutex::new(Slot::Idle(loader))), dataset, sampler, options, batches })
+            Ok(Self { slot: Arc::new(Mutex::new(Slot::Idle(loader))), batches })
         })
     }
 
@@ -136,23 +133,6 @@ impl NativeLoader {
             }
             Slot::Lent => Err(busy()),
             Slot::Closed => Err(closed()),
-        })
-    }
-
-    /// Begins an epoch.
-    #[napi(catch_unwind)]
-    pub fn start_epoch(&self, env: &Env, #[napi(ts_arg_type = "number")] epoch: Unknown) -> napi::Result<()> {
-        call(env, || {
-            let epoch = argument::integer(epoch, "epoch", 0..=MAX_INTEGER)?;
-            let start = SamplerState { epoch, position: 0 };
-            let mut lease = self.lend()?;
-            // What was prepared for this place already is kept.
-            if lease.loader()?.state() != start {
-                let (dataset, sampler) = (Arc::clone(&self.dataset), Arc::clone(&self.sampler));
-                let fresh = Loader::new(dataset, sampler, self.options.clone(), start)?;
-                lease.loader.replace(fresh).map_or(Ok(()), drop_aside)?;
-            }
-            Ok(())
         })
     }
 

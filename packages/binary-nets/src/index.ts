@@ -5,11 +5,12 @@ export {
   Dataset,
   fromArrays,
   fromBatches,
-  type ImageFolderOptions,
+  type ImageFilesOptions,
   identityBalanced,
   imageFolder,
   inOrder,
   type LoaderOptions,
+  market1501,
   mnist,
   type Sample,
   type Sampler,
@@ -17,15 +18,7 @@ export {
   weighted,
 } from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
-export {
-  type Ending,
-  type Epoch,
-  type FitOptions,
-  type FitResult,
-  fit,
-  type Run,
-  type StepEvent,
-} from './fit.js'
+export { type FitOptions, fit, type StepEvent } from './fit.js'
 export type { Image } from './images.js'
 export * from './layers/index.js'
 export {
@@ -64,6 +57,7 @@ export {
   type UpdateRule,
 } from './optimizers.js'
 export { type ProgressOptions, progress } from './progress.js'
+export type { Ending, Epoch, FitResult, Run } from './run.js'
 export {
   constant,
   cosine,
