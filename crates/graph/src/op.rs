@@ -107,6 +107,7 @@ ops! {
     Gather "gather",
     Scatter "scatter",
     StopGradient "stop_gradient",
+    Finite "finite",
     Sgd "sgd",
     Adam "adam",
     Increment "increment",

@@ -64,8 +64,8 @@ pub enum NetworkError {
         /// What it was given.
         got: String,
     },
-    /// The loss is not finite; no state has been changed.
-    #[error("the loss is {loss} at step {step}; the first number that is not finite came from {op} at '{path}'")]
+    /// The loss, or a gradient that an update reads, is not finite; no state has been changed.
+    #[error("{} at step {step}; the first number that is not finite came from {op} at '{path}'", what_is_wrong(*loss))]
     NotFinite {
         /// The loss.
         loss: f32,
@@ -79,4 +79,8 @@ pub enum NetworkError {
     /// A call needs something that was not set up, or names what does not exist.
     #[error("{0}")]
     Argument(String),
+}
+
+fn what_is_wrong(loss: f32) -> String {
+    if loss.is_finite() { "a gradient is not finite".to_owned() } else { format!("the loss is {loss}") }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use binary_nets_data::Loader;
 use binary_nets_exec::{Backend, ExecError, first_non_finite};
 use binary_nets_graph::ops::StateKind;
-use binary_nets_graph::passes::{Update, attach_statistics, attach_updates, dce, differentiate};
+use binary_nets_graph::passes::{FINITE, Update, attach_statistics, attach_updates, dce, differentiate};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
 
@@ -87,7 +87,7 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
-    /// Makes one step. A loss that is not finite, and a cancelled step, change nothing.
+    /// Makes one step. A loss or a gradient that is not finite, and a cancelled step, change nothing.
     pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
         let Some(trainer) = &self.trainer else {
             return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
@@ -96,16 +96,17 @@ impl<B: Backend> Network<B> {
         let memory = loaded.memory(&self.state, &self.workspace);
         loaded.write(&self.backend, tensors, scalars, trainer.batch)?;
         loaded.compute(&self.backend, &memory, &run)?;
+        let mut finite = true;
         let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples: trainer.batch };
         for binding in loaded.program.outputs() {
             let value = read(&self.backend, &memory, binding, 0)[0];
-            if binding.name == "loss" {
-                report.loss = value;
-            } else {
-                report.metrics.push((binding.name.clone(), value));
+            match binding.name.as_str() {
+                "loss" => report.loss = value,
+                FINITE => finite = value == 1.0,
+                name => report.metrics.push((name.to_owned(), value)),
             }
         }
-        if !report.loss.is_finite() {
+        if !(report.loss.is_finite() && finite) {
             let culprit = first_non_finite(&self.backend, &loaded.program, &memory, &run)?;
             let (op, path) = culprit
                 .map_or_else(|| ("loss".to_owned(), String::new()), |step| (step.op.to_owned(), step.path.clone()));

@@ -165,6 +165,10 @@ fn apply(
         Op::Dropout(op) => dropout(op, inputs[0], randomness),
         Op::SoftmaxCrossEntropy(op) => vec![loss::softmax_cross_entropy(op, inputs[0], inputs[1])],
         Op::SoftmaxCrossEntropyGrad(op) => vec![loss::softmax_cross_entropy_grad(op, inputs[0], inputs[1], inputs[2])],
+        Op::Finite(_) => {
+            let finite = inputs.iter().all(|x| x.data.iter().all(|x| x.is_finite()));
+            vec![Tensor::number(f64::from(u8::from(finite)))]
+        }
         Op::CountCorrect(op) => vec![loss::count_correct(op, inputs[0], inputs[1])],
         Op::Matmul(op) => vec![product::matmul(op, inputs[0], inputs[1], shapes[0])],
         Op::Arithmetic(op) => vec![elementwise::arithmetic(op.function, inputs[0], inputs[1], shapes[0])],

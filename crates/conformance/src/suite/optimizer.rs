@@ -1,6 +1,6 @@
 //! Updates of parameters.
 
-use binary_nets_graph::ops::{Adam, Increment, Sgd};
+use binary_nets_graph::ops::{Adam, Finite, Increment, Sgd};
 
 use super::Case;
 use super::builder::{Builder, Fill};
@@ -37,6 +37,16 @@ pub fn cases() -> Vec<Case> {
         let t = b.constant(&[], start);
         b.ops(Increment {}, &[t]);
         cases.push(b.outputs(&[]));
+    }
+    for (what, number) in [("max", f32::MAX), ("inf", f32::INFINITY), ("-inf", f32::NEG_INFINITY), ("nan", -f32::NAN)] {
+        // The large tensor takes several threads; the number stands at both ends, in its midst, and in a tensor of its own.
+        for (tensor, at) in [(0, 0), (0, 100_002), (0, 16_384), (0, 70_001), (1, 12), (2, 0)] {
+            let mut b = Builder::new(format!("finite/{what}/{tensor}-{at}"));
+            let tensors = [&[100_003_usize][..], &[13], &[]].map(|shape| b.state(shape, Fill::Uniform(4.0)));
+            b.overwrite(tensors[tensor], [(at, number)]);
+            let y = b.op(Finite {}, &tensors);
+            cases.push(b.outputs(&[y]));
+        }
     }
     cases
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ops::{Adam, Increment, Scalar, Sgd, State, StateKind};
+use crate::ops::{Adam, Finite, Increment, Scalar, Sgd, State, StateKind};
 use crate::{Graph, GraphError, Init, Op, Shape, Value};
 
 /// How one parameter is updated.
@@ -30,12 +30,17 @@ pub enum UpdateRule {
 /// The state that counts updates.
 const COUNTER: &str = "#t";
 
+/// The output that is 1 where every gradient that an update reads is finite, else 0.
+pub const FINITE: &str = "#finite";
+
 /// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`
-/// and `path#v` (Adam); a counter of updates, where an optimizer needs one, `#t`.
+/// and `path#v` (Adam); a counter of updates, where an optimizer needs one, `#t`. The output [`FINITE`] tells whether the updates may be made.
 pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates: &[Update]) -> Result<(), GraphError> {
     let mut counter = None;
+    let mut read = Vec::new();
     for update in updates {
         let Some(&(_, gradient)) = gradients.iter().find(|(path, _)| *path == update.path) else { continue };
+        read.push(gradient);
         let parameter = find_state(graph, &update.path)?;
         let lr =
             graph.nodes().iter().find(|n| matches!(&n.op, Op::Scalar(s) if s.name == update.lr)).map(|n| n.outputs[0]);
@@ -64,6 +69,8 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
             }
         }
     }
+    let finite = graph.add_one(Finite {}, &read, "")?;
+    graph.set_output(FINITE, finite);
     Ok(())
 }
 

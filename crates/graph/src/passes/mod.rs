@@ -11,7 +11,7 @@ mod per_image;
 mod rewrite;
 
 pub use attach_statistics::attach_statistics;
-pub use attach_updates::{Update, UpdateRule, attach_updates};
+pub use attach_updates::{FINITE, Update, UpdateRule, attach_updates};
 pub use calibration::calibration;
 pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};

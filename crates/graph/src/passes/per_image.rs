@@ -107,6 +107,7 @@ impl PerImage<'_> {
             | Op::SoftmaxCrossEntropy(_)
             | Op::SoftmaxCrossEntropyGrad(_)
             | Op::CountCorrect(_)
+            | Op::Finite(_)
             | Op::Sgd(_)
             | Op::Adam(_)
             | Op::Increment(_)

@@ -71,6 +71,7 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"eps":null} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
+    %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv
     increment {} (%t)

@@ -52,7 +52,9 @@ fn moments_counter_and_rates_are_made_once() {
         %slow = scalar {"name":"slow"} ()
         %c_m = state {"path":"c#m","shape":[],"kind":"moment","init":ZERO} ()
         %c_v = state {"path":"c#v","shape":[],"kind":"moment","init":ZERO} ()
-        ADAM (%c, %dc, %slow, %t, %c_m, %c_v) @c"##;
+        ADAM (%c, %dc, %slow, %t, %c_m, %c_v) @c
+        %finite = finite {} (%dw, %db, %dc)
+        output #finite = %finite"##;
     assert_graph(&actual, &(PARAMETERS.to_owned() + &expected.replace("ADAM", adam)));
 }
 
@@ -63,7 +65,9 @@ fn sgd_without_momentum_has_no_velocity() {
     attach_updates(&mut actual, &gradients, &[update("w", sgd(0.0), "lr")]).unwrap();
     let expected = r#"
         %lr = scalar {"name":"lr"} ()
-        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr) @w"#;
+        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr) @w
+        %finite = finite {} (%dw)
+        output #finite = %finite"#;
     assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
 }
 
@@ -71,7 +75,10 @@ fn sgd_without_momentum_has_no_velocity() {
 fn parameters_without_a_gradient_stay() {
     let mut actual = graph(PARAMETERS);
     attach_updates(&mut actual, &[], &[update("w", sgd(0.5), "lr")]).unwrap();
-    assert_graph(&actual, PARAMETERS);
+    let expected = r"
+        %finite = finite {} ()
+        output #finite = %finite";
+    assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
 }
 
 #[test]
