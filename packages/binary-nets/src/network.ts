@@ -272,7 +272,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 
   /**
-   * What layers yield for some images, by path, each `[images, …]`. In a path `*` stands for one step and `**` for any number: `'layer2.*'`.
+   * What layers yield for some images, by path, each `[images, …]`. In a path `*` stands for one step and `**` for one or more: `'layer2.*'`.
    * Names of outputs are paths too.
    */
   async activations(
