@@ -84,6 +84,15 @@ test('a network may be used between epochs, and the loop may be left', async (t)
   t.throws(() => run[Symbol.asyncIterator](), { code: 'BNETS_BUSY' })
 })
 
+test('a run that is not resumed starts its optimizers afresh', async (t) => {
+  using net = await create()
+  await fit(net, { ...options, epochs: 1 }).done
+  using alone = await create()
+  for (const { path } of net.parameters()) alone.setParameter(path, net.getParameter(path))
+  for (const each of [net, alone]) await fit(each, { ...options, epochs: 1 }).done
+  t.deepEqual(weights(net), weights(alone))
+})
+
 test('frozen parameters stay as they are', async (t) => {
   using net = await create()
   const before = weights(net)

@@ -10,7 +10,7 @@ export const ERROR_CODES = [
   'BNETS_UNSUPPORTED',
   /** A device that is missing or fails. */
   'BNETS_DEVICE',
-  /** A loss that is not a finite number; `node` is the first layer that produced such a number. */
+  /** A loss or a gradient that is not finite; `node` is the first layer that produced such a number. */
   'BNETS_NOT_FINITE',
   /** A file whose content is not what it should be. */
   'BNETS_FORMAT',

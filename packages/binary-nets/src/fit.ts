@@ -47,7 +47,10 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   readonly checkpoints?: string
   /** Ends the run when the validation has not become better for this many epochs. */
   readonly patience?: number
-  /** Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit. Default: false. */
+  /**
+   * Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit. Default: false, and then optimizers
+   * start afresh.
+   */
   readonly resume?: boolean
 }
 
@@ -125,7 +128,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       best: null,
     }
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
-    if (before !== null) checkResumed(before, training)
+    if (before === null) call(() => self.native.resetMoments())
+    else checkResumed(before, training)
     self.training = training
     self.classes ??= train.classes
 
