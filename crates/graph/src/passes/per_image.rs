@@ -43,9 +43,11 @@ impl PerImage<'_> {
                 self.batched[node.outputs[0].index()] = true;
                 return Ok(());
             }
-            Op::Scalar(_) | Op::State(_) | Op::Fill(_) => None,
-            // Sample by sample, each input with the samples first.
-            Op::NormalizeImage(_)
+            // Without samples, or sample by sample, each input with the samples first.
+            Op::Scalar(_)
+            | Op::State(_)
+            | Op::Fill(_)
+            | Op::NormalizeImage(_)
             | Op::Sign(_)
             | Op::Step(_)
             | Op::SurrogateGrad(_)

@@ -37,7 +37,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "fewer than 2^31 elements",
         "f32[4294967296,4294967296]",
     ),
-    (r#"%z = finite {} (%x, %image)"#, "an f32 tensor", "int(0..255)[2,4,4,2]"),
+    (r"%z = finite {} (%x, %image)", "an f32 tensor", "int(0..255)[2,4,4,2]"),
     (r#"%z = normalize_image {"mean":[0.5],"std":[0.5]} (%image)"#, "mean and std for 2 channels", "1 and 1"),
     (
         r#"%z = normalize_image {"mean":[0.5,0.5],"std":[0.5,0.0]} (%image)"#,
