@@ -36,19 +36,18 @@ pub struct NativeNetwork {
 #[napi]
 impl NativeNetwork {
     /// A network with fresh states.
-    #[napi(catch_unwind)]
-    pub fn create(
-        env: &Env,
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeNetwork>")]
+    pub fn create<'env>(
+        env: &'env Env,
         #[napi(ts_arg_type = "string")] spec: Unknown,
         #[napi(ts_arg_type = "{ seed: number; threads?: number; isa?: string }")] options: Unknown,
-    ) -> napi::Result<Self> {
-        call(env, || {
+    ) -> napi::Result<Object<'env>> {
+        Self::make(env, || {
             let spec = GraphSpec::parse(&argument::text(spec, "spec")?)?;
             let given = Fields::new(options, "options")?;
             let seed = given.required("seed", |value, name| argument::integer(value, name, 0..=MAX_INTEGER))?;
             let (isa, threads) = choice(&given)?;
-            let network = Network::new(Cpu::new(threads, isa)?, spec, seed)?;
-            Self::new(env, network, String::new())
+            Ok(move || Ok((Network::new(Cpu::new(threads, isa)?, spec, seed)?, String::new())))
         })
     }
 
@@ -59,17 +58,10 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "string")] path: Unknown,
         #[napi(ts_arg_type = "{ threads?: number; isa?: string }")] options: Unknown,
     ) -> napi::Result<Object<'env>> {
-        let prepare = || {
+        Self::make(env, || {
             let path = PathBuf::from(argument::text(path, "path")?);
-            Ok((path, choice(&Fields::new(options, "options")?)?))
-        };
-        promise(env, prepare, |(path, (isa, threads)), deferred| {
-            let open = move || {
-                let opened = guard(|| Ok(Network::open(Cpu::new(threads, isa)?, &path)?));
-                deferred.settle(opened, |env, (network, metadata)| Self::new(env, network, metadata));
-            };
-            let spawned = thread::Builder::new().name("network-load".to_owned()).spawn(open);
-            spawned.map(drop).map_err(|e| Failure::new(Code::Device, format!("a thread to load on: {e}")))
+            let (isa, threads) = choice(&Fields::new(options, "options")?)?;
+            Ok(move || Ok(Network::open(Cpu::new(threads, isa)?, &path)?))
         })
     }
 
@@ -196,23 +188,22 @@ impl NativeNetwork {
     }
 
     /// Compiles the training step.
-    #[napi(catch_unwind)]
-    pub fn compile_training(
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn compile_training<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         #[napi(ts_arg_type = "string")] objective: Unknown,
         #[napi(ts_arg_type = "string")] updates: Unknown,
         #[napi(ts_arg_type = "number")] batch_size: Unknown,
-    ) -> napi::Result<()> {
-        call(env, || {
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
             let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
             let updates: Vec<Update> = serde_json::from_str(&argument::text(updates, "updates")?)
                 .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?;
             let batch = argument::count(batch_size, "batchSize", MAX_BATCH)?;
-            self.worker.ask(move |network| Ok(network.compile_training(&objective, &updates, batch)?))?;
-            self.account.report(env, self.worker.status().bytes())?;
-            Ok(())
-        })
+            Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch)?))
+        };
+        self.long(env, prepare, |_, ()| Ok(()))
     }
 
     /// Makes one step on the next batch of a loader; null at the end of its epoch.
@@ -337,6 +328,20 @@ impl NativeNetwork {
         let account = Arc::new(Account::new());
         account.report(env, worker.status().bytes())?;
         Ok(Self { worker, account, spec, isa, threads })
+    }
+
+    /// A network, with what its file has beside it, that is made on a thread of its own: `prepare` takes the arguments here, what it returns works there.
+    fn make<W>(env: &Env, prepare: impl FnOnce() -> Result<W, Failure>) -> napi::Result<Object<'_>>
+    where
+        W: FnOnce() -> Result<(Network<Cpu>, String), Failure> + Send + 'static,
+    {
+        promise(env, prepare, |work, deferred| {
+            let make = move || {
+                deferred.settle(guard(work), |env, (network, metadata)| Self::new(env, network, metadata));
+            };
+            let spawned = thread::Builder::new().name("network-make".to_owned()).spawn(make);
+            spawned.map(drop).map_err(|e| Failure::new(Code::Device, format!("a thread to make it on: {e}")))
+        })
     }
 
     /// A call off the main thread: `prepare` takes the arguments here, what it returns works there, `convert` gives the result back here.

@@ -14,7 +14,7 @@ import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
-import { call } from './native.js'
+import { call, callLong } from './native.js'
 import { type Abortable, inside, type Network } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
@@ -115,7 +115,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
     const objective = JSON.stringify(traceLoss(loss as Loss, self.outputs, train.classes.length))
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
-    call(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize))
+    await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize))
 
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0

@@ -135,7 +135,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     if (classes !== undefined) checkClasses('Network.create', classes)
     const spec = trace(model, input)
     const given = { ...checkRunOptions('Network.create', options), seed }
-    const network = call(() => NativeNetwork.create(JSON.stringify(spec), given))
+    const network = await callLong(() => NativeNetwork.create(JSON.stringify(spec), given))
     return new Network(network, { classes: classes ?? null, training: null })
   }
 
