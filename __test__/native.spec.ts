@@ -117,6 +117,11 @@ test('errors have a code, and the layer where one is to blame', async (t) => {
   await t.throwsAsync(NativeNetwork.create('{', { seed: 1 }), { code: 'BNETS_SPEC' })
   t.throws(() => net.getState('fc.wait'), { code: 'BNETS_ARGUMENT', message: /fc\.wait/ })
   t.throws(() => net.setState('fc.weight', new Float32Array(3)), { code: 'BNETS_SHAPE', message: /fc\.weight/ })
+  const image = new Uint8Array(BATCH * SIDE * SIDE)
+  const beyond = { image, label: new Uint32Array(BATCH).fill(CLASSES) }
+  await t.throwsAsync(net.trainBatch(beyond, lr), { code: 'BNETS_ARGUMENT', message: /'label': expected index/ })
+  const short = { image: image.subarray(1), label: new Uint32Array(BATCH) }
+  await t.throwsAsync(net.trainBatch(short, lr), { code: 'BNETS_SHAPE', message: /'image'/ })
   t.throws(() => NativeDataset.imageFolder(join(folder, 'none'), {}), { code: 'BNETS_IO', message: /none/ })
   await t.throwsAsync(NativeNetwork.load(join(folder, 'none'), {}), { code: 'BNETS_IO', message: /none/ })
   writeFileSync(join(folder, 'junk'), 'no network')
