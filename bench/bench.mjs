@@ -1,7 +1,7 @@
 // `npm run bench`: the kernels (one thread), then the training step, evaluation and peak memory of the digit example's network on one thread and on all.
 // Times are the best of several. `npm run bench -- --record` also writes bench/record/<date>.md.
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 
@@ -54,6 +54,7 @@ for (const line of cells) say(line.map((cell, i) => cell.padStart(widths[i])).jo
 if (process.argv.includes('--record')) {
   const rustc = output(false, 'rustc', '--version')
   const file = `bench/record/${new Date().toISOString().slice(0, 10)}.md`
+  mkdirSync('bench/record', { recursive: true })
   writeFileSync(file, `# \`npm run bench -- --record\`\n\n${rustc}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`)
   console.log(`\nWritten to ${file}`)
 }
