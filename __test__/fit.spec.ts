@@ -321,5 +321,10 @@ test('options are checked before anything runs', (t) => {
     refuses({ train: 'digits' }, /train should be a dataset or fromBatches/),
     refuses({ patience: 2 }, /patience should be left out where there is no validation, got 2/),
     refuses({ onStep: true }, /onStep should be a function/),
+    refuses({ signal: new AbortController() }, /signal should be an AbortSignal/),
   ])
+})
+
+test('the promise of a network is none', (t) => {
+  t.throws(() => fit(create() as never, options), { code: 'BNETS_ARGUMENT', message: /network should be a network/ })
 })

@@ -37,7 +37,7 @@ const file = 'runs/digits.safetensors'
 await net.save(file)
 net.dispose()
 const loaded = await Network.load(file)
-const digits = [...test.take(4)]
+const digits = [...test.take(3)]
 const predictions = await loaded.predict(digits, { topK: 1 })
 const labels = predictions.map(([best]) => (best ? `${best.label}, sure to ${percent(best.probability)}` : ''))
 console.log(draw(digits.map((digit) => digit.image)))

@@ -15,7 +15,7 @@ import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { call, callLong } from './native.js'
-import { type Abortable, inside, type Network } from './network.js'
+import { type Abortable, inside, Network } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
 import type { Schedule } from './schedules.js'
@@ -76,6 +76,8 @@ export interface StepEvent {
  * the run. `await run.done` does without a loop.
  */
 export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<O>): Run {
+  if (!(network instanceof Network))
+    reject('fit', 'network', 'a network (Network.create gives a promise of one)', network)
   checkFit(options)
   return new Run(epochs(network, options))
 }
@@ -85,11 +87,15 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
     ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
     ...['history', 'checkpoints', 'patience', 'resume'],
   ])
-  const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume } = options
+  const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
+    options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
   if (validation !== undefined) checkDataset('fit', 'validation', validation)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    reject('fit', 'signal', 'an AbortSignal, such as the signal of an AbortController', signal)
+  }
   checkInteger('fit', 'epochs', epochs)
   if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)
