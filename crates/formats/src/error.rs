@@ -22,7 +22,9 @@ pub enum FormatError {
         extra: usize,
     },
     /// The header is larger than any safetensors reader accepts, or this is no safetensors file at all.
-    #[error("this is no safetensors file: its first 8 bytes ask for a header of {length} bytes, and {limit} are allowed")]
+    #[error(
+        "this is no safetensors file: its first 8 bytes ask for a header of {length} bytes, and {limit} are allowed"
+    )]
     HeaderLength {
         /// The length in the first eight bytes.
         length: u64,
