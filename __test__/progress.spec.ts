@@ -43,6 +43,10 @@ test('a file gets whole lines, few of them, and always the last', (t) => {
   )
 })
 
+test('after the last step no time is left to tell', (t) => {
+  t.true(written(undefined, [{ ...event(100), epoch: 3 }]).endsWith(' images/s\n'))
+})
+
 test('a terminal gets one line that is drawn again', (t) => {
   const text = written(120, [event(50), event(51), event(100)])
   t.is(text.split('\r').length - 1, 2, 'the second comes too soon to be drawn')

@@ -31,7 +31,9 @@ const cpu = cpus()[0]?.model ?? 'unknown processor'
 say(`${cpu}, ${availableParallelism()} cores, ${memory} GiB; Node ${node}; ${new Date().toISOString().slice(0, 10)}`)
 say()
 say('Kernels, one thread')
-say(output(false, 'cargo', 'bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels'))
+const kernels = ['bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels']
+output(false, 'cargo', ...kernels, '--no-run')
+say(output(true, 'cargo', ...kernels))
 say()
 
 const rows = [...new Set([1, availableParallelism()])].map((threads) =>

@@ -41,7 +41,7 @@ function describe({ epoch, epochs, step, steps, loss, top1, imagesPerSecond, sec
     `loss ${loss.toFixed(4)}`,
     ...(Number.isNaN(top1) ? [] : [`top-1 ${(100 * top1).toFixed(2)} %`]),
     `${Math.round(imagesPerSecond).toLocaleString('en-US')} images/s`,
-    `${duration(secondsLeft)} left`,
+    ...(epoch + 1 === epochs && step === steps ? [] : [`${duration(secondsLeft)} left`]),
   ]
   return parts.join(' · ')
 }
