@@ -1,10 +1,34 @@
 // What the models trace to: the graph as text, the checkpoint keys, the number of parameters.
 import { readFileSync, writeFileSync } from 'node:fs'
 import test from 'ava'
-import { binaryResnet18, biRealResnet18, image, resnet18, trace } from 'binary-nets'
+import {
+  binaryResnet18,
+  biRealResnet18,
+  groupNetResnet18,
+  groupNetResnet34,
+  image,
+  type ParallelOptions,
+  parallelResnet18NoSqueeze,
+  parallelResnet18WithFusionGate,
+  parallelResnet18WithSqueeze,
+  type ResNet,
+  reactNetResnet18,
+  reidParallelResnet18WithFusionGateFc,
+  resnet18,
+  resnet34,
+  trace,
+  xnorResnet18,
+} from 'binary-nets'
 import { specText } from './spec-text.js'
 
 const models = { biRealResnet18, binaryResnet18, resnet18 }
+const others = { reactNetResnet18, xnorResnet18 }
+const parallel = {
+  groupNetResnet18,
+  parallelResnet18NoSqueeze,
+  parallelResnet18WithFusionGate,
+  parallelResnet18WithSqueeze,
+}
 const digit = image({
   height: 28,
   width: 28,
@@ -13,21 +37,29 @@ const digit = image({
 })
 const photo = image({ height: 224, width: 224, channels: 3 })
 
+const SMALL = { classes: 10, stem: 'small', width: 8 } as const
+
+function checkGraph(name: string, file: string, model: ResNet, input: typeof digit) {
+  test(`the graph of ${name}`, (t) => {
+    const path = `__test__/traces/${file}.txt`
+    const text = specText(trace(model, input))
+    // UPDATE_TRACES=1 accepts the graphs as they are now.
+    if (process.env['UPDATE_TRACES']) writeFileSync(path, text)
+    t.is(text, readFileSync(path, 'utf8'))
+  })
+}
+
 for (const [name, build] of Object.entries(models)) {
-  for (const stem of ['small', 'imagenet'] as const) {
-    test(`the graph of ${name} with the ${stem} stem`, (t) => {
-      const path = `__test__/traces/${name}-${stem}.txt`
-      const text = specText(trace(build({ classes: 10, stem, width: 8 }), stem === 'small' ? digit : photo))
-      // UPDATE_TRACES=1 accepts the graphs as they are now.
-      if (process.env['UPDATE_TRACES']) writeFileSync(path, text)
-      t.is(text, readFileSync(path, 'utf8'))
-    })
-  }
+  checkGraph(`${name} with the small stem`, `${name}-small`, build(SMALL), digit)
+  checkGraph(`${name} with the imagenet stem`, `${name}-imagenet`, build({ ...SMALL, stem: 'imagenet' }), photo)
+}
+for (const [name, build] of Object.entries(others)) checkGraph(name, name, build(SMALL), digit)
+for (const [name, build] of Object.entries(parallel)) {
+  checkGraph(`${name} with two bases`, `${name}-2`, build({ ...SMALL, parallel: 2 }), digit)
 }
 
 /** The states of a model, in order. */
-const states = (model: ReturnType<typeof resnet18>) =>
-  trace(model, photo).nodes.flatMap(({ op }) => ('state' in op ? [op.state] : []))
+const states = (model: ResNet) => trace(model, photo).nodes.flatMap(({ op }) => ('state' in op ? [op.state] : []))
 
 /** The keys of torchvision's `resnet18().state_dict()`, without the norms' counters. */
 function torchvisionKeys(downsample: readonly [conv: number, norm: number], head: string): string[] {
@@ -58,16 +90,85 @@ test('biRealResnet18 has a pool in front of the convolution of its shortcuts', (
   t.deepEqual(keys.toSorted(), torchvisionKeys([1, 2], 'fc'))
 })
 
+/** The elements of a model's states of some kinds. */
+const elements = (model: ResNet, kinds: readonly string[]) =>
+  states(model)
+    .filter(({ kind }) => kinds.includes(kind))
+    .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0)
+
 for (const [name, build] of Object.entries(models)) {
   test(`${name} has 11,689,512 parameters, as published`, (t) => {
-    const elements = (kinds: readonly string[]) =>
-      states(build())
-        .filter(({ kind }) => kinds.includes(kind))
-        .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0)
-    t.is(elements(['parameter', 'latent']), 11_689_512)
-    t.is(elements(['latent']), name === 'resnet18' ? 0 : 10_985_472)
+    t.is(elements(build(), ['parameter', 'latent']), 11_689_512)
+    t.is(elements(build(), ['latent']), name === 'resnet18' ? 0 : 10_985_472)
   })
 }
+
+test('Group-Net with five bases has the published numbers of binary and other parameters', (t) => {
+  const model = groupNetResnet18({ parallel: 5 })
+  t.is(elements(model, ['latent']), 55_099_392)
+  t.is(elements(model, ['parameter']), 562_735)
+})
+
+test('the fusion gate has the published numbers of parameters, in millions', (t) => {
+  const millions = (bases: number) => {
+    const parameters = elements(parallelResnet18WithFusionGate({ parallel: bases }), ['parameter', 'latent'])
+    return Math.round(parameters / 1e4) / 100
+  }
+  t.deepEqual([1, 4, 5, 8].map(millions), [11.69, 45.19, 56.36, 89.86])
+})
+
+test('34 layers are sixteen blocks', (t) => {
+  // torchvision's number.
+  t.is(elements(resnet34(), ['parameter']), 21_797_672)
+  const paths = states(groupNetResnet34({ parallel: 2 })).map(({ path }) => path)
+  t.is(paths.filter((path) => path.endsWith('.bases.1.conv1.weight')).length, 16)
+  t.is(paths.filter((path) => path.endsWith('.gate')).length, 15)
+})
+
+test('bases have scales and gates where they are asked for', (t) => {
+  const keys = (model: ResNet, block = 'layer2.0.') =>
+    states(model)
+      .map(({ path }) => path)
+      .filter((path) => path.startsWith(block) && !/conv|bn|downsample/.test(path))
+  const two: ParallelOptions = { ...SMALL, parallel: 2 }
+  const lambdas = ['layer2.0.lambdas.0', 'layer2.0.lambdas.1']
+  t.deepEqual(keys(parallelResnet18WithSqueeze(two)), lambdas)
+  t.deepEqual(keys(parallelResnet18NoSqueeze({ ...two, multiplication: false })), [])
+  t.deepEqual(keys(parallelResnet18WithFusionGate(two)), [...lambdas, 'layer2.0.C_s.0', 'layer2.0.C_s.1'])
+  t.deepEqual(keys(parallelResnet18WithFusionGate(SMALL)), ['layer2.0.lambdas.0', 'layer2.0.C_s.0'])
+  t.deepEqual(keys(binaryResnet18(SMALL)), [])
+  t.deepEqual(keys(groupNetResnet18(two)), ['layer2.0.gate'])
+  t.deepEqual(keys(groupNetResnet18(two), 'layer1.0.'), [])
+  t.deepEqual(keys(groupNetResnet18({ ...two, gate: false, merge: 'scaled' })), lambdas)
+  const inner = ['layer2.0.lambdas1.0', 'layer2.0.lambdas1.1', ...lambdas]
+  t.deepEqual(keys(groupNetResnet18({ ...two, span: 'layer', merge: 'scaled' })), inner)
+  const spans = { block: 7, 'two-blocks': 3, network: 0, layer: 0 } as const
+  for (const [span, gates] of Object.entries(spans)) {
+    const model = groupNetResnet18({ ...two, span: span as keyof typeof spans, gate: 'per-base' })
+    const shapes = states(model).filter(({ path }) => path.endsWith('.gate'))
+    t.deepEqual(
+      shapes.map(({ shape }) => shape),
+      Array(gates).fill([2]),
+      span,
+    )
+  }
+})
+
+test('hidden layers stand in front of the classifier', (t) => {
+  const keys = (model: ResNet) =>
+    states(model)
+      .filter(({ path }) => /^(fc|classifier)/.test(path))
+      .map(({ path, shape }) => `${path} ${shape.join('×')}`)
+  const norm = (path: string, size: number) =>
+    ['weight', 'bias', 'running_mean', 'running_var'].map((name) => `${path}.${name} ${size}`)
+  t.deepEqual(keys(binaryResnet18({ ...SMALL, fcDims: [5, 6], dropout: 0.5 })), [
+    ...['fc.0.weight 5×64', 'fc.0.bias 5', ...norm('fc.1', 5)],
+    ...['fc.4.weight 6×5', 'fc.4.bias 6', ...norm('fc.5', 6)],
+    ...['classifier.weight 10×6', 'classifier.bias 10'],
+  ])
+  t.true(keys(reidParallelResnet18WithFusionGateFc(SMALL)).includes('classifier.weight 10×512'))
+  t.throws(() => resnet18({ fcDims: [5] }), { code: 'BNETS_ARGUMENT', message: /fcDims should be empty/ })
+})
 
 test('zeroInitResidual starts the last norm of each block at 0, and no other', (t) => {
   const zeros = states(binaryResnet18({ zeroInitResidual: true }))

@@ -12,6 +12,7 @@ import {
   type Model,
   Network,
   type Sym,
+  scaledSign,
   sign,
 } from 'binary-nets'
 
@@ -54,7 +55,7 @@ export const model: Model<{ readonly logits: Sym; readonly features: Sym }> = bl
     bn1: batchNorm2d(16),
     layer1: block(
       {
-        conv: binaryConv2d(16, 16, { kernel: 2, input: sign('approx'), scale: 'channel' }),
+        conv: binaryConv2d(16, 16, { kernel: 2, input: sign('approx'), weight: scaledSign({ scale: 'channel' }) }),
         bn: batchNorm2d(16),
         pool: globalAvgPool,
       },

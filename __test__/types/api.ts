@@ -20,6 +20,7 @@ import {
   relu,
   rest,
   type Sym,
+  scaledSign,
   sign,
   step,
 } from 'binary-nets'
@@ -40,7 +41,7 @@ binaryConv2d(1, 2, { kernel: 3, bias: true })
 // @ts-expect-error outside stands 0 or 1
 binaryConv2d(1, 2, { kernel: 3, padValue: -1 })
 // @ts-expect-error there is no such scale
-binaryConv2d(1, 2, { kernel: 3, scale: 'row' })
+scaledSign({ scale: 'row' })
 // @ts-expect-error the input is made codes by a function
 binaryConv2d(1, 2, { kernel: 3, input: 'sign' })
 binaryConv2d(1, 2, { kernel: [3, 1], input: sign('clip') })

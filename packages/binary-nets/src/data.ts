@@ -16,10 +16,11 @@ import {
 import { BinaryNetsError } from './errors.js'
 import { call, NativeDataset, NativeLoader } from './native.js'
 
-/** An image, uint8 `[height, width, channels]`, and which class it shows. */
+/** An image, uint8 `[height, width, channels]`, which class it shows and, in data that has them, its targets. */
 export interface Sample {
   readonly image: Uint8Array
   readonly label: number
+  readonly target?: Float32Array
 }
 
 let wrap: (native: NativeDataset) => Dataset
@@ -58,6 +59,11 @@ export class Dataset implements Iterable<Sample> {
   /** The names of the classes; a label is a place in this list. */
   get classes(): readonly string[] {
     return this.#native.classes
+  }
+
+  /** How many numbers come with each image, as `target`; 0 where a label is all. */
+  get targets(): number {
+    return this.#native.targets
   }
 
   /** How many broken images were passed over so far; see `onBroken`. */
@@ -180,33 +186,46 @@ function checkImageFiles(owner: string, options: ImageFilesOptions) {
 export interface Arrays {
   /** uint8 `[n, height, width, channels]`. */
   readonly images: Uint8Array
-  /** `[n]` */
-  readonly labels: Uint32Array
+  /** `[n]`. Default: all 0, where there are targets. */
+  readonly labels?: Uint32Array
+  /** Numbers that come with each image, `[n, k]`: a 0 or 1 for each of several labels, or what is to be predicted. Default: none. */
+  readonly targets?: Float32Array
   readonly height: number
   readonly width: number
   readonly channels: number
+  /** The names that labels stand for or, where there are only targets, those of the targets. */
   readonly classes: readonly string[]
 }
 
 /** A dataset of images in memory, which are copied. */
 export function fromArrays(arrays: Arrays): Dataset {
-  checkOptions('fromArrays', arrays, ['images', 'labels', 'height', 'width', 'channels', 'classes'])
+  checkOptions('fromArrays', arrays, ['images', 'labels', 'targets', 'height', 'width', 'channels', 'classes'])
   const images = checkArray('fromArrays', 'images', arrays.images, Uint8Array)
-  const labels = checkArray('fromArrays', 'labels', arrays.labels, Uint32Array)
   const { height, width, channels } = arrays
   for (const [option, value] of Object.entries({ height, width, channels })) checkInteger('fromArrays', option, value)
+  const size = height * width * channels
+  const targets = arrays.targets && checkArray('fromArrays', 'targets', arrays.targets, Float32Array)
+  const given = arrays.labels ?? (targets && new Uint32Array(Math.floor(images.length / size)))
+  const labels = checkArray('fromArrays', 'labels', given, Uint32Array)
   const classes = [...checkClasses('fromArrays', arrays.classes)]
-  if (images.length !== labels.length * height * width * channels) {
-    const expected = `${labels.length}×${height}×${width}×${channels} = ${labels.length * height * width * channels} bytes`
-    throw new BinaryNetsError('BNETS_SHAPE', `fromArrays: images should hold ${expected}, got ${images.length}`)
+  const fail = (what: string, expected: string, got: number) => {
+    throw new BinaryNetsError('BNETS_SHAPE', `fromArrays: ${what} should hold ${expected}, got ${got}`)
   }
-  return wrap(call(() => NativeDataset.fromArrays(images, labels, height, width, channels, classes)))
+  const count = labels.length
+  if (images.length !== count * size) {
+    fail('images', `${count}×${height}×${width}×${channels} = ${count * size} bytes`, images.length)
+  }
+  if (targets && (targets.length === 0 || targets.length % count !== 0)) {
+    fail('targets', `as many numbers for each of ${count} images`, targets.length)
+  }
+  return wrap(call(() => NativeDataset.fromArrays(images, labels, height, width, channels, classes, targets)))
 }
 
-/** A batch of n samples: uint8 images `[n, height, width, channels]` and labels `[n]`. */
+/** A batch of n samples: uint8 images `[n, height, width, channels]`, labels `[n]` and, where the data has them, targets `[n, targets]`. */
 export interface Batch {
   readonly image: Uint8Array
   readonly label: Uint32Array
+  readonly target?: Float32Array
 }
 
 /** Batches that a program makes itself. */
@@ -216,19 +235,22 @@ export interface Batches {
   readonly classes: readonly string[]
   /** How many batches an epoch has. */
   readonly batches: number
+  /** How many numbers come with each image. */
+  readonly targets: number
 }
 
 /** Training data from an async iterable, made anew for each epoch. All batches have the size that `fit` is given. */
 export function fromBatches(
   open: Batches['open'],
-  options: { readonly classes: readonly string[]; readonly batches: number },
+  options: { readonly classes: readonly string[]; readonly batches: number; readonly targets?: number },
 ): Batches {
   checkFunction('fromBatches', 'open', open)
-  checkOptions('fromBatches', options, ['classes', 'batches'])
+  checkOptions('fromBatches', options, ['classes', 'batches', 'targets'])
   return {
     open,
     classes: checkClasses('fromBatches', options.classes),
     batches: checkInteger('fromBatches', 'batches', options.batches),
+    targets: checkInteger('fromBatches', 'targets', options.targets ?? 0, { min: 0 }),
   }
 }
 

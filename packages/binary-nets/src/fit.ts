@@ -15,12 +15,12 @@ import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { call, callLong } from './native.js'
-import { type Abortable, inside, Network } from './network.js'
+import { type Abortable, inside, Network, prepareLoss } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
 import type { Schedule } from './schedules.js'
 import { openSource, type Source } from './source.js'
-import { type Outputs, traceLoss } from './trace.js'
+import type { Outputs } from './trace.js'
 import { means, NOTHING, plus, type Training } from './training.js'
 
 export interface FitOptions<O extends Outputs> extends Abortable {
@@ -31,10 +31,24 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   readonly epochs: number
   /** Default: 64. A last batch that would be smaller is left out. */
   readonly batchSize?: number
+  /** How many batches one update takes the mean gradient of. Default: 1. */
+  readonly accumulate?: number
+  /** The largest norm of all gradients together; longer ones are shortened to it, as PyTorch's `clip_grad_norm_` does. Default: they are not. */
+  readonly clipNorm?: number
+  /**
+   * The decay of moving averages of parameters and running statistics, such as 0.999. Validations then see the averages; the network keeps both, and
+   * {@link Network.swapAverages} exchanges them. Default: none are kept.
+   */
+  readonly average?: number
   /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
   readonly optimizer: Optimizers
   /** Default: `crossEntropy()`. */
   readonly loss?: Loss<O>
+  /**
+   * Numbers by name that gradients of one's own read with each step. `progress`, which {@link ede} and {@link recu} read, is the part of the run that is done,
+   * and can be given another course here.
+   */
+  readonly scalars?: Readonly<Record<string, Schedule>>
   /** The seed of the samples' order and their augmentation. Default: 0. */
   readonly seed?: number
   /** How samples are visited and varied. */
@@ -85,10 +99,11 @@ export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<
 function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   checkOptions('fit', options, [
     ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
-    ...['history', 'checkpoints', 'patience', 'resume'],
+    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars'],
   ])
   const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
     options
+  const { accumulate, clipNorm, average, scalars = {} } = options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
@@ -98,6 +113,10 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   }
   checkInteger('fit', 'epochs', epochs)
   if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
+  if (accumulate !== undefined) checkInteger('fit', 'accumulate', accumulate)
+  if (clipNorm !== undefined) checkNumber('fit', 'clipNorm', clipNorm, { min: Number.MIN_VALUE })
+  if (average !== undefined) checkNumber('fit', 'average', average, { min: 0, max: 1 - Number.EPSILON })
+  for (const [name, schedule] of Object.entries(scalars)) checkFunction('fit', `scalars: ${name}`, schedule)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)
   if (seed !== undefined) checkInteger('fit', 'seed', seed, { min: 0 })
   if (onStep !== undefined) checkFunction('fit', 'onStep', onStep)
@@ -119,9 +138,13 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const { train, validation, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
     if (train instanceof Dataset) checkImages('fit', 'train', train, network.input)
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
-    const objective = JSON.stringify(traceLoss(loss as Loss, self.outputs, train.classes.length))
+    const objective = await prepareLoss(network, loss, train)
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
-    await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize))
+    const { accumulate = 1, clipNorm = null, average = null } = options
+    const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average })
+    await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize, step))
+    const schedules = { progress: (step: number, total: number) => step / total, ...options.scalars, ...learningRates }
+    checkScalars(network, schedules)
 
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0
@@ -145,7 +168,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
 
     while (self.training.epoch < options.epochs) {
       if (isStuck(self.training, options.patience)) return 'patience'
-      await trainEpoch(network, options, source, learningRates)
+      await trainEpoch(network, options, source, schedules)
       const result = await endEpoch(network, options, source)
       await history?.add(result)
       if (checkpoints !== undefined) {
@@ -166,16 +189,17 @@ async function trainEpoch<O extends Outputs>(
   network: Network<O>,
   options: FitOptions<O>,
   source: Source,
-  learningRates: Readonly<Record<string, Schedule>>,
+  schedules: Readonly<Record<string, Schedule>>,
 ): Promise<void> {
   const self = inside(network)
+  call(() => self.native.markSigns())
   for (;;) {
     options.signal?.throwIfAborted()
     const at = current(self.training)
     const done = at.epoch * at.batches + at.step
-    const scalars = Object.entries(learningRates).map(([name, schedule]) => [
+    const scalars = Object.entries(schedules).map(([name, schedule]) => [
       name,
-      checkNumber('optimizer', 'lr', schedule(done, options.epochs * at.batches)),
+      checkNumber('fit', `the schedule of ${name}`, schedule(done, options.epochs * at.batches)),
     ])
     const start = performance.now()
     const report = await source.step(self.native, Object.fromEntries(scalars), options.signal)
@@ -208,17 +232,17 @@ async function endEpoch<O extends Outputs>(
   const at = current(self.training)
   const { validation: dataset, loss } = options
   const { seconds } = at.sums
+  const { flipped, total } = call(() => self.native.flippedSigns())
   const train = {
     ...means(at.sums),
     seconds,
     imagesPerSecond: at.sums.samples / seconds,
+    ...(total > 0 && { flipped: flipped / total }),
   }
+  const evaluate = (dataset: Dataset) => network.evaluate(dataset, { ...pick(options), ...(loss && { loss }) })
   const validation =
     dataset &&
-    (await network.evaluate(dataset, {
-      ...pick(options),
-      ...(loss && { loss }),
-    }))
+    (options.average === undefined ? await evaluate(dataset) : await averaged(network, () => evaluate(dataset)))
   const score = validation && (Number.isNaN(validation.top1) ? -validation.loss : validation.top1)
   const best = score !== undefined && (at.best === null || score > at.best.score)
   self.training = {
@@ -227,6 +251,22 @@ async function endEpoch<O extends Outputs>(
     ...(best && { best: { epoch: at.epoch, score } }),
   }
   return { epoch: at.epoch, train, ...(validation && { validation }), best }
+}
+
+/** What a call gives while the moving averages stand in for the parameters. */
+async function averaged<O extends Outputs, T>(network: Network<O>, run: () => Promise<T>): Promise<T> {
+  network.swapAverages()
+  try {
+    return await run()
+  } finally {
+    network.swapAverages()
+  }
+}
+
+/** Every number that the model's gradients read has a schedule. */
+function checkScalars<O extends Outputs>(network: Network<O>, schedules: Readonly<Record<string, Schedule>>): void {
+  const missing = network.scalars.find((name) => !(name in schedules))
+  if (missing !== undefined) reject('fit', 'scalars', `a schedule of ${missing}, which the model reads`, schedules)
 }
 
 function isStuck({ epoch, best }: Training, patience = Number.POSITIVE_INFINITY): boolean {

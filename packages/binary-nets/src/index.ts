@@ -1,3 +1,4 @@
+export { ConfusionMatrix } from './confusion.js'
 export {
   type Arrays,
   type Batch,
@@ -21,12 +22,23 @@ export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
 export { type FitOptions, fit, type StepEvent } from './fit.js'
 export type { Image } from './images.js'
 export * from './layers/index.js'
+export { LoadReport, type Reshaped } from './load-report.js'
 export {
+  batchHardTriplet,
+  binaryCrossEntropy,
   type CrossEntropyOptions,
   countCorrect,
+  counting,
   crossEntropy,
+  type DistillationOptions,
+  distillation,
   type Loss,
   type LossResult,
+  meanSquaredError,
+  squaredHinge,
+  type Teacher,
+  type TripletOptions,
+  weightedSum,
 } from './losses.js'
 export * from './models/index.js'
 export { version } from './native.js'
@@ -34,6 +46,7 @@ export {
   type Abortable,
   type CreateOptions,
   type EvaluateOptions,
+  type LoadWeightsOptions,
   Network,
   type Prediction,
   type PredictOptions,
@@ -43,7 +56,10 @@ export {
 export {
   type AdamOptions,
   adam,
+  adamW,
   assignUpdates,
+  type BopOptions,
+  bop,
   frozen,
   isBinary,
   type Optimizer,
@@ -71,7 +87,10 @@ export {
 } from './schedules.js'
 export { type Macs, Summary, type SummaryRow } from './summary.js'
 export {
+  type AnyLayer,
   concat,
+  constants,
+  type Flow,
   type Layer,
   type Operand,
   type ReduceOptions,
@@ -80,10 +99,13 @@ export {
 } from './sym.js'
 export {
   type ImageInput,
+  type LossBatch,
   layer,
   type Model,
   type Outputs,
   type Own,
+  type PseudoGradient,
+  type ScalarOf,
   trace,
 } from './trace.js'
 export type { Evaluation } from './training.js'

@@ -2,24 +2,28 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   checkArray,
+  checkBoolean,
   checkClasses,
   checkFunction,
   checkInteger,
+  checkNumber,
   checkOneOf,
   checkOptions,
   checkString,
   reject,
 } from './arguments.js'
+import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
+import { LoadReport } from './load-report.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
 import { call, callLong, NativeNetwork } from './native.js'
 import type { Parameter } from './optimizers.js'
-import type { GraphSpec } from './spec.js'
+import type { GraphSpec, NodeSpec } from './spec.js'
 import { Summary, type SummaryRow } from './summary.js'
 import type { Sym } from './sym.js'
 import { type ImageInput, type Model, type Outputs, trace, traceLoss } from './trace.js'
@@ -68,6 +72,20 @@ export interface Prediction {
   readonly probability: number
 }
 
+export interface LoadWeightsOptions extends Abortable {
+  /**
+   * Whether tensors may be missing, left over or of other shapes. A tensor whose every extent divides that of the target is tiled, otherwise the corner that
+   * both have is copied. Default: false.
+   */
+  readonly partial?: boolean
+  /** Whether tiled bases stay equal. Equal bases learn the same for ever. Default: false, and then bases after the first get noise. */
+  readonly symmetric?: boolean
+  /** The standard deviation of that noise, as a part of the tensor's own. Default: 0.05. */
+  readonly noise?: number
+  /** The seed of the noise. Default: 0. */
+  readonly seed?: number
+}
+
 /** A tensor, row after row. */
 export interface Tensor {
   readonly shape: readonly number[]
@@ -86,6 +104,21 @@ export interface Inside {
 
 export let inside: <O extends Outputs>(network: Network<O>) => Inside
 
+/** The graph of a loss on some data, as JSON; its teacher, if it has one, is copied to the network as it is now. */
+export async function prepareLoss<O extends Outputs>(
+  network: Network<O>,
+  loss: Loss<O>,
+  { classes, targets }: { readonly classes: readonly string[]; readonly targets: number },
+): Promise<string> {
+  const { native, outputs } = inside(network)
+  const { teacher } = loss
+  if (teacher !== undefined && !(teacher instanceof Network)) reject('a loss', 'teacher', 'a network', teacher)
+  const names = teacher === undefined ? [] : inside(teacher).outputs
+  const spec = traceLoss(loss as Loss, outputs, { classes: classes.length, targets, teacher: names })
+  if (teacher !== undefined) await callLong(() => native.setTeacher(inside(teacher).native))
+  return JSON.stringify(spec)
+}
+
 /**
  * A network: its weights and the programs that train and run it.
  *
@@ -98,6 +131,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   readonly outputs: { readonly [Name in keyof O]: string }
   /** The paths of the layers in order, inner ones first. */
   readonly layers: readonly string[]
+  /** The names of the numbers that the model's gradients read with each step. */
+  readonly scalars: readonly string[]
   /** What the network looks at. */
   readonly input: {
     readonly height: number
@@ -116,6 +151,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     this.layers = Object.entries(spec.layers)
       .toSorted(([inner, [a]], [outer, [b]]) => a - b || outer.length - inner.length)
       .map(([path]) => path)
+    this.scalars = [...new Set(scalarsOf(spec))]
     this.input = inputShape(spec)
     this.#inside = {
       native,
@@ -135,8 +171,10 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     if (classes !== undefined) checkClasses('Network.create', classes)
     const spec = trace(model, input)
     const given = { ...checkRunOptions('Network.create', options), seed }
-    const network = await callLong(() => NativeNetwork.create(JSON.stringify(spec), given))
-    return new Network(network, { classes: classes ?? null, training: null })
+    const native = await callLong(() => NativeNetwork.create(JSON.stringify(spec), given))
+    const network = new Network<O>(native, { classes: classes ?? null, training: null })
+    if (model.pretrained !== undefined) await network.loadWeights(model.pretrained, { partial: true, seed })
+    return network
   }
 
   /** Reads what {@link save} wrote. `fit` with `resume: true` goes on where the run stood. */
@@ -225,7 +263,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkFunction('evaluate', 'loss', loss)
     checkInteger('evaluate', 'batchSize', batchSize)
     checkImages('evaluate', 'dataset', dataset, this.input)
-    const objective = JSON.stringify(traceLoss(loss as Loss, this.#inside.outputs, dataset.classes.length))
+    const objective = await prepareLoss(this, loss, dataset)
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const { samples, metrics } = await this.#ask(options, (native) => native.evaluate(loader, objective))
@@ -249,7 +287,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     }
     const { pixels, count } = packImages('predict', images, this.input)
     const outputs = await this.#ask(options, (native) => native.predict(pixels, count, ['logits']))
-    const logits = data(outputs, 'logits')
+    const logits = tensor(outputs, 'logits').data
     const classes = logits.length / count
     const predictions = Array.from({ length: count }, (_, image) =>
       this.#likeliest(logits.subarray(image * classes, (image + 1) * classes), topK),
@@ -288,6 +326,68 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     })
     const { pixels, count } = packImages('activations', images, this.input)
     return this.#ask(options, (native) => native.predict(pixels, count, [...new Set(asked)]))
+  }
+
+  /** The vectors that images are compared by, `[images, features]`: the model's output of that name. */
+  async features(images: Image | Iterable<Image>, options: Abortable = {}): Promise<Tensor> {
+    checkOptions('features', options, ['signal'])
+    if (!this.#inside.outputs.includes('features')) {
+      reject('features', 'the model', 'one with an output named features', this.outputs)
+    }
+    const { pixels, count } = packImages('features', images, this.input)
+    const outputs = await this.#ask(options, (native) => native.predict(pixels, count, ['features']))
+    return tensor(outputs, 'features')
+  }
+
+  /** How often the images of each class of a dataset are taken for which other. */
+  async confusion(
+    dataset: Dataset,
+    options: Abortable & { readonly batchSize?: number } = {},
+  ): Promise<ConfusionMatrix> {
+    checkDataset('confusion', 'dataset', dataset)
+    checkOptions('confusion', options, ['batchSize', 'signal'])
+    const batchSize = checkInteger('confusion', 'batchSize', options.batchSize ?? 256)
+    checkImages('confusion', 'dataset', dataset, this.input)
+    const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
+    try {
+      const { classes, counts } = await this.#ask(options, (native) => native.confusion(loader))
+      const rows = Array.from({ length: classes }, (_, row) =>
+        Array.from(counts.slice(row * classes, (row + 1) * classes)),
+      )
+      return new ConfusionMatrix(dataset.classes, rows)
+    } finally {
+      loader.close()
+    }
+  }
+
+  /**
+   * Loads parameters and running statistics from a `.safetensors` file or a state dict that PyTorch has saved (`.pth`, `.pth.tar`, in its zip format); nothing pickled
+   * is executed. Keys are the paths of {@link parameters}; a prefix `module.` and a nesting under `state_dict` are taken away, and `fc.*` is the `classifier` where
+   * shapes agree. Without `partial` every tensor must be there in its shape. A call that fails changes nothing (BNETS_FORMAT, naming the key or the byte).
+   */
+  async loadWeights(path: string, options: LoadWeightsOptions = {}): Promise<LoadReport> {
+    checkString('loadWeights', 'path', path)
+    checkOptions('loadWeights', options, ['partial', 'symmetric', 'noise', 'seed', 'signal'])
+    const { partial = false, symmetric = false, noise = 0.05, seed = 0 } = options
+    checkBoolean('loadWeights', 'partial', partial)
+    checkBoolean('loadWeights', 'symmetric', symmetric)
+    checkNumber('loadWeights', 'noise', noise, { min: 0 })
+    checkInteger('loadWeights', 'seed', seed, { min: 0 })
+    const given = { partial, symmetric, noise, seed }
+    return new LoadReport(await this.#long(options, (native) => native.loadWeights(path, given)))
+  }
+
+  /** Writes parameters and running statistics alone, as a `.safetensors` file that PyTorch loads by the same keys. The file is whole or not there. */
+  async saveWeights(path: string, options: Abortable = {}): Promise<void> {
+    checkString('saveWeights', 'path', path)
+    checkOptions('saveWeights', options, ['signal'])
+    await withIoErrors(path, () => mkdir(dirname(path), { recursive: true }))
+    await this.#long(options, (native) => native.saveWeights(path))
+  }
+
+  /** Exchanges parameters and running statistics with their moving averages, which `fit` keeps where it is given `average`; a second call takes them back. */
+  swapAverages(): void {
+    call(() => this.#inside.native.swapAverages())
   }
 
   /** Estimates the running statistics of the norms anew, as plain means over batches of data; weights stay. */
@@ -364,6 +464,20 @@ function checkRunOptions(owner: string, { threads, isa }: RunOptions) {
   }
 }
 
+/** The scalars of a graph and of the gradients in it. */
+function scalarsOf(spec: GraphSpec): string[] {
+  const gradients = (op: NodeSpec['op']) => {
+    if ('sign' in op) return op.sign.gradient
+    if ('step' in op) return op.step.gradient
+    return 'binarize_weight' in op ? op.binarize_weight.gradient : 'identity'
+  }
+  return spec.nodes.flatMap(({ op }) => {
+    if ('scalar' in op) return op.scalar.name
+    const gradient = gradients(op)
+    return typeof gradient === 'object' && 'custom' in gradient ? scalarsOf(gradient.custom) : []
+  })
+}
+
 function inputShape({ nodes }: GraphSpec): Network['input'] {
   const inputs = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
   const [height, width, channels] = inputs[0] ?? []
@@ -373,8 +487,10 @@ function inputShape({ nodes }: GraphSpec): Network['input'] {
   return { height, width, channels }
 }
 
-function data(tensors: Readonly<Record<string, Tensor>>, name: string): Float32Array {
-  const tensor = tensors[name]
-  if (tensor === undefined) throw new BinaryNetsError('BNETS_INTERNAL', `${name} was asked for and not given`)
-  return tensor.data
+function tensor(tensors: Readonly<Record<string, Tensor>>, name: string): Tensor {
+  return tensors[name] ?? fail(`${name} was asked for and not given`)
+}
+
+function fail(message: string): never {
+  throw new BinaryNetsError('BNETS_INTERNAL', message)
 }

@@ -21,8 +21,11 @@ export type UpdateRule =
         readonly eps: number
         readonly weight_decay: number
         readonly clamp: number | null
+        readonly decoupled: boolean
+        readonly amsgrad: boolean
       }
     }
+  | { readonly bop: { readonly threshold: number } }
   | {
       readonly sgd: {
         readonly momentum: number
@@ -67,21 +70,51 @@ export interface AdamOptions extends CommonOptions {
   readonly betas?: readonly [number, number]
   /** Added to the denominator. Default: 1e-8. */
   readonly eps?: number
+  /** AMSGrad (Reddi et al. 2018): the denominator never falls. Default: false. */
+  readonly amsgrad?: boolean
 }
 
 /** Adam (Kingma and Ba 2015) as PyTorch defines it; `lr` is 1e-3 by default. */
 export function adam(options: AdamOptions = {}): Optimizer {
-  checkOptions('adam', options, ['lr', 'betas', 'eps', 'weightDecay', 'clamp'])
-  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8 } = options
-  if (!Array.isArray(betas) || betas.length !== 2) reject('adam', 'betas', 'two numbers', betas)
+  return adaptive('adam', options, false)
+}
+
+/** AdamW (Loshchilov and Hutter 2019) as PyTorch defines it: the weight decays by `lr·weightDecay`, which is 1e-2 by default, apart from its gradient. */
+export function adamW(options: AdamOptions = {}): Optimizer {
+  return adaptive('adamW', { weightDecay: 1e-2, ...options }, true)
+}
+
+function adaptive(owner: string, options: AdamOptions, decoupled: boolean): Optimizer {
+  checkOptions(owner, options, ['lr', 'betas', 'eps', 'amsgrad', 'weightDecay', 'clamp'])
+  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, amsgrad = false } = options
+  if (!Array.isArray(betas) || betas.length !== 2) reject(owner, 'betas', 'two numbers', betas)
   const [beta1, beta2] = betas.map((beta: number) =>
-    checkNumber('adam', 'betas', beta, { min: 0, max: 1 - Number.EPSILON }),
+    checkNumber(owner, 'betas', beta, { min: 0, max: 1 - Number.EPSILON }),
   ) as [number, number]
-  checkNumber('adam', 'eps', eps, { min: 0 })
+  checkNumber(owner, 'eps', eps, { min: 0 })
+  checkBoolean(owner, 'amsgrad', amsgrad)
   return {
-    rule: { adam: { beta1, beta2, eps, ...common('adam', options) } },
-    lr: learningRate('adam', lr),
+    rule: { adam: { beta1, beta2, eps, ...common(owner, options), decoupled, amsgrad } },
+    lr: learningRate(owner, lr),
   }
+}
+
+export interface BopOptions {
+  /** γ, the weight of a new gradient in the average: a number or a schedule. Default: 1e-4. */
+  readonly gamma?: number | Schedule
+  /** τ, the average gradient that flips a weight. Default: 1e-8. */
+  readonly threshold?: number
+}
+
+/**
+ * Bop (Helwegen et al. 2019), for binary weights without latents: `m ← (1 − γ)m + γg`, and a weight flips where `|m| > τ` and m has its sign. From the first step
+ * on the weights are ±1; use it with `scaledSign({ scale: 'none' })`.
+ */
+export function bop(options: BopOptions = {}): Optimizer {
+  checkOptions('bop', options, ['gamma', 'threshold'])
+  const { gamma = 1e-4, threshold = 1e-8 } = options
+  checkNumber('bop', 'threshold', threshold, { min: 0 })
+  return { rule: { bop: { threshold } }, lr: learningRate('bop', gamma, 'gamma') }
 }
 
 export interface SgdOptions extends CommonOptions {
@@ -110,8 +143,10 @@ function common(owner: string, { weightDecay = 0, clamp }: CommonOptions) {
   return { weight_decay: weightDecay, clamp: clamp ?? null }
 }
 
-function learningRate(owner: string, lr: number | Schedule): Schedule {
-  return typeof lr === 'number' ? constant(checkNumber(owner, 'lr', lr, { min: 0 })) : checkFunction(owner, 'lr', lr)
+function learningRate(owner: string, lr: number | Schedule, option = 'lr'): Schedule {
+  return typeof lr === 'number'
+    ? constant(checkNumber(owner, option, lr, { min: 0 }))
+    : checkFunction(owner, option, lr)
 }
 
 /** One parameter's update, with the name of the number that the step gives its learning rate by. */

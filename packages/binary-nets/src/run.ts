@@ -8,6 +8,8 @@ export interface Epoch {
   readonly train: Evaluation & {
     readonly seconds: number
     readonly imagesPerSecond: number
+    /** The part of the binary weights whose sign is another than when the epoch, or the resumed part of it, began. */
+    readonly flipped?: number
   }
   readonly validation?: Evaluation
   /** Whether the validation is better than after every epoch before. */

@@ -96,7 +96,7 @@ async function iterableSource(
         stream = new Stream(data, epoch)
         return null
       }
-      const batch = checkBatch(await draw(signal), made, batchSize)
+      const batch = checkBatch(await draw(signal), made, batchSize, data.targets)
       const report = await callLong(
         () => network.trainBatch(batch, scalars),
         signal,
@@ -155,12 +155,17 @@ function iterator(batches: AsyncIterable<Batch> | Iterable<Batch>): AsyncIterato
 }
 
 function checkBatch(
-  { image, label }: Batch,
+  { image, label, target }: Batch,
   place: number,
   batchSize: number,
-): Record<'image' | 'label', Uint8Array | Uint32Array> {
+  targets: number,
+): Record<string, Uint8Array | Uint32Array | Float32Array> {
   checkArray('fit', `image of batch ${place}`, image, Uint8Array)
   checkArray('fit', `label of batch ${place}`, label, Uint32Array)
   if (label.length !== batchSize) reject('fit', `label of batch ${place}`, `${batchSize} labels`, label.length)
-  return { image, label }
+  if (targets === 0) return { image, label }
+  const numbers = checkArray('fit', `target of batch ${place}`, target, Float32Array)
+  const length = batchSize * targets
+  if (numbers.length !== length) reject('fit', `target of batch ${place}`, `${length} numbers`, numbers.length)
+  return { image, label, target: numbers }
 }

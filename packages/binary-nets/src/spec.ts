@@ -24,7 +24,7 @@ export type MeaningSpec =
 export type InitSpec =
   | 'kaiming_normal'
   | { readonly constant: number }
-  | { readonly uniform: { readonly bound: number } }
+  | { readonly uniform: { readonly low: number; readonly high: number } }
 
 /** What a state tensor is for: a latent is the float shadow of a binary weight. */
 export type StateKind = 'parameter' | 'latent' | 'statistic'
@@ -37,21 +37,28 @@ export interface StateSpec {
   readonly init: InitSpec
 }
 
+/** A gradient of one's own: a graph from `x` and the gradient `g` that arrives to `dx`. */
+export interface CustomGradient {
+  readonly custom: GraphSpec
+}
+
 /** The pseudo-gradient of a binarised activation. */
-export type Surrogate = 'identity' | 'clip' | 'approx'
+export type Surrogate = 'identity' | 'clip' | 'approx' | { readonly swish: { readonly beta: number } } | CustomGradient
 
 /** Which weights share one scale α. */
 export type WeightScale = 'none' | 'tensor' | 'group' | 'channel'
 
 /** How gradients pass the sign of a weight. */
-export type WeightGradient = 'identity' | 'clip'
+export type WeightGradient = 'identity' | 'clip' | 'magnitude' | 'xnor' | CustomGradient
 
 type Empty = Readonly<Record<string, never>>
 
 interface Attributes {
   input: { name: string; shape: readonly number[]; meaning: MeaningSpec }
+  scalar: { name: string }
   state: StateSpec
   fill: { value: number; shape: readonly number[] }
+  constant: { values: readonly number[]; shape: readonly number[] }
   normalize_image: { mean: readonly number[]; std: readonly number[] }
   conv2d: { window: WindowSpec; groups: number }
   sign: { gradient: Surrogate; groups: number }
@@ -62,8 +69,15 @@ interface Attributes {
     groups: number
   }
   binary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
+  ternarize_weight: {
+    threshold: number
+    negative_gradient: 'exact' | 'published'
+    groups: number
+  }
+  ternary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
   batch_norm: { eps: number; momentum: number }
   relu: Empty
+  prelu: Empty
   max_pool2d: { window: WindowSpec }
   avg_pool2d: { window: WindowSpec; ceil?: true }
   dropout: { p: number; stream: number }
@@ -71,7 +85,7 @@ interface Attributes {
   count_correct: { k: number }
   matmul: { transpose_a: boolean; transpose_b: boolean }
   arithmetic: { function: 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' }
-  unary: { function: 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' }
+  unary: { function: 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'tanh' | 'power_of_two' }
   clamp: { min: number; max: number }
   compare: {
     comparison: 'less' | 'less_equal' | 'greater' | 'greater_equal' | 'equal'
@@ -88,6 +102,7 @@ interface Attributes {
     keep: boolean
   }
   gather: { axis: number }
+  one_hot: Empty
   stop_gradient: Empty
 }
 

@@ -5,6 +5,9 @@ import type { InitSpec, OpSpec, StateKind, ValueRef } from './spec.js'
 /** A function from symbolic value to symbolic value. */
 export type Layer = (x: Sym) => Sym
 
+/** A function of any symbolic values, such as a block that takes and gives several bases. */
+export type AnyLayer = (x: never) => unknown
+
 /** A tensor that a layer keeps: its shape, how it starts and what it is for. */
 export interface StateOptions {
   readonly shape: readonly number[]
@@ -17,12 +20,15 @@ export interface Recorder {
   /** Appends a node; gives its outputs. */
   record(op: OpSpec, inputs: readonly Sym[], outputs?: number): Sym[]
   /** The tensor `name` of the layer that is being called; a layer's second call gives the same one. */
-  state(owner: Layer, name: string, options: StateOptions): Sym
+  state(owner: AnyLayer, name: string, options: StateOptions): Sym
   /** Calls a child under its key, which its paths begin with. */
   within<T>(key: string, child: unknown, call: () => T): T
   /** How many nodes there are. */
   readonly length: number
 }
+
+/** What flows between layers: a value, or several in lists and objects. */
+export type Flow = Sym | readonly Flow[] | { readonly [key: string]: Flow }
 
 /** The recorder of a value. */
 export let recorderOf: (value: Sym) => Recorder
@@ -105,6 +111,21 @@ export class Sym {
 
   sqrt(): Sym {
     return this.#one({ unary: { function: 'sqrt' } })
+  }
+
+  /** The hyperbolic tangent. */
+  tanh(): Sym {
+    return this.#one({ unary: { function: 'tanh' } })
+  }
+
+  /** `1/(1 + e⁻ˣ)` */
+  sigmoid(): Sym {
+    return this.mul(0.5).tanh().mul(0.5).add(0.5)
+  }
+
+  /** The power of two that is nearest to this, which is positive, in the logarithm: `2^round(log₂ this)`. No gradient passes. */
+  powerOfTwo(): Sym {
+    return this.#one({ unary: { function: 'power_of_two' } })
   }
 
   /** `min(max(this, min), max)`; the gradient is 1 inside and at both ends, 0 outside. */
@@ -223,6 +244,11 @@ export class Sym {
     return this.#one({ gather: { axis: checkAxis('gather', axis) } }, index)
   }
 
+  /** A label `[n]` as `[n, classes]`: 1 at its class, 0 elsewhere. */
+  oneHot(): Sym {
+    return this.#one({ one_hot: {} })
+  }
+
   /** The same value, through which no gradient passes. */
   stopGradient(): Sym {
     return this.#one({ stop_gradient: {} })
@@ -242,6 +268,20 @@ export interface ReduceOptions {
   readonly keep?: boolean
 }
 
+/** The values of a flow, each with the steps that lead to it: none for a value alone. */
+export function* valuesOf(flow: unknown, steps: readonly string[] = []): Generator<readonly [readonly string[], Sym]> {
+  if (flow instanceof Sym) yield [steps, flow]
+  else if (typeof flow === 'object' && flow !== null) {
+    for (const [key, value] of Object.entries(flow)) yield* valuesOf(value, [...steps, key])
+  }
+}
+
+/** The graph that a flow belongs to. */
+export function recorderIn(owner: string, flow: unknown): Recorder {
+  for (const [, value] of valuesOf(flow)) return recorderOf(value)
+  return reject(owner, 'the input', 'a Sym, or several in a list or an object', flow)
+}
+
 function checkList(owner: string, option: string, value: readonly number[]): readonly number[] {
   return Array.isArray(value) ? value : reject(owner, option, 'a list of numbers', value)
 }
@@ -255,6 +295,14 @@ export function select(mask: Sym, a: Operand, b: Operand): Sym {
   if (!(mask instanceof Sym)) reject('select', 'mask', 'a Sym', mask)
   const recorder = recorderOf(mask)
   return one(recorder.record({ select: {} }, [mask, operand(recorder, a), operand(recorder, b)]))
+}
+
+/** A list of numbers `[values.length]`, in the graph that `beside` belongs to. */
+export function constants(beside: Sym, values: readonly number[]): Sym {
+  if (!(beside instanceof Sym)) reject('constants', 'beside', 'a Sym', beside)
+  for (const value of checkList('constants', 'values', values)) checkNumber('constants', 'a value', value)
+  if (values.length === 0) reject('constants', 'values', 'one number or more', values)
+  return one(recorderOf(beside).record({ constant: { values, shape: [values.length] } }, []))
 }
 
 /** Tensors side by side along an axis. */

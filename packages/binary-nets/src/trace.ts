@@ -1,6 +1,17 @@
 import { BinaryNetsError } from './errors.js'
 import type { GraphSpec, MeaningSpec, NodeSpec, OpSpec, StateKind, ValueRef } from './spec.js'
-import { type Layer, one, type Recorder, recorderOf, refOf, type StateOptions, Sym } from './sym.js'
+import {
+  type AnyLayer,
+  type Layer,
+  one,
+  type Recorder,
+  recorderIn,
+  recorderOf,
+  refOf,
+  type StateOptions,
+  Sym,
+  valuesOf,
+} from './sym.js'
 
 /** The named values that a model returns. */
 export type Outputs = Readonly<Record<string, Sym>>
@@ -16,7 +27,11 @@ export interface ImageInput {
 }
 
 /** A function from the normalised image `[n, height, width, channels]` to named outputs. */
-export type Model<O extends Outputs = Outputs> = (image: Sym, input: ImageInput) => O
+export interface Model<O extends Outputs = Outputs> {
+  (image: Sym, input: ImageInput): O
+  /** A file whose weights `Network.create` loads, as far as they fit. */
+  readonly pretrained?: string
+}
 
 /** A parameter or statistic of a layer, as {@link layer} gives it. */
 export type Own = (name: string, shape: readonly number[], init: StateOptions['init'], kind?: StateKind) => Sym
@@ -25,9 +40,14 @@ export type Own = (name: string, shape: readonly number[], init: StateOptions['i
  * A layer that keeps tensors: `own('weight', shape, init)` is the tensor `<path>.weight`, where the path is that of the keys under which the
  * layer stands in its blocks. One layer under two paths has two sets of tensors; one that is called twice under one path has one.
  */
-export function layer(forward: (x: Sym, own: Own) => Sym): Layer {
-  const self: Layer = (x) =>
-    forward(x, (name, shape, init, kind = 'parameter') => recorderOf(x).state(self, name, { shape, init, kind }))
+export function layer(forward: (x: Sym, own: Own) => Sym): Layer
+/** The same for what takes or gives several values. */
+export function layer<A, R>(forward: (x: A, own: Own) => R): (x: A) => R
+export function layer<A, R>(forward: (x: A, own: Own) => R): (x: A) => R {
+  const self = (x: A): R => {
+    const recorder = recorderIn('a layer', x)
+    return forward(x, (name, shape, init, kind = 'parameter') => recorder.state(self, name, { shape, init, kind }))
+  }
   return self
 }
 
@@ -44,31 +64,56 @@ export function trace(model: Model, input: ImageInput): GraphSpec {
   return graph.finish('the model', model(image, input))
 }
 
+/** The values of a batch that a loss may read. What it does not read need not be there. */
+export interface LossBatch {
+  /** The class of each sample, `[n]`. */
+  readonly label: Sym
+  /** The numbers that come with each sample, `[n, targets]`: several labels, or what is to be predicted. */
+  readonly target: Sym
+  /** What a teacher says of the same images, by the names of its outputs. */
+  readonly teacher: Readonly<Record<string, Sym>>
+}
+
+/** What is known of the data that a loss will see. */
+export interface LossData {
+  readonly classes: number
+  /** Numbers that come with each sample; 0 for none. */
+  readonly targets: number
+  /** The names of the teacher's outputs, where there is one. */
+  readonly teacher: readonly string[]
+}
+
 /**
- * Runs a loss once and records what it does. The values that it takes, a model's outputs and the batch's labels, become inputs of the graph; the shapes of
+ * Runs a loss once and records what it does. The values that it takes, a model's outputs and the batch's, become inputs of the graph; the shapes of
  * outputs are those of the model, which puts its own values in their place.
  */
 export function traceLoss<O extends string>(
-  loss: (outputs: Readonly<Record<O, Sym>>, batch: { readonly label: Sym }) => Outputs & { readonly loss: Sym },
+  loss: (outputs: Readonly<Record<O, Sym>>, batch: LossBatch) => Outputs & { readonly loss: Sym },
   outputs: readonly O[],
-  classes: number,
+  { classes, targets, teacher }: LossData,
 ): GraphSpec {
   const graph = new Trace()
-  const once = (object: object, name: string, meaning: MeaningSpec) => {
+  const once = (object: object, name: string, make: () => Sym) => {
     let value: Sym | undefined
     // Made when it is read, so that what a loss does not look at is no input of it.
     Object.defineProperty(object, name, {
       enumerable: true,
       get: () => {
-        value ??= graph.input(name, [], meaning)
+        value ??= make()
         return value
       },
     })
   }
   const given = {} as Record<O, Sym>
-  for (const name of outputs) once(given, name, 'f32')
-  const batch = {} as { label: Sym }
-  once(batch, 'label', { index: { classes } })
+  for (const name of outputs) once(given, name, () => graph.input(name, [], 'f32'))
+  const taught = {} as Record<string, Sym>
+  for (const name of teacher) once(taught, name, () => graph.input(`teacher.${name}`, [], 'f32'))
+  const batch = { teacher: taught } as { label: Sym; target: Sym; teacher: typeof taught }
+  once(batch, 'label', () => graph.input('label', [], { index: { classes } }))
+  once(batch, 'target', () => {
+    if (targets > 0) return graph.input('target', [targets], 'f32')
+    throw new BinaryNetsError('BNETS_ARGUMENT', 'the loss reads the target of each sample, and the data has none')
+  })
 
   const results = loss(given, batch)
   const spec = graph.finish('the loss', results)
@@ -81,10 +126,30 @@ export function traceLoss<O extends string>(
   return spec
 }
 
+/** A number that a run gives with each step, by name: `'progress'` goes from 0 to 1, others are named in `fit`'s `scalars`. */
+export type ScalarOf = (name: string) => Sym
+
+/**
+ * The gradient of a code or of a weight's sign, of one's own: from what was binarised, x, and the gradient g of the binary value, of x's shape, to
+ * the gradient of x.
+ */
+export type PseudoGradient = (x: Sym, g: Sym, scalar: ScalarOf) => Sym
+
+/** Runs a gradient once and records what it does. */
+export function traceGradient(gradient: PseudoGradient): GraphSpec {
+  const graph = new Trace()
+  const [x, g] = [graph.input('x', [], 'f32'), graph.input('g', [], 'f32')]
+  const scalar = (name: string) => one(graph.record({ scalar: { name } }, []))
+  const spec = graph.finish('the gradient', { dx: gradient(x, g, scalar) })
+  const state = spec.nodes.find(({ op }) => 'state' in op)
+  if (state === undefined) return spec
+  throw new BinaryNetsError('BNETS_SPEC', 'a gradient was given a layer that keeps tensors, which it cannot')
+}
+
 class Trace implements Recorder {
   readonly #nodes: NodeSpec[] = []
   readonly #layers: Record<string, ValueRef> = {}
-  readonly #states = new Map<string, { readonly owner: Layer; readonly options: string; readonly value: Sym }>()
+  readonly #states = new Map<string, { readonly owner: AnyLayer; readonly options: string; readonly value: Sym }>()
   readonly #children = new Map<string, unknown>()
   #path = ''
   #open = true
@@ -114,7 +179,7 @@ class Trace implements Recorder {
     return Array.from({ length: outputs }, (_, output) => new Sym(this, [node, output]))
   }
 
-  state(owner: Layer, name: string, { shape, init, kind }: StateOptions): Sym {
+  state(owner: AnyLayer, name: string, { shape, init, kind }: StateOptions): Sym {
     const path = this.#join(name)
     const known = this.#states.get(path)
     const options = JSON.stringify({ shape, init, kind })
@@ -136,9 +201,10 @@ class Trace implements Recorder {
     const before = this.#nodes.length
     try {
       const value = call()
-      // What gives back its input unchanged has no value of its own.
-      if (value instanceof Sym && recorderOf(value) === this && refOf(value)[0] >= before) {
-        this.#layers[path] = refOf(value)
+      for (const [steps, made] of valuesOf(value)) {
+        // What gives back its input unchanged has no value of its own.
+        if (recorderOf(made) === this && refOf(made)[0] >= before)
+          this.#layers[[path, ...steps].join('.')] = refOf(made)
       }
       return value
     } finally {

@@ -28,6 +28,6 @@ export function conv2d(inPlanes: number, planes: number, options: Conv2dOptions)
   return layer((x, own) => {
     const weight = own('weight', shape, 'kaiming_normal')
     const y = one(recorderOf(x).record({ conv2d: { window, groups } }, [x, weight]))
-    return bias ? y.add(own('bias', [planes], { uniform: { bound } })) : y
+    return bias ? y.add(own('bias', [planes], { uniform: { low: -bound, high: bound } })) : y
   })
 }

@@ -13,7 +13,8 @@ export function linear(inFeatures: number, features: number, options: LinearOpti
   checkInteger('linear', 'features', features)
   checkOptions('linear', options, ['bias'])
   const bias = checkBoolean('linear', 'bias', options.bias ?? true)
-  const init = { uniform: { bound: 1 / Math.sqrt(inFeatures) } }
+  const bound = 1 / Math.sqrt(inFeatures)
+  const init = { uniform: { low: -bound, high: bound } }
   return layer((x, own) => {
     const y = x.matmul(own('weight', [features, inFeatures], init), {
       transposeB: true,

@@ -1,9 +1,7 @@
-import type { Layer } from '../sym.js'
+import type { Sym } from '../sym.js'
 import { block } from './block.js'
 
 /** Layers one after the other, under the keys `0`, `1`, … */
-export function sequential(...layers: readonly Layer[]): Layer {
-  const children = Object.fromEntries(layers.map((layer, index) => [String(index), layer]))
-  // Keys that are integers keep their order.
-  return block(children, (named, x) => x.pipe(...Object.values(named)))
+export function sequential<T = Sym>(...layers: readonly ((x: T) => T)[]): (x: T) => T {
+  return block(layers, (named: typeof layers, x: T) => named.reduce((value, layer) => layer(value), x))
 }

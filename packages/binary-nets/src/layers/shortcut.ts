@@ -5,10 +5,13 @@ import { identity } from './identity.js'
 import { avgPool2d } from './pool2d.js'
 import { sequential } from './sequential.js'
 
-/** The way around a residual block: the identity, or, where stride or width change, a float 1×1 convolution (key `0`) and a norm (`1`). */
-export function shortcut(inPlanes: number, planes: number, stride: number): Layer {
+/**
+ * The way around a residual block: the identity, or, where stride or width change, a float 1×1 convolution (key `0`), in `groups` independent parts, and a
+ * norm (`1`).
+ */
+export function shortcut(inPlanes: number, planes: number, stride: number, groups = 1): Layer {
   if (stride === 1 && inPlanes === planes) return identity
-  return sequential(conv2d(inPlanes, planes, { kernel: 1, stride }), batchNorm2d(planes))
+  return sequential(conv2d(inPlanes, planes, { kernel: 1, stride, groups }), batchNorm2d(planes))
 }
 
 /** As {@link shortcut}, but that an average pool (key `0`) does the stride: convolution and norm are `1` and `2`. */
