@@ -1,0 +1,42 @@
+// What benchmarks print, and with `--record` also write to bench/record/<date>-<name>.md.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, totalmem } from 'node:os'
+
+const date = () => new Date().toISOString().slice(0, 10)
+
+export class Report {
+  #name
+  #lines = []
+
+  /** A report of `npm run <name>`, which begins with the machine. */
+  constructor(name) {
+    this.#name = name
+    const memory = Math.round(totalmem() / 2 ** 30)
+    const cpu = cpus()[0]?.model ?? 'unknown processor'
+    this.say(`${cpu}, ${availableParallelism()} cores, ${memory} GiB; Node ${process.version}; ${date()}`)
+    this.say()
+  }
+
+  say(line = '') {
+    console.log(line)
+    this.#lines.push(line)
+  }
+
+  /** Rows of cells under titles; all but the first column stand to the right. */
+  table(titles, rows) {
+    const lines = [titles, ...rows]
+    const widths = titles.map((_, i) => Math.max(...lines.map((line) => line[i].length)))
+    for (const line of lines) {
+      this.say(line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '))
+    }
+  }
+
+  /** Keeps the report where the command asks for it. */
+  end() {
+    if (!process.argv.includes('--record')) return
+    const file = `bench/record/${date()}-${this.#name.replaceAll(':', '-')}.md`
+    mkdirSync('bench/record', { recursive: true })
+    writeFileSync(file, `# \`npm run ${this.#name} -- --record\`\n\n\`\`\`\n${this.#lines.join('\n')}\n\`\`\`\n`)
+    console.log(`\nWritten to ${file}`)
+  }
+}
