@@ -10,16 +10,22 @@ import {
   fit,
   fromBatches,
   frozen,
+  inOrder,
   isBinary,
   type Loss,
+  linear,
   Network,
   oneCycle,
+  relu,
   rest,
   type StepEvent,
+  type Sym,
+  sequential,
   sgd,
   shuffle,
+  type Tensor,
 } from 'binary-nets'
-import { CLASSES, create, dataset, type Outputs, shapes, weights } from './shapes.js'
+import { CLASSES, create, dataset, input, type Outputs, shapes, weights } from './shapes.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'bnets-fit-'))
 const train = dataset(256, 1)
@@ -91,6 +97,65 @@ test('a run that is not resumed starts its optimizers afresh', async (t) => {
   for (const { path } of net.parameters()) alone.setParameter(path, net.getParameter(path))
   for (const each of [net, alone]) await fit(each, { ...options, epochs: 1 }).done
   t.deepEqual(weights(net), weights(alone))
+})
+
+test('two batches of half the size update as one batch does, where no norm tells them apart', async (t) => {
+  const model = (x: Sym) => ({ logits: layers(x.flatten()) })
+  const layers = sequential(linear(64, 16), relu, linear(16, 4))
+  const loader = { sampler: inOrder() }
+  const trained = await Promise.all(
+    [1, 2].map(async (accumulate) => {
+      using net = await Network.create(model, { input, threads: 1 })
+      const batchSize = 32 / accumulate
+      const run = { train, epochs: 1, batchSize, accumulate, loader, optimizer: adam({ lr: 1e-2 }) }
+      await fit(net, run).done
+      t.is(net.step, 8)
+      return net.stateDict()
+    }),
+  )
+  const [whole, halves] = trained as [Record<string, Tensor>, Record<string, Tensor>]
+  for (const [path, { data }] of Object.entries(whole)) {
+    const largest = Math.max(...data.map(Math.abs))
+    t.true(data.every((w, index) => Math.abs(w - (halves[path]?.data[index] ?? Number.NaN)) <= 1e-4 * largest, path))
+  }
+})
+
+test('clipped gradients together are no longer than asked for', async (t) => {
+  using net = await create()
+  const parameters = () => net.parameters().filter(({ kind }) => kind !== 'statistic')
+  const before = parameters().map(({ path }) => net.getParameter(path))
+  const batch = { train: train.take(32), epochs: 1, batchSize: 32 }
+  await fit(net, { ...batch, clipNorm: 1e-2, optimizer: sgd({ lr: 1 }) }).done
+  // With learning rate 1 a step is the gradient.
+  const squares = parameters().flatMap(({ path }, index) =>
+    [...net.getParameter(path)].map((w, i) => (w - (before[index]?.[i] ?? Number.NaN)) ** 2),
+  )
+  const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0))
+  t.true(Math.abs(norm - 1e-2) < 1e-4, `the norm is ${norm}`)
+})
+
+test('moving averages stand beside the parameters, and validations see them', async (t) => {
+  using net = await create()
+  const decay = 0.9
+  const path = 'fc.weight'
+  let expected = [...net.getParameter(path)]
+  const onStep = () => {
+    const now = net.getParameter(path)
+    expected = expected.map((average, i) => decay * average + (1 - decay) * (now[i] ?? Number.NaN))
+  }
+  const { epochs } = await fit(net, { ...options, epochs: 2, validation, average: decay, onStep }).done
+  const raw = net.getParameter(path)
+  const byParameters = await net.evaluate(validation)
+  net.swapAverages()
+  const average = net.getParameter(path)
+  t.true(average.every((w, i) => Math.abs(w - (expected[i] ?? Number.NaN)) < 1e-5))
+  t.notDeepEqual(average, raw)
+  t.deepEqual(await net.evaluate(validation), epochs[1]?.validation)
+  t.notDeepEqual(byParameters, epochs[1]?.validation)
+  net.swapAverages()
+  t.deepEqual(net.getParameter(path), raw)
+  using plain = await create()
+  t.throws(() => plain.swapAverages(), { code: 'BNETS_ARGUMENT' })
 })
 
 test('frozen parameters stay as they are', async (t) => {

@@ -1,6 +1,6 @@
 // Which parameter gets which optimizer, and what reaches the core of it.
 import test from 'ava'
-import { adam, assignUpdates, binaryResnet18, cosine, frozen, isBinary, rest, sgd } from 'binary-nets'
+import { adam, adamW, assignUpdates, binaryResnet18, bop, cosine, frozen, isBinary, rest, sgd } from 'binary-nets'
 
 const parameters = [
   { path: 'conv1.weight', shape: [8, 1, 3, 3], kind: 'parameter' },
@@ -8,10 +8,12 @@ const parameters = [
   { path: 'layer1.0.conv1.weight', shape: [8, 8, 3, 3], kind: 'latent' },
 ] as const
 
+const MOMENTS = { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false, amsgrad: false }
+
 test('one optimizer is for every parameter, and for no statistic', (t) => {
   const { updates, learningRates } = assignUpdates(adam(), parameters)
   const rule = {
-    adam: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0, clamp: null },
+    adam: { ...MOMENTS, weight_decay: 0, clamp: null },
   }
   t.deepEqual(updates, [
     { path: 'conv1.weight', rule, lr: 'lr0' },
@@ -41,13 +43,7 @@ test('each parameter takes the first rule that selects it', (t) => {
     {
       path: 'layer1.0.conv1.weight',
       rule: {
-        adam: {
-          beta1: 0.9,
-          beta2: 0.999,
-          eps: 1e-8,
-          weight_decay: 0,
-          clamp: 1,
-        },
+        adam: { ...MOMENTS, weight_decay: 0, clamp: 1 },
       },
       lr: 'lr0',
     },
@@ -87,4 +83,14 @@ test('options are checked', (t) => {
   throws(() => sgd({ weightDecay: -1 }), /weightDecay/)
   throws(() => assignUpdates([[isBinary]] as never, parameters), /a rule should be \[selector, optimizer\]/)
   throws(() => assignUpdates([[rest, binaryResnet18]] as never, parameters), /an optimizer should be/)
+})
+
+test('AdamW decays apart from the gradient, AMSGrad keeps the largest moment, Bop has a threshold', (t) => {
+  t.deepEqual(adamW({ lr: 0.1 }).rule, { adam: { ...MOMENTS, weight_decay: 0.01, clamp: null, decoupled: true } })
+  t.deepEqual(adam({ amsgrad: true }).rule, { adam: { ...MOMENTS, weight_decay: 0, clamp: null, amsgrad: true } })
+  const { rule, lr } = bop({ gamma: 1e-3, threshold: 1e-6 })
+  t.deepEqual(rule, { bop: { threshold: 1e-6 } })
+  t.is(lr(3, 10), 1e-3)
+  t.throws(() => bop({ gamma: -1 }), { code: 'BNETS_ARGUMENT', message: /bop: gamma should be a number of at least 0/ })
+  t.throws(() => adamW({ amsgrad: 1 as never }), { code: 'BNETS_ARGUMENT', message: /adamW: amsgrad should be true/ })
 })
