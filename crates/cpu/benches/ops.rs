@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Backend, Run};
 use binary_nets_graph::ops::{
-    Adam, ApplyMask, Arithmetic, BatchNorm, BatchNormGrad, Input, MaxPool2d, Reduce, Reduction, Relu, Scalar, Sign,
-    State, StateKind, Step, Surrogate, SurrogateGrad,
+    Adam, ApplyMask, Arithmetic, BatchNorm, BatchNormGrad, Input, MaxPool2d, Prelu, Reduce, Reduction, Relu, Scalar,
+    Sign, State, StateKind, Step, Surrogate, SurrogateGrad, SurrogateSlope,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
 use binary_nets_kernels::Isa;
@@ -49,12 +49,15 @@ impl Builder {
 type Inputs = fn(&mut Builder) -> Vec<Value>;
 
 fn main() {
-    let surrogate = Surrogate::Approx;
     let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
     let ops: Vec<(&str, Op, Inputs)> = vec![
-        ("sign", Sign { gradient: surrogate, groups: 1 }.into(), |b| vec![b.map()]),
-        ("step", Step { gradient: surrogate, groups: 1 }.into(), |b| vec![b.map()]),
-        ("surrogate_grad", SurrogateGrad { gradient: surrogate }.into(), |b| vec![b.map(), b.map()]),
+        ("sign", Sign { gradient: Surrogate::Approx, groups: 1 }.into(), |b| vec![b.map()]),
+        ("step", Step { gradient: Surrogate::Approx, groups: 1 }.into(), |b| vec![b.map()]),
+        ("surrogate_grad", SurrogateGrad { gradient: SurrogateSlope::Approx }.into(), |b| vec![b.map(), b.map()]),
+        ("surrogate_grad swish", SurrogateGrad { gradient: SurrogateSlope::Swish { beta: 5.0 } }.into(), |b| {
+            vec![b.map(), b.map()]
+        }),
+        ("prelu", Prelu {}.into(), |b| vec![b.map(), b.channels()]),
         ("relu", Relu {}.into(), |b| vec![b.map()]),
         ("apply_mask", ApplyMask { scale: 1.0 }.into(), |b| {
             vec![b.leaf(Meaning::bits(binary_nets_bits::Codes::Step), &MAP[1..]), b.map()]
@@ -93,7 +96,7 @@ fn main() {
             let moved: usize = step.inputs.iter().chain(&step.outputs).map(|slot| slot.bytes).sum();
             let best = (0..15).map(|_| time(&planned)).min().unwrap_or_default();
             println!(
-                "{name:>18} {:8.3} ms {:6.1} GB/s",
+                "{name:>20} {:8.3} ms {:6.1} GB/s",
                 best.as_secs_f64() * 1e3,
                 moved as f64 / best.as_secs_f64() / 1e9
             );

@@ -11,9 +11,9 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
 use binary_nets_graph::ops::{
     Adam, Affine, ApplyMask, Arithmetic, BatchNorm, BatchNormGrad, BatchNormInference, Clamp, Compare, Comparison,
-    Concat, Dropout, Gather, Input, IntervalMask, NormalizeImage, PadAxis, Reduce, Reduction, Relu, Repeat, Reshape,
-    Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step,
-    Surrogate, SurrogateGrad, Transpose,
+    Concat, Constant, Dropout, Gather, Input, IntervalMask, NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction,
+    Relu, Repeat, Reshape, Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad,
+    State, StateKind, Step, Surrogate, SurrogateGrad, SurrogateSlope, Transpose,
 };
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
@@ -75,13 +75,19 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
     add(Fill { value: 0.5, shape: whole.clone().into() }.into(), Box::new(|_| Vec::new()));
     add(Sign { gradient: Surrogate::Clip, groups: 1 }.into(), one());
     add(Step { gradient: Surrogate::Clip, groups: c }.into(), one());
-    for gradient in [Surrogate::Identity, Surrogate::Clip, Surrogate::Approx] {
+    for gradient in [SurrogateSlope::Clip, SurrogateSlope::Approx, SurrogateSlope::Swish { beta: 5.0 }] {
         add(SurrogateGrad { gradient }.into(), two(map));
     }
     add(Relu {}.into(), one());
+    add(Prelu {}.into(), Box::new(move |b| vec![b.floats(map), b.state(&[c], false)]));
+    add(Prelu {}.into(), Box::new(move |b| vec![b.floats(map), b.state(&[1], false)]));
     add(Clamp { min: -0.5, max: 0.25 }.into(), one());
-    add(Unary { function: UnaryFunction::Exp }.into(), one());
-    add(IntervalMask { min: -0.5, max: 0.25 }.into(), one());
+    for function in [UnaryFunction::Exp, UnaryFunction::Tanh] {
+        add(Unary { function }.into(), one());
+    }
+    for flat in [false, true] {
+        add(IntervalMask { min: -0.5, max: 0.25, flat }.into(), one());
+    }
     add(ApplyMask { scale: 1.5 }.into(), Box::new(move |b| vec![b.bits(map), b.floats(map)]));
     add(Select {}.into(), Box::new(move |b| vec![b.bits(map), b.floats(map), b.state(&[c], false)]));
     add(Compare { comparison: Comparison::Less }.into(), Box::new(move |b| vec![b.floats(map), b.state(&[c], false)]));
@@ -92,7 +98,7 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
     add(Arithmetic::MUL.into(), Box::new(move |b| vec![b.floats(map), b.state(&[], false)]));
     add(Arithmetic::MUL.into(), Box::new(move |b| vec![b.floats(map), b.floats(&[1, 1, c])]));
     add(Arithmetic::MUL.into(), Box::new(move |b| vec![b.floats(&[map[0], 1, c]), b.floats(&[1, map[1], 1])]));
-    add(BroadcastTo { shape: whole.into() }.into(), Box::new(move |b| vec![b.floats(&[map[0], 1, 1])]));
+    add(BroadcastTo { shape: whole.clone().into() }.into(), Box::new(move |b| vec![b.floats(&[map[0], 1, 1])]));
     add(Transpose { permutation: vec![0, 3, 1, 2] }.into(), one());
     add(Reshape { dims: vec![0, -1] }.into(), one());
     add(Slice { axis: 2, start: 3, end: map[1] - 1 }.into(), one());
@@ -111,6 +117,9 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
         Scatter { axis: 2, extent: 9 }.into(),
         Box::new(move |b| vec![index(b, &[map[0], c], 9), b.floats(&[map[0], c])]),
     );
+    add(OneHot {}.into(), Box::new(move |b| vec![index(b, map, 9)]));
+    let values: Vec<f32> = (0..whole.iter().product()).map(|i: usize| i as f32).collect();
+    add(Constant { values, shape: whole.clone().into() }.into(), Box::new(|_| Vec::new()));
     let image = Meaning::Int { min: 0, max: 255 };
     let (mean, std) = (vec![0.5; c], vec![0.25; c]);
     add(NormalizeImage { mean, std }.into(), Box::new(move |b| vec![b.leaf(image, map)]));

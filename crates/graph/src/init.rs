@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 pub enum Init {
     /// Every element is this number.
     Constant(f32),
-    /// Uniform in `[-bound, bound)`.
+    /// Uniform between two numbers.
     Uniform {
-        /// The largest magnitude.
-        bound: f32,
+        /// The smaller one.
+        low: f32,
+        /// The larger one.
+        high: f32,
     },
     /// Normal with mean 0 and variance `2 / (shape[0]·kh·kw)`: He et al. 2015, fan-out, gain of `ReLU`, groups ignored as `PyTorch` does.
     KaimingNormal,

@@ -16,8 +16,9 @@ pub(crate) fn initial(state: &State, seed: u64) -> Vec<f32> {
         |i: u64| (mix(stream.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 11) as f64 / (1u64 << 53) as f64;
     match state.init {
         Init::Constant(value) => vec![value; n],
-        Init::Uniform { bound } => {
-            (0..n as u64).map(|i| ((2.0 * uniform(i) - 1.0) * f64::from(bound)) as f32).collect()
+        Init::Uniform { low, high } => {
+            let (low, high) = (f64::from(low), f64::from(high));
+            (0..n as u64).map(|i| (low + (high - low) * uniform(i)) as f32).collect()
         }
         Init::KaimingNormal => {
             let fan_out: usize =
@@ -68,9 +69,17 @@ mod tests {
     }
 
     #[test]
-    fn uniform_stays_within_its_bound_and_fills_it() {
-        let x = initial(&state("fc.weight", Init::Uniform { bound: 0.25 }), 1);
-        assert!(x.iter().all(|v| v.abs() <= 0.25) && x.iter().any(|&v| v > 0.24) && x.iter().any(|&v| v < -0.24));
+    fn uniform_stays_between_its_ends_and_fills_what_is_between() {
+        for (low, high) in [(-0.25, 0.25), (0.0, 1.0), (-3.0, -1.0), (0.5, 0.5)] {
+            let x = initial(&state("fc.weight", Init::Uniform { low, high }), 1);
+            let near = 0.01 * (high - low);
+            assert!(x.iter().all(|v| (low..=high).contains(v)), "{low} {high}");
+            assert!(x.iter().any(|&v| v <= low + near) && x.iter().any(|&v| v >= high - near), "{low} {high}");
+            let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
+            // Four deviations of the mean of as many uniform numbers.
+            let deviation = f64::from(high - low) / (12.0 * x.len() as f64).sqrt();
+            assert!((mean - f64::from(low + high) / 2.0).abs() <= 4.0 * deviation, "{low} {high}: mean {mean}");
+        }
     }
 
     #[test]

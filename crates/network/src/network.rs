@@ -53,6 +53,26 @@ pub enum Dump {
     Frozen,
 }
 
+/// A frozen network is given images and no numbers, so a model reads none; objectives and gradients may.
+fn refuse_scalars(model: &Graph) -> Result<(), NetworkError> {
+    let scalars = model.nodes().iter().filter_map(|node| match &node.op {
+        Op::Scalar(scalar) => Some((scalar, node.outputs[0])),
+        _ => None,
+    });
+    for (scalar, value) in scalars {
+        let reader = model.nodes().iter().find(|node| node.inputs.contains(&value)).map(|node| node.path.as_str());
+        let output = model.outputs().iter().find(|(_, v)| *v == value).map(|(name, _)| name.as_str());
+        if let Some(reader) = reader.or(output) {
+            let message = "only objectives and custom gradients may, for a frozen network is given images alone";
+            return Err(NetworkError::Argument(format!(
+                "the model reads the scalar '{}' at '{reader}'; {message}",
+                scalar.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl<B: Backend> Network<B> {
     /// A network with freshly initialised states.
     pub fn new(backend: B, spec: GraphSpec, seed: u64) -> Result<Self, NetworkError> {
@@ -74,6 +94,7 @@ impl<B: Backend> Network<B> {
             cancel: Arc::default(),
         };
         network.image_name()?;
+        refuse_scalars(&model)?;
         network.add_states(&model)?;
         // Everything that evaluation needs is planned once now, so that impossible networks are refused when they are made.
         network.frozen_graphs(&[])?;

@@ -1,7 +1,7 @@
 //! Bits, as the code values that they stand for.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, Surrogate, WeightScale};
+use binary_nets_graph::ops::{BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, SurrogateSlope, WeightScale};
 
 use super::{conv2d as float, round};
 use crate::Tensor;
@@ -20,12 +20,15 @@ pub fn step(x: f64) -> f64 {
 }
 
 /// The factor of the gradient at x.
-pub fn surrogate(gradient: Surrogate, x: f64) -> f64 {
+pub fn surrogate(gradient: SurrogateSlope, x: f64) -> f64 {
     match gradient {
-        Surrogate::Identity => 1.0,
-        Surrogate::Clip if x.abs() <= 1.0 => 1.0,
-        Surrogate::Approx if x.abs() <= 1.0 => 2.0 - 2.0 * x.abs(),
-        Surrogate::Clip | Surrogate::Approx => 0.0,
+        SurrogateSlope::Clip if x.abs() <= 1.0 => 1.0,
+        SurrogateSlope::Approx if x.abs() <= 1.0 => 2.0 - 2.0 * x.abs(),
+        SurrogateSlope::Clip | SurrogateSlope::Approx => 0.0,
+        SurrogateSlope::Swish { beta } => {
+            let (beta, bx) = (f64::from(beta), f64::from(beta) * x);
+            beta * (2.0 - bx * (bx / 2.0).tanh()) / (1.0 + bx.cosh())
+        }
     }
 }
 

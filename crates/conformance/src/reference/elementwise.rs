@@ -1,7 +1,7 @@
 //! One element from the elements at its place.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{ArithmeticFunction, Comparison, NormalizeImage, UnaryFunction};
+use binary_nets_graph::ops::{ApplyMask, ArithmeticFunction, Comparison, IntervalMask, NormalizeImage, UnaryFunction};
 
 use super::{binary::is_set, round};
 use crate::Tensor;
@@ -31,7 +31,26 @@ pub fn unary(function: UnaryFunction, x: f64) -> f64 {
         UnaryFunction::Exp => x.exp(),
         UnaryFunction::Log => x.ln(),
         UnaryFunction::Sqrt => x.sqrt(),
+        UnaryFunction::Tanh => x.tanh(),
+        UnaryFunction::PowerOfTwo if x < 0.0 => f64::NAN,
+        // No f32 is so close to a power of two times √2 that the logarithm in f64 would round the other way.
+        UnaryFunction::PowerOfTwo => x.log2().round_ties_even().exp2(),
     }
+}
+
+pub fn prelu(x: &Tensor, slope: &Tensor) -> Tensor {
+    Tensor::from_fn(&x.shape, |p| if x.at(p) > 0.0 { x.at(p) } else { slope.stretched(p) * x.at(p) })
+}
+
+/// The mask can be flattened; its elements stand in the same order.
+pub fn apply_mask(op: &ApplyMask, mask: &Tensor, x: &Tensor) -> Tensor {
+    let mask = Tensor::new(x.shape.clone(), mask.data.clone());
+    mask.zip(x, |bit, x| if is_set(bit) { f64::from(op.scale) * x } else { 0.0 })
+}
+
+pub fn interval_mask(op: &IntervalMask, x: &Tensor, shape: &Shape) -> Tensor {
+    let inside = x.map(|x| f64::from(u8::from(f64::from(op.min) <= x && x <= f64::from(op.max))));
+    Tensor::new(shape.clone(), inside.data)
 }
 
 pub fn compare(comparison: Comparison, a: &Tensor, b: &Tensor, shape: &Shape) -> Tensor {

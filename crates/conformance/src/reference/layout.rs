@@ -65,6 +65,13 @@ pub fn gather(op: &Gather, x: &Tensor, index: &Tensor, shape: &Shape) -> Tensor 
     })
 }
 
+pub fn one_hot(label: &Tensor, shape: &Shape) -> Tensor {
+    Tensor::from_fn(shape, |p| {
+        let (class, at) = p.split_last().expect("an axis of classes");
+        f64::from(u8::from(label.at(at) == *class as f64))
+    })
+}
+
 pub fn scatter(op: &Scatter, index: &Tensor, dy: &Tensor, shape: &Shape) -> Tensor {
     Tensor::from_fn(shape, |p| {
         let at = without(p, op.axis);

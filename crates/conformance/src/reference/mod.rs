@@ -131,6 +131,7 @@ fn apply(
         Op::Scalar(op) => vec![leaf("scalar", &op.name, shapes[0], given)?],
         Op::State(op) => vec![leaf("state", &op.path, shapes[0], given)?],
         Op::Fill(op) => vec![Tensor::full(shapes[0], f64::from(op.value))],
+        Op::Constant(op) => vec![Tensor::new(op.shape.clone(), op.values.iter().map(|&x| f64::from(x)).collect())],
         Op::NormalizeImage(op) => vec![elementwise::normalize_image(op, inputs[0])],
         Op::Conv2d(op) => vec![conv2d::forward(&op.window, inputs[0], inputs[1], 0.0, shapes[0])],
         Op::Conv2dGradInput(op) => vec![conv2d::grad_input(&op.window, inputs[0], inputs[1], shapes[0])],
@@ -151,11 +152,12 @@ fn apply(
         }
         Op::UpdateStatistics(op) => batch_norm::update(op, inputs, randomness.step),
         Op::Relu(_) => vec![inputs[0].map(|x| x.max(0.0))],
+        Op::Prelu(_) => vec![elementwise::prelu(inputs[0], inputs[1])],
         Op::ApplyMask(op) => {
-            vec![inputs[0].zip(inputs[1], |bit, x| if binary::is_set(bit) { f64::from(op.scale) * x } else { 0.0 })]
+            vec![elementwise::apply_mask(op, inputs[0], inputs[1])]
         }
         Op::IntervalMask(op) => {
-            vec![inputs[0].map(|x| f64::from(u8::from(f64::from(op.min) <= x && x <= f64::from(op.max))))]
+            vec![elementwise::interval_mask(op, inputs[0], shapes[0])]
         }
         Op::MaxPool2d(op) => vec![pool2d::max(&op.window, inputs[0], shapes[0])],
         Op::MaxPool2dIndex(op) => vec![pool2d::max_index(&op.window, inputs[0], shapes[0])],
@@ -184,6 +186,7 @@ fn apply(
         Op::Repeat(op) => vec![layout::repeat(op, inputs[0], shapes[0])],
         Op::BroadcastTo(_) => vec![Tensor::from_fn(shapes[0], |p| inputs[0].stretched(p))],
         Op::Reduce(op) => vec![product::reduce(op, inputs[0], shapes[0])],
+        Op::OneHot(_) => vec![layout::one_hot(inputs[0], shapes[0])],
         Op::Gather(op) => vec![layout::gather(op, inputs[0], inputs[1], shapes[0])],
         Op::Scatter(op) => vec![layout::scatter(op, inputs[0], inputs[1], shapes[0])],
         Op::StopGradient(_) => vec![inputs[0].clone()],

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_graph::ops::{Adam, BatchNorm, BatchNormGrad, Reduction, Sgd, Surrogate};
+use binary_nets_graph::ops::{Adam, BatchNorm, BatchNormGrad, Reduction, Sgd, SurrogateSlope, UnaryFunction};
 use binary_nets_graph::{Op, Shape};
 
 use super::{Randomness, apply, batch_norm};
@@ -22,6 +22,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Scalar(_)
         | Op::State(_)
         | Op::Fill(_)
+        | Op::Constant(_)
         | Op::Sign(_)
         | Op::Step(_)
         | Op::BinaryConv2d(_)
@@ -41,6 +42,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Concat(_)
         | Op::Repeat(_)
         | Op::BroadcastTo(_)
+        | Op::OneHot(_)
         | Op::Gather(_)
         | Op::Scatter(_)
         | Op::StopGradient(_)
@@ -48,10 +50,19 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Affine(_)
         | Op::ImageConv2d(_) => vec![Class::Exact],
         Op::SurrogateGrad(op) => vec![match op.gradient {
-            Surrogate::Identity | Surrogate::Clip => Class::Exact,
-            Surrogate::Approx => ROUNDED,
+            SurrogateSlope::Clip => Class::Exact,
+            SurrogateSlope::Approx | SurrogateSlope::Swish { .. } => ROUNDED,
         }],
-        Op::NormalizeImage(_) | Op::ApplyMask(_) | Op::Arithmetic(_) | Op::Unary(_) => vec![ROUNDED],
+        Op::Unary(op) => vec![match op.function {
+            UnaryFunction::PowerOfTwo => Class::Exact,
+            UnaryFunction::Neg
+            | UnaryFunction::Abs
+            | UnaryFunction::Exp
+            | UnaryFunction::Log
+            | UnaryFunction::Sqrt
+            | UnaryFunction::Tanh => ROUNDED,
+        }],
+        Op::NormalizeImage(_) | Op::Prelu(_) | Op::ApplyMask(_) | Op::Arithmetic(_) => vec![ROUNDED],
         Op::Reduce(op) => vec![match op.reduction {
             Reduction::Sum | Reduction::Mean => REDUCED,
             Reduction::Max => Class::Exact,
@@ -128,6 +139,7 @@ pub fn terms(
         | Op::Scalar(_)
         | Op::State(_)
         | Op::Fill(_)
+        | Op::Constant(_)
         | Op::NormalizeImage(_)
         | Op::Sign(_)
         | Op::Step(_)
@@ -135,6 +147,7 @@ pub fn terms(
         | Op::BinarizeWeight(_)
         | Op::BinaryConv2d(_)
         | Op::Relu(_)
+        | Op::Prelu(_)
         | Op::ApplyMask(_)
         | Op::IntervalMask(_)
         | Op::MaxPool2d(_)
@@ -154,6 +167,7 @@ pub fn terms(
         | Op::Concat(_)
         | Op::Repeat(_)
         | Op::BroadcastTo(_)
+        | Op::OneHot(_)
         | Op::Gather(_)
         | Op::Scatter(_)
         | Op::StopGradient(_)

@@ -3,7 +3,7 @@
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Sign, Step, Surrogate, SurrogateGrad,
-    WeightGradient, WeightScale,
+    SurrogateSlope, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Op, Window};
 
@@ -35,9 +35,16 @@ fn codes() -> Vec<Case> {
         }
     }
     for c in CHANNELS {
-        for gradient in [Surrogate::Identity, Surrogate::Clip, Surrogate::Approx] {
+        for gradient in [
+            SurrogateSlope::Clip,
+            SurrogateSlope::Approx,
+            SurrogateSlope::Swish { beta: 5.0 },
+            SurrogateSlope::Swish { beta: 0.75 },
+        ] {
             let mut b = Builder::new(format!("surrogate_grad/{gradient:?}/c{c}"));
             let x = b.input(&[3, c], Fill::Turning);
+            // Where exponentials overflow, where they vanish, and what f32 holds at both ends.
+            b.overwrite(x, [17.0, -21.0, 145.0, -3e38, 1e-40].into_iter().enumerate());
             let dy = b.state(&[2, 3, c], Fill::Uniform(1.0));
             let dx = b.op(SurrogateGrad { gradient }, &[x, dy]);
             cases.push(b.outputs(&[dx]));

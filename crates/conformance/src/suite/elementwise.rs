@@ -1,8 +1,8 @@
 //! Element-wise ops, masks, dropout.
 
 use binary_nets_graph::ops::{
-    ApplyMask, Arithmetic, ArithmeticFunction, Clamp, Compare, Comparison, Dropout, Fill as FillOp, IntervalMask,
-    NormalizeImage, Relu, Select, Step, StopGradient, Surrogate, Unary, UnaryFunction,
+    ApplyMask, Arithmetic, ArithmeticFunction, Clamp, Compare, Comparison, Constant, Dropout, Fill as FillOp,
+    IntervalMask, NormalizeImage, Prelu, Relu, Select, Step, StopGradient, Surrogate, Unary, UnaryFunction,
 };
 
 use super::Case;
@@ -96,8 +96,12 @@ fn unary() -> Vec<Case> {
             (UnaryFunction::Log, Fill::Offset),
             (UnaryFunction::Sqrt, Fill::Positive),
             (UnaryFunction::Sqrt, Fill::Offset),
+            (UnaryFunction::Tanh, Fill::Turning),
+            (UnaryFunction::Tanh, Fill::Uniform(64.0)),
+            (UnaryFunction::PowerOfTwo, Fill::Positive),
+            (UnaryFunction::PowerOfTwo, Fill::Offset),
         ] {
-            let mut b = Builder::new(format!("unary/{function:?}/{n}/{}", cases.len() % 8));
+            let mut b = Builder::new(format!("unary/{function:?}/{n}/{}", cases.len() % 12));
             let x = b.input(&[n], fill);
             let y = b.op(Unary { function }, &[x]);
             cases.push(b.outputs(&[y]));
@@ -109,7 +113,24 @@ fn unary() -> Vec<Case> {
             [b.op(Unary { function: UnaryFunction::Sqrt }, &[x]), b.op(Unary { function: UnaryFunction::Exp }, &[x])];
         cases.push(b.outputs(&ends));
     }
+    cases.push(powers_of_two());
     cases
+}
+
+/// Where the rounding of the logarithm turns: the two numbers around each power of two times √2, and both ends of f32.
+fn powers_of_two() -> Case {
+    let below = std::f32::consts::SQRT_2;
+    assert!(f64::from(below).powi(2) < 2.0 && f64::from(below.next_up()).powi(2) > 2.0);
+    let mut points = vec![0.0, f32::from_bits(1), f32::from_bits(3), f32::MIN_POSITIVE, below * 127f32.exp2()];
+    for exponent in -126..=126 {
+        let power = (f64::from(exponent)).exp2() as f32;
+        points.extend([power, below * power, below.next_up() * power, power.next_down()]);
+    }
+    let mut b = Builder::new("unary/PowerOfTwo/turns");
+    let x = b.state(&[points.len()], Fill::Positive);
+    b.overwrite(x, points.into_iter().enumerate());
+    let y = b.op(Unary { function: UnaryFunction::PowerOfTwo }, &[x]);
+    b.outputs(&[y])
 }
 
 fn masks() -> Vec<Case> {
@@ -119,6 +140,16 @@ fn masks() -> Vec<Case> {
         let x = b.input(&[3, 2, c], Fill::Turning);
         let y = b.op(Relu {}, &[x]);
         cases.push(b.outputs(&[y]));
+
+        for (which, slopes) in [("shared", 1), ("own", c)] {
+            for sample in [vec![c], vec![3, 2, c]] {
+                let mut b = Builder::new(format!("prelu/{which}/{sample:?}"));
+                let x = b.input(&sample, Fill::Turning);
+                let slope = b.state(&[slopes], Fill::Turning);
+                let y = b.op(Prelu {}, &[x, slope]);
+                cases.push(b.outputs(&[y]));
+            }
+        }
 
         let mut b = Builder::new(format!("stop_gradient/c{c}"));
         let x = b.input(&[c], Fill::Uniform(1.0));
@@ -133,8 +164,16 @@ fn masks() -> Vec<Case> {
 
             let mut b = Builder::new(format!("interval_mask/{min}..{max}/c{c}"));
             let x = b.input(&[3, 2, c], Fill::Turning);
-            let bits = b.op(IntervalMask { min, max }, &[x]);
+            let bits = b.op(IntervalMask { min, max, flat: false }, &[x]);
             cases.push(b.outputs(&[bits]));
+        }
+        for (scale, kernel) in [(1.0, [3, 3]), (2.0, [1, 1]), (1.0, [1, 5])] {
+            let mut b = Builder::new(format!("flat mask/{scale}/{kernel:?}/c{c}"));
+            let w = b.state(&[6, c, kernel[0], kernel[1]], Fill::Turning);
+            let mask = b.op(IntervalMask { min: -1.0, max: 1.0, flat: true }, &[w]);
+            let dy = b.state(&[6, c, kernel[0], kernel[1]], Fill::Uniform(1.0));
+            let y = b.op(ApplyMask { scale }, &[mask, dy]);
+            cases.push(b.outputs(&[mask, y]));
         }
         for scale in [1.0, 1.0 / 0.7] {
             let mut b = Builder::new(format!("apply_mask/{scale}/c{c}"));
@@ -166,6 +205,13 @@ fn constants() -> Vec<Case> {
     for shape in [vec![], vec![7], vec![2, 3, 65]] {
         let mut b = Builder::new(format!("fill/{shape:?}"));
         let y = b.op(FillOp { value: 0.1, shape: shape.into() }, &[]);
+        cases.push(b.outputs(&[y]));
+    }
+    for shape in [vec![], vec![7], vec![2, 3, 65]] {
+        let mut b = Builder::new(format!("constant/{shape:?}"));
+        let n: usize = shape.iter().product();
+        let values = (0..n).map(|i| i as f32 / 3.0 - 1.0).collect();
+        let y = b.op(Constant { values, shape: shape.into() }, &[]);
         cases.push(b.outputs(&[y]));
     }
     for (mean, std) in [(vec![0.1307], vec![0.3081]), (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225])] {

@@ -1,6 +1,8 @@
 //! Ops that move elements.
 
-use binary_nets_graph::ops::{BroadcastTo, Concat, Gather, PadAxis, Repeat, Reshape, Scatter, Slice, Transpose};
+use binary_nets_graph::ops::{
+    BroadcastTo, Concat, Gather, OneHot, PadAxis, Repeat, Reshape, Scatter, Slice, Transpose,
+};
 
 use super::Case;
 use super::builder::{Builder, Fill};
@@ -89,6 +91,12 @@ fn picks() -> Vec<Case> {
         let dy = b.input(&sample, Fill::Uniform(1.0));
         let dx = b.op(Scatter { axis, extent }, &[index, dy]);
         cases.push(b.outputs(&[dx]));
+    }
+    for (classes, sample) in [(1, vec![]), (10, vec![]), (65, vec![]), (7, vec![3, 5])] {
+        let mut b = Builder::new(format!("one_hot/{classes}/{sample:?}"));
+        let label = b.index(classes, &sample);
+        let y = b.op(OneHot {}, &[label]);
+        cases.push(b.outputs(&[y]));
     }
     let mut b = Builder::new("gather/label");
     let (x, label) = (b.input(&[65], Fill::Uniform(1.0)), b.label(65));

@@ -2,8 +2,8 @@
 
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{
-    Arithmetic, ArithmeticFunction, Clamp, Compare, Comparison, MaxPool2d, Reduce, Reduction, Relu, Select, Unary,
-    UnaryFunction,
+    Arithmetic, ArithmeticFunction, Clamp, Compare, Comparison, Constant, MaxPool2d, Prelu, Reduce, Reduction, Relu,
+    Select, Unary, UnaryFunction,
 };
 
 use crate::net::Net;
@@ -37,6 +37,31 @@ fn relu_stops_and_abs_passes_at_zero() {
     let y = net.op(Unary { function: UnaryFunction::Abs }, &[x]);
     let r = net.loss(y).data;
     assert_eq!(net.gradients(&["x"]).unwrap()["x"].data, [-r[0], r[1], r[2], r[3]]);
+}
+
+#[test]
+fn prelu_takes_the_slope_at_zero() {
+    let mut net = Net::new();
+    let x = net.state_of("x", &[2, 3], vec![-2.0, -0.0, 0.0, 3.0, -0.5, 1e-30]);
+    let slope = net.state_of("slope", &[3], vec![0.25, -0.5, 2.0]);
+    let y = net.op(Prelu {}, &[x, slope]);
+    let r = net.loss(y).data;
+    let gradients = net.gradients(&["x", "slope"]).unwrap();
+    assert_eq!(gradients["x"].data, [0.25 * r[0], -0.5 * r[1], 2.0 * r[2], r[3], -0.5 * r[4], r[5]]);
+    assert_eq!(gradients["slope"].data, [-2.0 * r[0], -0.5 * r[4], 0.0]);
+}
+
+#[test]
+fn a_rounded_power_has_no_gradient_and_constants_take_none() {
+    let mut net = Net::new();
+    let x = net.state_of("x", &[3], vec![0.3, 1.0, 5.0]);
+    let power = net.op(Unary { function: UnaryFunction::PowerOfTwo }, &[x]);
+    let factor = net.op(Constant { values: vec![2.0, -3.0, 0.5], shape: [3].into() }, &[]);
+    let product = net.op(Arithmetic::MUL, &[x, power]);
+    let y = net.op(Arithmetic::MUL, &[product, factor]);
+    let r = net.loss(y).data;
+    // 2^round(log₂ x) is 1/4, 1 and 4.
+    assert_eq!(net.gradients(&["x"]).unwrap()["x"].data, [0.25 * 2.0 * r[0], -3.0 * r[1], 4.0 * 0.5 * r[2]]);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 mod binary;
 mod closed_forms;
 mod net;
+mod pseudo_gradients;
 mod smooth;
 mod structure;

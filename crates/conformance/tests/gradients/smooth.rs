@@ -3,7 +3,7 @@
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{
     ApplyMask, Arithmetic, ArithmeticFunction, AvgPool2d, BatchNorm, BroadcastTo, Clamp, Compare, Comparison, Concat,
-    Conv2d, Dropout, Gather, IntervalMask, Matmul, MaxPool2d, PadAxis, Reduce, Reduction, Relu, Repeat, Reshape,
+    Conv2d, Dropout, Gather, IntervalMask, Matmul, MaxPool2d, PadAxis, Prelu, Reduce, Reduction, Relu, Repeat, Reshape,
     Scatter, Select, Slice, SoftmaxCrossEntropy, Transpose, Unary, UnaryFunction,
 };
 
@@ -58,14 +58,16 @@ fn select_with_every_stretching() {
 
 #[test]
 fn unary() {
-    for function in
-        [UnaryFunction::Neg, UnaryFunction::Abs, UnaryFunction::Exp, UnaryFunction::Log, UnaryFunction::Sqrt]
-    {
+    for (function, positive) in [
+        (UnaryFunction::Neg, false),
+        (UnaryFunction::Abs, false),
+        (UnaryFunction::Exp, false),
+        (UnaryFunction::Log, true),
+        (UnaryFunction::Sqrt, true),
+        (UnaryFunction::Tanh, false),
+    ] {
         let mut net = Net::new();
-        let x = match function {
-            UnaryFunction::Log | UnaryFunction::Sqrt => net.positive("x", &[2, 5]),
-            UnaryFunction::Neg | UnaryFunction::Abs | UnaryFunction::Exp => net.state("x", &[2, 5]),
-        };
+        let x = if positive { net.positive("x", &[2, 5]) } else { net.state("x", &[2, 5]) };
         let y = net.op(Unary { function }, &[x]);
         net.loss(y);
         net.check(&format!("{function:?}"), &["x"]);
@@ -73,7 +75,7 @@ fn unary() {
 }
 
 #[test]
-fn clamp_relu_masks_and_dropout() {
+fn clamp_relu_prelu_masks_and_dropout() {
     let mut net = Net::new();
     let x = net.state("x", &[3, 20]);
     let y = net.op(Clamp { min: -0.502, max: 0.251 }, &[x]);
@@ -86,9 +88,17 @@ fn clamp_relu_masks_and_dropout() {
     net.loss(y);
     net.check("relu", &["x"]);
 
+    for slopes in [1, 20] {
+        let mut net = Net::new();
+        let (x, slope) = (net.state("x", &[3, 2, 20]), net.state("slope", &[slopes]));
+        let y = net.op(Prelu {}, &[x, slope]);
+        net.loss(y);
+        net.check(&format!("prelu of {slopes}"), &["x", "slope"]);
+    }
+
     let mut net = Net::new();
     let (of, x) = (net.state("of", &[3, 20]), net.state("x", &[3, 20]));
-    let mask = net.op(IntervalMask { min: -0.5, max: 0.5 }, &[of]);
+    let mask = net.op(IntervalMask { min: -0.5, max: 0.5, flat: false }, &[of]);
     let y = net.op(ApplyMask { scale: 1.5 }, &[mask, x]);
     net.loss(y);
     net.check("apply_mask", &["x"]);

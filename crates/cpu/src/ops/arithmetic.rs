@@ -22,7 +22,8 @@ pub fn prepare(op: &Arithmetic, io: &IoMeta, target: Target) -> Prepared<Kernel>
     })
 }
 
-fn run(isa: Isa, stretch: &Stretch<2>, io: &Io<'_>, f: impl Fn(f32, f32) -> f32 + Sync) {
+/// `y = f(a, b)` with both operands stretched.
+pub fn run(isa: Isa, stretch: &Stretch<2>, io: &Io<'_>, f: impl Fn(f32, f32) -> f32 + Sync) {
     let (a, b, (_, strides)) = (io.input::<f32>(0), io.input::<f32>(1), stretch.inner());
     stretch.for_pieces(
         isa,

@@ -12,6 +12,7 @@ mod blocks;
 mod clamp;
 mod compare;
 mod concat;
+mod constant;
 mod conv2d;
 mod dropout;
 mod elementwise;
@@ -21,11 +22,13 @@ mod gather;
 mod mask;
 mod matmul;
 mod normalize_image;
+mod one_hot;
 mod packed;
 mod patch_product;
 mod patch_weight_gradient;
 mod patches;
 mod pool2d;
+mod prelu;
 mod reduce;
 mod relu;
 mod repeat;
@@ -54,6 +57,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
             return Err(ExecError::Plan(format!("{} at '{}' is memory, and nothing to run", op.name(), io.path)));
         }
         Op::Fill(op) => fill::prepare(op, target),
+        Op::Constant(op) => constant::prepare(op),
         Op::NormalizeImage(op) => normalize_image::prepare(op),
         Op::Conv2d(op) => conv2d::prepare(op, io, target)?,
         Op::Conv2dGradInput(op) => conv2d::prepare_grad_input(op, io, target)?,
@@ -70,6 +74,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, target),
         Op::UpdateStatistics(op) => batch_norm::prepare_update(op),
         Op::Relu(_) => relu::prepare(target),
+        Op::Prelu(_) => prelu::prepare(io, target),
         Op::ApplyMask(op) => mask::prepare_apply(op, io, target),
         Op::IntervalMask(op) => mask::prepare_interval(op, io, target),
         Op::MaxPool2d(op) => pool2d::prepare_max(op.window, io, target),
@@ -95,6 +100,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::Repeat(op) => repeat::prepare(op, io),
         Op::BroadcastTo(_) => repeat::prepare_broadcast(io, target),
         Op::Reduce(op) => reduce::prepare(op, io, target),
+        Op::OneHot(_) => one_hot::prepare(io),
         Op::Gather(op) => gather::prepare(op, io),
         Op::Scatter(op) => gather::prepare_scatter(op, io),
         Op::Finite(_) => finite::prepare(io),

@@ -29,7 +29,7 @@ impl Operator for Clamp {
     }
 
     fn save(&self, f: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
-        Ok(vec![f.emit(IntervalMask { min: self.min, max: self.max }, inputs)?])
+        Ok(vec![f.emit(IntervalMask { min: self.min, max: self.max, flat: false }, inputs)?])
     }
 
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {

@@ -4,11 +4,12 @@ use binary_nets_bits::Codes;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Backward, Forward, Operator};
-use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
+use crate::{GraphError, Meaning, Mismatch, Shape, Value, ValueMeta};
 
 use super::expect;
 
-/// `y = scale·x` where the mask's bit is 1, else 0. Inputs: mask `bit[…]`, x `f32[…]` of one shape. Output: like x.
+/// `y = scale·x` where the mask's bit is 1, else 0. Inputs: mask `bit[…]`, x `f32[…]` of one shape, or the mask with all axes but the first as one.
+/// Output: like x.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApplyMask {
@@ -16,7 +17,7 @@ pub struct ApplyMask {
     pub scale: f32,
 }
 
-/// Whether `min ≤ x ≤ max`. Input: `f32[…]`. Output: `bit(step)[…]`. No gradient.
+/// Whether `min ≤ x ≤ max`. Input: `f32[…]`. Output: `bit(step)[…]`, of x's shape or flattened. No gradient.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntervalMask {
@@ -24,13 +25,25 @@ pub struct IntervalMask {
     pub min: f32,
     /// The upper end, included.
     pub max: f32,
+    /// Whether all axes but the first become one: weights `[o, c, 3, 3]` would take a word for three bits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flat: bool,
+}
+
+/// All axes but the first as one.
+fn flattened(shape: &Shape) -> Shape {
+    match shape.split_first() {
+        Some((&rows, rest)) => [rows, rest.iter().product()].into(),
+        None => shape.clone(),
+    }
 }
 
 impl Operator for ApplyMask {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [mask, x] = expect::inputs(inputs)?;
         expect::f32(x)?;
-        expect::mask_of(mask, &x.shape)?;
+        let flat = flattened(&x.shape);
+        expect::mask_of(mask, if mask.shape == flat { &flat } else { &x.shape })?;
         Ok(vec![x.clone()])
     }
 
@@ -48,6 +61,7 @@ impl Operator for IntervalMask {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [x] = expect::inputs(inputs)?;
         expect::f32(x)?;
-        Ok(vec![ValueMeta::new(Meaning::bits(Codes::Step), x.shape.clone())])
+        let shape = if self.flat { flattened(&x.shape) } else { x.shape.clone() };
+        Ok(vec![ValueMeta::new(Meaning::bits(Codes::Step), shape)])
     }
 }

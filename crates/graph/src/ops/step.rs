@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::op::{Backward, Forward, Operator};
 use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
 
-use super::{expect, surrogate, surrogate::Surrogate};
+use super::{Surrogate, expect};
 
 /// `1` where `x > 0`, else `0`.
 ///
@@ -25,14 +25,15 @@ impl Operator for Step {
         let [x] = expect::inputs(inputs)?;
         expect::f32(x)?;
         expect::divisible_channels(x, self.groups)?;
+        self.gradient.check()?;
         Ok(vec![ValueMeta::new(Meaning::Bit { codes: Codes::Step, groups: self.groups }, x.shape.clone())])
     }
 
     fn save(&self, _: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
-        Ok(surrogate::saved_input(self.gradient, inputs))
+        Ok(self.gradient.saved_input(inputs))
     }
 
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
-        surrogate::vjp(self.gradient, b, saved, dys)
+        self.gradient.vjp(b, saved, dys)
     }
 }

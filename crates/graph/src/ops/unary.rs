@@ -21,6 +21,11 @@ pub enum UnaryFunction {
     Log,
     /// The square root.
     Sqrt,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `2^round(log₂ x)`, exactly: the power of two that is nearest in ratio; no f32 lies half way. 0 at 0, NaN below. No gradient, for it is flat
+    /// between its steps.
+    PowerOfTwo,
 }
 
 /// An element-wise function. Input and output: f32 of one shape.
@@ -40,12 +45,12 @@ impl Operator for Unary {
 
     fn save(&self, f: &mut Forward, inputs: &[Value], outputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         Ok(match self.function {
-            UnaryFunction::Neg => Vec::new(),
+            UnaryFunction::Neg | UnaryFunction::PowerOfTwo => Vec::new(),
             UnaryFunction::Abs => {
                 let zero = f.emit(super::Fill { value: 0.0, shape: crate::Shape::default() }, &[])?;
                 vec![f.emit(Compare { comparison: Comparison::GreaterEqual }, &[inputs[0], zero])?]
             }
-            UnaryFunction::Exp | UnaryFunction::Sqrt => outputs.to_vec(),
+            UnaryFunction::Exp | UnaryFunction::Sqrt | UnaryFunction::Tanh => outputs.to_vec(),
             UnaryFunction::Log => inputs.to_vec(),
         })
     }
@@ -66,6 +71,12 @@ impl Operator for Unary {
                 let slope = b.emit(Arithmetic::MUL, &[saved[0], two])?;
                 b.emit(Arithmetic::DIV, &[dy, slope])?
             }
+            UnaryFunction::Tanh => {
+                let (one, square) = (b.number(1.0)?, b.emit(Arithmetic::MUL, &[saved[0], saved[0]])?);
+                let slope = b.emit(Arithmetic::SUB, &[one, square])?;
+                b.emit(Arithmetic::MUL, &[dy, slope])?
+            }
+            UnaryFunction::PowerOfTwo => return Ok(vec![None]),
         };
         Ok(vec![Some(dx)])
     }

@@ -47,6 +47,8 @@ impl PerImage<'_> {
             Op::Scalar(_)
             | Op::State(_)
             | Op::Fill(_)
+            | Op::Constant(_)
+            | Op::OneHot(_)
             | Op::NormalizeImage(_)
             | Op::Sign(_)
             | Op::Step(_)
@@ -78,6 +80,7 @@ impl PerImage<'_> {
             | Op::BinaryConv2dGradInput(_)
             | Op::BatchNorm(_)
             | Op::BatchNormInference(_)
+            | Op::Prelu(_)
             | Op::Affine(_)
             | Op::ImageConv2d(_) => from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned()),
             Op::Matmul(matmul) => {

@@ -102,7 +102,7 @@ fn a_binary_block_saves_bits_and_statistics() {
         %n, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%y, %gamma, %beta, %rm, %rv) @bn
         %loss = reduce {"reduction":"sum","axes":[0,1,2,3],"keep":false} (%n) @loss
         output loss = %loss"#;
-    let inside = r#"%inside = interval_mask {"min":-1.0,"max":1.0} (%w) : bit(step)[3,2,3,3] @conv"#;
+    let inside = r#"%inside = interval_mask {"min":-1.0,"max":1.0,"flat":true} (%w) : bit(step)[3,18] @conv"#;
     let backward = r#"
         %one = fill {"value":1.0,"shape":[]} ()
         %kept = reshape {"dims":[1,1,1,1]} (%one) @loss
@@ -123,6 +123,64 @@ fn a_binary_block_saves_bits_and_statistics() {
         &gradients(&source.replace("SAVED", ""), &["pre.scale", "conv.weight", "bn.weight", "bn.bias"]),
         &(source.replace("SAVED", inside) + backward),
     );
+}
+
+/// Two signs and a weight with gradients of their own; what they become is inlined in the place of their path, and the scalar is read once.
+#[test]
+fn custom_gradients_are_inlined() {
+    let source = r#"graph batch=1
+        %x = input {"name":"x","shape":[1,1,2],"meaning":"f32"} ()
+        %p = state {"path":"pre.scale","shape":[2],"kind":"parameter","init":{"constant":1.0}} ()
+        %a = arithmetic {"function":"mul"} (%x, %p) @pre
+        %codes = sign {"gradient":CUSTOM,"groups":1} (%a) @conv
+        %w = state {"path":"conv.weight","shape":[3,2,1,1],"kind":"latent","init":"kaiming_normal"} ()
+        %bits, %alpha = binarize_weight {"scale":"channel","gradient":CUSTOM,"groups":1} (%w) @conv
+        %y = binary_conv2d {"window":W1,"pad_value":0} (%codes, %bits, %alpha) @conv
+        %loss = reduce {"reduction":"sum","axes":[0,1,2,3],"keep":false} (%y) @loss
+        output loss = %loss"#;
+    let backward = r#"
+        %one = fill {"value":1.0,"shape":[]} ()
+        %kept = reshape {"dims":[1,1,1,1]} (%one) @loss
+        %dy = broadcast_to {"shape":[1,1,1,3]} (%kept) @loss
+        %dcodes = binary_conv2d_grad_input {"window":W1,"groups":1,"input":[1,1]} (%dy, %bits, %alpha) @conv
+        %dq = binary_conv2d_grad_weight {"window":W1,"pad_value":0} (%codes, %dy) : f32[3,2,1,1] @conv
+        %progress = scalar {"name":"progress"} () @conv
+        %dw = arithmetic {"function":"mul"} (%dq, %progress) @conv
+        %da = arithmetic {"function":"mul"} (%dcodes, %progress) @conv
+        %full = arithmetic {"function":"mul"} (%da, %x) @pre
+        %pixels = reduce {"reduction":"sum","axes":[0,1,2],"keep":false} (%full) @pre
+        %dp = reshape {"dims":[2]} (%pixels) @pre
+        output d pre.scale = %dp
+        output d conv.weight = %dw"#;
+    let graph = gradients(source, &["pre.scale", "conv.weight"]);
+    assert_graph(&graph, &(source.to_owned() + backward));
+    assert_eq!(Graph::parse(&graph.dump()).unwrap(), graph);
+}
+
+#[test]
+fn a_learned_slope_saves_its_input_and_a_mask() {
+    let source = r#"graph batch=1
+        %x = state {"path":"x","shape":[2,3],"kind":"parameter","init":ZERO} ()
+        %s = state {"path":"s","shape":[1],"kind":"parameter","init":{"constant":0.25}} ()
+        %y = prelu {} (%x, %s) @relu
+        SAVED
+        %loss = reduce {"reduction":"sum","axes":[0,1],"keep":false} (%y) @loss
+        output loss = %loss"#;
+    let mask = r#"%m = step {"gradient":"identity","groups":1} (%x) @relu"#;
+    let backward = r#"
+        %one = fill {"value":1.0,"shape":[]} ()
+        %kept = reshape {"dims":[1,1]} (%one) @loss
+        %dy = broadcast_to {"shape":[2,3]} (%kept) @loss
+        %sloped = arithmetic {"function":"mul"} (%dy, %s) @relu
+        %dx = select {} (%m, %dy, %sloped) @relu
+        %zero = fill {"value":0.0,"shape":[]} () @relu
+        %negative = arithmetic {"function":"min"} (%x, %zero) @relu
+        %product = arithmetic {"function":"mul"} (%dy, %negative) @relu
+        %sum = reduce {"reduction":"sum","axes":[0,1],"keep":false} (%product) @relu
+        %ds = reshape {"dims":[1]} (%sum) @relu
+        output d x = %dx
+        output d s = %ds"#;
+    assert_graph(&gradients(&source.replace("SAVED", ""), &["x", "s"]), &(source.replace("SAVED", mask) + backward));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %label = input {"name":"label","shape":[],"meaning":{"index":{"classes":3}}} ()
     %lr = scalar {"name":"lr"} ()
     %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"parameter","init":"kaiming_normal"} ()
-    %latent = state {"path":"binary.weight","shape":[3,2,3,3],"kind":"latent","init":{"uniform":{"bound":0.1}}} ()
+    %latent = state {"path":"binary.weight","shape":[3,2,3,3],"kind":"latent","init":{"uniform":{"low":-0.1,"high":0.1}}} ()
     %gamma = state {"path":"bn.weight","shape":[3],"kind":"parameter","init":{"constant":1.0}} ()
     %beta = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
     %rm = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
@@ -26,6 +26,8 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %dx = conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%y, %w) : f32[2,4,4,2] @conv
     %dw = conv2d_grad_weight {"window":W3,"groups":1} (%x, %y) : f32[3,2,3,3] @conv
     %signs = sign {"gradient":"clip","groups":2} (%x) : bit(sign,2)[2,4,4,2] @binary
+    %custom = sign {"gradient":CUSTOM,"groups":1} (%x) : bit(sign)[2,4,4,2] @binary
+    %swish = step {"gradient":{"swish":{"beta":5.0}},"groups":1} (%x) : bit(step)[2,4,4,2] @binary
     %codes = step {"gradient":"approx","groups":1} (%x) : bit(step)[2,4,4,2] @binary
     %ds = surrogate_grad {"gradient":"approx"} (%x, %dx) : f32[2,4,4,2] @binary
     %bits, %alpha = binarize_weight {"scale":"channel","gradient":"identity","groups":1} (%latent) : bit(sign)[3,3,3,2], f32[3] @binary
@@ -37,6 +39,12 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %dn, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %ni = batch_norm_inference {"eps":1e-5} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3] @bn
     %r = relu {} (%n) : f32[2,4,4,3] @relu
+    %slopes = constant {"values":[0.25,0.1,3.4028235e38],"shape":[3]} () : f32[3] @relu
+    %pr = prelu {} (%n, %slopes) : f32[2,4,4,3] @relu
+    %wide_mask = interval_mask {"min":-1.0,"max":1.0,"flat":true} (%latent) : bit(step)[3,18] @binary
+    %masked_weights = apply_mask {"scale":2.0} (%wide_mask, %dq) : f32[3,2,3,3] @binary
+    %custom_bits, %custom_alpha = binarize_weight {"scale":"group","gradient":CUSTOM,"groups":3} (%latent) : bit(sign)[3,3,3,2], f32[3] @binary
+    %xnor_bits, %xnor_alpha = binarize_weight {"scale":"tensor","gradient":"xnor","groups":1} (%latent) : bit(sign)[3,3,3,2], f32[1] @binary
     %inside = interval_mask {"min":-1.0,"max":1.0} (%r) : bit(step)[2,4,4,3] @relu
     %masked = apply_mask {"scale":1.25} (%inside, %dn) : f32[2,4,4,3] @relu
     %p = max_pool2d {"window":W2} (%r) : f32[2,2,2,3] @pool
@@ -53,6 +61,8 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %third = fill {"value":0.33333334,"shape":[]} () : f32[] @shapes
     %scaled = arithmetic {"function":"div"} (%product, %third) : f32[3,3] @shapes
     %e = unary {"function":"exp"} (%scaled) : f32[3,3] @shapes
+    %th = unary {"function":"tanh"} (%e) : f32[3,3] @shapes
+    %po = unary {"function":"power_of_two"} (%th) : f32[3,3] @shapes
     %clamped = clamp {"min":-0.1,"max":0.7} (%e) : f32[3,3] @shapes
     %less = compare {"comparison":"less_equal"} (%clamped, %third) : bit(step)[3,3] @shapes
     %chosen = select {} (%less, %e, %third) : f32[3,3] @shapes
@@ -63,6 +73,7 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %joined = concat {"axis":0} (%part, %padded) : f32[9] @shapes
     %again = repeat {"axis":0,"times":3} (%joined) : f32[27] @shapes
     %wide = broadcast_to {"shape":[2,27]} (%again) : f32[2,27] @shapes
+    %chances = one_hot {} (%label) : f32[2,3] @shapes
     %picked = gather {"axis":1} (%logits, %label) : f32[2] @shapes
     %spread = scatter {"axis":1,"extent":3} (%label, %picked) : f32[2,3] @shapes
     %still = stop_gradient {} (%spread) : f32[2,3] @shapes

@@ -262,6 +262,48 @@ fn a_layer_that_is_called_twice_folds_twice() {
 }
 
 #[test]
+fn a_learned_slope_stands_in_the_run_graph_and_constants_in_the_fold_graph() {
+    let source = r#"graph batch=1
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %label = input {"name":"label","shape":[],"meaning":{"index":{"classes":3}}} ()
+        %s = state {"path":"relu.weight","shape":[3],"kind":"parameter","init":{"constant":0.25}} ()
+        %y = prelu {} (%x, %s) @relu
+        %c = constant {"values":[1.0,2.0,3.0],"shape":[3]} () @scale
+        %t = arithmetic {"function":"mul"} (%s, %c) @scale
+        %z = prelu {} (%y, %t) @again
+        %v = arithmetic {"function":"mul"} (%z, %c) @scale
+        %h = one_hot {} (%label) @label
+        %u = arithmetic {"function":"mul"} (%v, %h) @scale
+        output u = %u"#;
+    let Frozen { fold, run } = frozen(source);
+    assert_graph(
+        &fold,
+        r#"graph batch=1
+        %s = state {"path":"relu.weight","shape":[3],"kind":"parameter","init":{"constant":0.25}} ()
+        %c = constant {"values":[1.0,2.0,3.0],"shape":[3]} () @scale
+        %t = arithmetic {"function":"mul"} (%s, %c) @scale
+        output relu.weight = %s
+        output scale.arithmetic5 = %t
+        output scale.constant4 = %c"#,
+    );
+    assert_graph(
+        &run,
+        r#"graph batch=1
+        %x = input {"name":"x","shape":[3],"meaning":"f32"} ()
+        %label = input {"name":"label","shape":[],"meaning":{"index":{"classes":3}}} ()
+        %s = state {"path":"relu.weight","shape":[3],"kind":"constant","init":ZERO} ()
+        %y = prelu {} (%x, %s) @relu
+        %t = state {"path":"scale.arithmetic5","shape":[3],"kind":"constant","init":ZERO} ()
+        %z = prelu {} (%y, %t) @again
+        %c = state {"path":"scale.constant4","shape":[3],"kind":"constant","init":ZERO} ()
+        %v = arithmetic {"function":"mul"} (%z, %c) @scale
+        %h = one_hot {} (%label) @label
+        %u = arithmetic {"function":"mul"} (%v, %h) @scale
+        output u = %u"#,
+    );
+}
+
+#[test]
 fn what_depends_on_states_alone_is_computed_once() {
     let source = r#"graph batch=1
         %x = input {"name":"x","shape":[3],"meaning":"f32"} ()

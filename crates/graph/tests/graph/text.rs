@@ -2,8 +2,11 @@
 
 use binary_nets_graph::Graph;
 
+/// The node's path looks like the syntax around it.
+const CUSTOM: &str = r#"{"custom":{"version":1,"nodes":[{"op":{"input":{"name":"x","shape":[],"meaning":"f32"}}},{"op":{"input":{"name":"g","shape":[],"meaning":"f32"}}},{"op":{"scalar":{"name":"progress"}}},{"op":{"arithmetic":{"function":"mul"}},"inputs":[[1,0],[2,0]],"path":"(@ } = %x"}],"outputs":{"dx":[3,0]},"layers":{}}}"#;
+
 /// Reads a dump in which these words stand for what is long: `W1`, `W2`, `W3` are square windows of that kernel (stride 2 without padding for `W2`, stride 1
-/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` the meaning of packed signs.
+/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` the meaning of packed signs, `CUSTOM` a gradient `g·progress` of a host.
 pub fn graph(text: &str) -> Graph {
     Graph::parse(&spell(text)).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
@@ -20,6 +23,7 @@ pub fn spell(text: &str) -> String {
         .replace("W3", &window(3, 1, 1))
         .replace("ZERO", r#"{"constant":0.0}"#)
         .replace("SIGN", r#"{"bit":{"codes":"sign","groups":1}}"#)
+        .replace("CUSTOM", CUSTOM)
 }
 
 /// A graph is the one that the text describes: the same nodes in the same order, under whatever names.

@@ -95,7 +95,8 @@ pub fn model() -> GraphSpec {
     let relu2 = t.add(Relu {}, &[sum], "relu2");
 
     let pool = t.add(Reduce { reduction: Reduction::Mean, axes: vec![1, 2], keep: false }, &[relu2], "pool");
-    let weight = t.state("fc.weight", &[CLASSES, WIDTH], StateKind::Parameter, Init::Uniform { bound: 0.35 });
+    let weight =
+        t.state("fc.weight", &[CLASSES, WIDTH], StateKind::Parameter, Init::Uniform { low: -0.35, high: 0.35 });
     let bias = t.state("fc.bias", &[CLASSES], StateKind::Parameter, Init::Constant(0.0));
     let fc = t.add(Matmul { transpose_a: false, transpose_b: true }, &[pool, weight], "fc");
     let logits = t.add(Arithmetic { function: ArithmeticFunction::Add }, &[fc, bias], "fc");

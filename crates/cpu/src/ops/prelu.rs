@@ -1,0 +1,18 @@
+//! The rectifier with a learned slope.
+
+use binary_nets_exec::{IoMeta, Prepared};
+
+use super::{arithmetic, plain, stretch::Stretch};
+use crate::{io::Kernel, target::Target};
+
+/// The kernel of [`binary_nets_graph::ops::Prelu`].
+pub fn prepare(io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let isa = target.isa;
+    let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape, &io.inputs[1].shape], false);
+    plain(isa.name(), move |io| {
+        arithmetic::run(isa, &stretch, io, |x, slope| {
+            let negative = slope * x;
+            if x > 0.0 { x } else { negative }
+        });
+    })
+}
