@@ -9,8 +9,9 @@ use std::time::Duration;
 use binary_nets_cpu::Cpu;
 use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
-use binary_nets_graph::ops::{Adam, Sgd};
+use binary_nets_graph::ops::{Adam, Arithmetic, Scalar, Sgd};
 use binary_nets_graph::passes::{Update, UpdateRule};
+use binary_nets_graph::spec::{GraphSpec, NodeSpec};
 use binary_nets_network::{Network, NetworkError, TensorView};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
@@ -60,6 +61,71 @@ fn parameters_without_an_update_are_frozen() {
             assert_eq!(before[&path] != values, moves, "{path}");
         }
     }
+}
+
+/// At a progress of 1 it is the surrogate that it was made from; at 0 nothing arrives behind it.
+#[test]
+fn a_custom_surrogate_reads_a_scalar_with_each_step() {
+    let data = dataset(96);
+    let step = |model: GraphSpec, scalars: &[(&str, f32)]| {
+        let mut network = Network::new(cpu(2), model, 7).unwrap();
+        let sgd = UpdateRule::Sgd(Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None });
+        let paths: Vec<String> = network.states().map(|state| state.path.clone()).collect();
+        let trained = paths.into_iter().filter(|path| path.contains("weight"));
+        let updates: Vec<Update> =
+            trained.map(|path| Update { path, rule: sgd.clone(), lr: "rest".to_owned() }).collect();
+        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        let result = network.train_next(&mut loader(&data, SamplerState::default()), scalars);
+        result.map(|_| states(&network))
+    };
+    let rest = ("rest", 0.05);
+    let plain = step(tiny::model(), &[rest]).unwrap();
+    let custom = |progress| step(tiny::model_with_custom_surrogate(), &[rest, ("progress", progress)]).unwrap();
+    assert!(custom(1.0) == plain);
+    assert!(custom(0.5)["conv1.weight"] != plain["conv1.weight"]);
+    assert!(custom(0.0)["conv2.weight"] == plain["conv2.weight"], "the binary weights have a gradient of their own");
+    let error = step(tiny::model_with_custom_surrogate(), &[rest]).unwrap_err();
+    assert!(matches!(&error, NetworkError::Batch { name, .. } if name == "progress"), "{error}");
+}
+
+/// The gradients of a model may read scalars, and so may its objective; the model itself has no one to give them once it is frozen.
+#[test]
+fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
+    let mut model = tiny::model();
+    let logits = model.outputs["logits"];
+    let scalar = |spec: &mut GraphSpec| {
+        let op = Scalar { name: "temperature".to_owned() }.into();
+        spec.nodes.push(NodeSpec { op, inputs: Vec::new(), path: String::new() });
+        (spec.nodes.len() - 1, 0)
+    };
+    let temperature = scalar(&mut model);
+    assert!(Network::new(cpu(1), model.clone(), 7).is_ok(), "nobody reads it");
+    let product = NodeSpec { op: Arithmetic::MUL.into(), inputs: vec![logits, temperature], path: "head".to_owned() };
+    model.nodes.push(product);
+    model.outputs.insert("logits".to_owned(), (model.nodes.len() - 1, 0));
+    let error = Network::new(cpu(1), model, 7).err().unwrap();
+    assert!(
+        error.to_string().starts_with("the model reads the scalar 'temperature' at 'head'; only objectives"),
+        "{error}"
+    );
+
+    let mut objective = objective();
+    let temperature = scalar(&mut objective);
+    let loss = objective.outputs["loss"];
+    objective.nodes.push(NodeSpec {
+        op: Arithmetic::MUL.into(),
+        inputs: vec![loss, temperature],
+        path: "loss".to_owned(),
+    });
+    objective.outputs.insert("loss".to_owned(), (objective.nodes.len() - 1, 0));
+    let data = dataset(96);
+    let loss_at = |temperature: f32| {
+        let mut network = network(cpu(1));
+        network.compile_training(&objective, &tiny::updates(&network), BATCH).unwrap();
+        let scalars = [&RATES[..], &[("temperature", temperature)]].concat();
+        network.train_next(&mut loader(&data, SamplerState::default()), &scalars).unwrap().unwrap().loss
+    };
+    assert_eq!(loss_at(2.0), 2.0 * loss_at(1.0));
 }
 
 #[test]

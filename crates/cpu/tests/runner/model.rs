@@ -4,8 +4,8 @@ use binary_nets_conformance::Random;
 use binary_nets_conformance::suite::{Inputs, Values};
 use binary_nets_graph::ops::{
     Adam, AvgPool2d, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, Dropout, Input, Matmul, MaxPool2d,
-    NormalizeImage, Relu, Reshape, Sgd, Sign, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate, WeightGradient,
-    WeightScale,
+    NormalizeImage, Prelu, Relu, Reshape, Sgd, Sign, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate,
+    WeightGradient, WeightScale,
 };
 use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates, dce, differentiate};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Shape, Value, Window};
@@ -37,10 +37,10 @@ impl Builder {
         self.op(BatchNorm { eps: 1e-5, momentum: 0.1 }, &inputs)
     }
 
-    fn binary_conv(&mut self, name: &str, codes: Value, outputs: usize) -> Value {
+    fn binary_conv(&mut self, name: &str, codes: Value, outputs: usize, gradient: WeightGradient) -> Value {
         let c = self.0.meta(codes).shape.channels();
         let w = self.state(format!("{name}.weight"), &[outputs, c, 3, 3], StateKind::Latent);
-        let binarize = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups: 1 };
+        let binarize = BinarizeWeight { scale: WeightScale::Channel, gradient, groups: 1 };
         let q = self.0.add(binarize, &[w], name).unwrap();
         self.op(BinaryConv2d { window: Window::square(3, 1, 1), pad_value: 0 }, &[codes, q[0], q[1]])
     }
@@ -57,13 +57,15 @@ pub fn forward(batch: usize) -> Graph {
     let x = b.norm("norm0", x);
     let x = b.op(MaxPool2d { window: Window::square(3, 2, 1) }, &[x]);
     let codes = b.op(Sign { gradient: Surrogate::Approx, groups: 1 }, &[x]);
-    let y = b.binary_conv("conv1", codes, 32);
+    let y = b.binary_conv("conv1", codes, 32, WeightGradient::Clip);
     let y = b.norm("norm1", y);
     let x = b.op(binary_nets_graph::ops::Arithmetic::ADD, &[x, y]);
     let x = b.op(Relu {}, &[x]);
     let codes = b.op(Step { gradient: Surrogate::Clip, groups: 1 }, &[x]);
-    let x = b.binary_conv("conv2", codes, 48);
+    let x = b.binary_conv("conv2", codes, 48, WeightGradient::Xnor);
     let x = b.norm("norm2", x);
+    let slope = b.state("prelu.weight".into(), &[48], StateKind::Parameter);
+    let x = b.op(Prelu {}, &[x, slope]);
     let x = b.op(Dropout { p: 0.25, stream: 3 }, &[x]);
     let x = b.op(AvgPool2d { window: Window::square(12, 1, 0), ceil: false }, &[x]);
     let x = b.op(Reshape { dims: vec![0, -1] }, &[x]);

@@ -10,8 +10,8 @@ use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{ImageShape, InMemory, Loader, LoaderOptions, Random, SamplerState, Shuffle};
 use binary_nets_graph::ops::{
     Adam, Arithmetic, ArithmeticFunction, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, CountCorrect, Input, Matmul,
-    NormalizeImage, Reduce, Reduction, Relu, Sgd, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate,
-    WeightGradient, WeightScale,
+    NormalizeImage, Reduce, Reduction, Relu, Scalar, Sgd, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate,
+    SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
 };
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec, VERSION, ValueRef};
@@ -101,6 +101,24 @@ pub fn model() -> GraphSpec {
     let fc = t.add(Matmul { transpose_a: false, transpose_b: true }, &[pool, weight], "fc");
     let logits = t.add(Arithmetic { function: ArithmeticFunction::Add }, &[fc, bias], "fc");
     t.finish(&[("logits", logits)], &[("bn1", bn1), ("conv2", conv2), ("fc", logits)])
+}
+
+/// The model, and in the place of the activation's surrogate a graph: the polynomial of the others times a scalar of the host, `progress`.
+pub fn model_with_custom_surrogate() -> GraphSpec {
+    let mut t = Trace::default();
+    let input = |name: &str| Input { name: name.to_owned(), shape: [].into(), meaning: Meaning::F32 };
+    let (x, g) = (t.add(input("x"), &[], ""), t.add(input("g"), &[], ""));
+    let progress = t.add(Scalar { name: "progress".to_owned() }, &[], "");
+    let slope = t.add(SurrogateGrad { gradient: SurrogateSlope::Approx }, &[x, g], "");
+    let dx = t.add(Arithmetic { function: ArithmeticFunction::Mul }, &[slope, progress], "");
+    let spec = Box::new(t.finish(&[("dx", dx)], &[]));
+    let mut model = model();
+    for node in &mut model.nodes {
+        if let Op::Step(step) = &mut node.op {
+            step.gradient = Surrogate::Custom(spec.clone());
+        }
+    }
+    model
 }
 
 /// The mean cross-entropy, and how many are correct.
