@@ -65,8 +65,11 @@ fn polynomial(x: f64) -> f64 {
 
 #[test]
 fn surrogates_point_by_point() {
-    let formulas: [(Surrogate, fn(f64) -> f64); 3] =
-        [(Surrogate::Identity, |_| 1.0), (Surrogate::Clip, inside), (Surrogate::Approx, polynomial)];
+    let formulas = [
+        (Surrogate::Identity, (|_| 1.0) as fn(f64) -> f64),
+        (Surrogate::Clip, inside),
+        (Surrogate::Approx, polynomial),
+    ];
     for step in [false, true] {
         for (gradient, slope) in &formulas {
             let (dx, r) = through_codes(&POINTS, step, gradient.clone(), &[]);
@@ -130,8 +133,8 @@ const ESTIMATOR: &str = r#"{ "version": 1,
         { "op": { "arithmetic": { "function": "mul" } }, "inputs": [[0, 0], [10, 0]] } ],
     "outputs": { "dx": [11, 0] } }"#;
 
-fn spec(json: &str) -> Box<GraphSpec> {
-    Box::new(GraphSpec::parse(json).unwrap())
+fn spec(json: &str) -> GraphSpec {
+    GraphSpec::parse(json).unwrap()
 }
 
 fn estimator(k: f64, t: f64, x: f64) -> f64 {
@@ -141,12 +144,13 @@ fn estimator(k: f64, t: f64, x: f64) -> f64 {
 #[test]
 fn custom_surrogates_compute_their_graph() {
     for step in [false, true] {
-        let (dx, r) = through_codes(&POINTS, step, Surrogate::Custom(spec(POLYNOMIAL)), &[]);
+        let (dx, r) = through_codes(&POINTS, step, Surrogate::Custom(Box::new(spec(POLYNOMIAL))), &[]);
         for (i, x) in POINTS.into_iter().enumerate() {
             assert_eq!(dx[i], r[i] * polynomial(x), "at {x}, step {step}");
         }
         for (k, t) in [(10.0, 0.1), (1.0, 3.0)] {
-            let (dx, r) = through_codes(&POINTS, step, Surrogate::Custom(spec(ESTIMATOR)), &[("k", k), ("t", t)]);
+            let (dx, r) =
+                through_codes(&POINTS, step, Surrogate::Custom(Box::new(spec(ESTIMATOR))), &[("k", k), ("t", t)]);
             for (i, x) in POINTS.into_iter().enumerate() {
                 // 1 − tanh² cancels to the rounding error of 1.
                 assert!((dx[i] - r[i] * estimator(k, t, x)).abs() <= 1e-14 * k * t, "k {k} t {t} at {x}");
@@ -165,8 +169,8 @@ fn scalars_of_custom_gradients_are_shared_by_name() {
     net.given.insert("k".to_owned(), Tensor::number(k));
     net.given.insert("t".to_owned(), Tensor::number(t));
     let scalar = net.op(Scalar { name: "t".to_owned() }, &[]);
-    let codes = net.op(Sign { gradient: Surrogate::Custom(spec(ESTIMATOR)), groups: 1 }, &[x]);
-    let gradient = WeightGradient::Custom(spec(ESTIMATOR));
+    let codes = net.op(Sign { gradient: Surrogate::Custom(Box::new(spec(ESTIMATOR))), groups: 1 }, &[x]);
+    let gradient = WeightGradient::Custom(Box::new(spec(ESTIMATOR)));
     let q = net.ops(BinarizeWeight { scale: WeightScale::None, gradient, groups: 1 }, &[w]);
     let y = net.op(BinaryConv2d { window: Window::square(1, 1, 0), pad_value: 0 }, &[codes, q[0], q[1]]);
     let y = net.op(binary_nets_graph::ops::Arithmetic::MUL, &[y, scalar]);
@@ -193,7 +197,7 @@ fn names_of_a_custom_gradient_hide_those_of_the_model() {
     net.given.insert("x".to_owned(), Tensor::new([2, 1, 1, 1], vec![100.0, 100.0]));
     let p = net.state_of("p", &[1], vec![-99.5]);
     let x = net.op(binary_nets_graph::ops::Arithmetic::ADD, &[image, p]);
-    let codes = net.op(Sign { gradient: Surrogate::Custom(spec(POLYNOMIAL)), groups: 1 }, &[x]);
+    let codes = net.op(Sign { gradient: Surrogate::Custom(Box::new(spec(POLYNOMIAL))), groups: 1 }, &[x]);
     let w = net.state_of("w", &[1, 1, 1, 1], vec![1.0]);
     let q = net.ops(BinarizeWeight { scale: WeightScale::None, gradient: WeightGradient::Identity, groups: 1 }, &[w]);
     let y = net.op(BinaryConv2d { window: Window::square(1, 1, 0), pad_value: 0 }, &[codes, q[0], q[1]]);
@@ -234,8 +238,8 @@ fn wrong_custom_gradients_name_the_culprit() {
         assert!(got.starts_with("the custom gradient of sign at 'layer' "), "{got}");
         assert!(got.contains(message), "{wrong}: {got}");
     }
-    let newer = GraphSpec { version: 2, ..*spec(POLYNOMIAL) };
-    assert!(refusal(Box::new(newer)).to_string().contains("has version 2, and only 1 is understood"));
+    let newer = GraphSpec { version: 2, ..spec(POLYNOMIAL) };
+    assert!(refusal(newer).to_string().contains("has version 2, and only 1 is understood"));
     // A number, and a mask.
     for (output, got) in [("[2, 0]", "f32[]"), ("[8, 0]", "bit(step)[1,1,1,1]")] {
         let json = POLYNOMIAL
@@ -305,7 +309,7 @@ fn weight_gradients_point_by_point() {
                 WeightGradient::Clip,
                 WeightGradient::Magnitude,
                 WeightGradient::Xnor,
-                WeightGradient::Custom(spec(POLYNOMIAL)),
+                WeightGradient::Custom(Box::new(spec(POLYNOMIAL))),
             ] {
                 let (dq, dw) = weight_gradients(&w, scale, gradient.clone(), groups);
                 let pairs: Vec<_> = w.data.iter().copied().zip(dq.data).collect();

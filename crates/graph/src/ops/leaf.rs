@@ -91,11 +91,11 @@ impl Operator for State {
         if self.shape.contains(&0) {
             return Err(Mismatch::new("extents of 1 or more", self.shape.to_string()));
         }
-        if let Init::Uniform { low, high } = self.init {
-            if !(low.is_finite() && high.is_finite() && low <= high) {
-                return Err(Mismatch::new("a uniform start with finite low ≤ high", format!("{low} and {high}")));
+        match self.init {
+            Init::Uniform { low, high } if !(low.is_finite() && high.is_finite() && low <= high) => {
+                Err(Mismatch::new("a uniform start with finite low ≤ high", format!("{low} and {high}")))
             }
+            _ => Ok(vec![ValueMeta::new(self.meaning, self.shape.clone())]),
         }
-        Ok(vec![ValueMeta::new(self.meaning, self.shape.clone())])
     }
 }

@@ -35,8 +35,8 @@ fn what_keeps_samples_apart_passes() {
         r#"%z = concat {"axis":1} (%f, %f)"#,
         r#"%z = slice {"axis":1,"start":0,"end":2} (%f)"#,
         r#"%z = gather {"axis":1} (%f, %label)"#,
-        r#"%z = prelu {} (%y, %v)"#,
-        r#"%z = one_hot {} (%label)"#,
+        r"%z = prelu {} (%y, %v)",
+        r"%z = one_hot {} (%label)",
         r#"%c = constant {"values":[1.0,2.0,3.0],"shape":[3]} ()
     %z = arithmetic {"function":"mul"} (%f, %c)"#,
         r#"%z, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%f, %v, %v, %v, %v)"#,
@@ -67,7 +67,7 @@ fn what_mixes_or_moves_samples_is_refused_by_op_and_path() {
         (r#"%z = compare {"comparison":"less"} (%five, %g) @mix"#, "compare", "f32[5] stretched to rank 2"),
         (r#"%z = broadcast_to {"shape":[5,5]} (%g) @mix"#, "broadcast_to", "f32[5] stretched to rank 2"),
         (r#"%z = conv2d {"window":W1,"groups":1} (%x, %k) @mix"#, "conv2d", "weights"),
-        (r#"%z = prelu {} (%h, %g) @mix"#, "prelu", "weights"),
+        (r"%z = prelu {} (%h, %g) @mix", "prelu", "weights"),
         (
             r#"%z, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%h, %g, %g, %g, %g) @mix"#,
             "batch_norm",
