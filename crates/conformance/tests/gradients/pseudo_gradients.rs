@@ -230,8 +230,9 @@ fn wrong_custom_gradients_name_the_culprit() {
             "writes state by increment",
         ),
     ];
-    let refusal =
-        |spec: Box<GraphSpec>| codes_net(&[0.5], false, Surrogate::Custom(spec), &[]).0.gradients(&["x"]).unwrap_err();
+    let refusal = |spec: GraphSpec| {
+        codes_net(&[0.5], false, Surrogate::Custom(Box::new(spec)), &[]).0.gradients(&["x"]).unwrap_err()
+    };
     for (right, wrong, message) in cases {
         assert!(POLYNOMIAL.contains(right), "{right}");
         let GraphError::Spec(got) = refusal(spec(&POLYNOMIAL.replacen(right, wrong, 1))) else { panic!("{wrong}") };
