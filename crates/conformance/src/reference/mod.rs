@@ -13,8 +13,8 @@ mod loss;
 mod optimizer;
 mod pool2d;
 mod product;
-mod ternary;
 mod terms;
+mod ternary;
 
 use std::collections::BTreeMap;
 

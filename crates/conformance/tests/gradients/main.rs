@@ -5,3 +5,4 @@ mod closed_forms;
 mod net;
 mod smooth;
 mod structure;
+mod ternary;

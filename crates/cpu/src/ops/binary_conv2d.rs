@@ -89,7 +89,12 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, target: Target) -> Result<Prepare
         (2, _) => forward.prepare(target, constant, Forward::dots::<i32>, 0),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             let dots = forward.chunk_len().div_ceil(4);
-            forward.prepare(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)), dots)
+            forward.prepare(
+                target,
+                constant,
+                |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)),
+                dots,
+            )
         }
         (_, _) => {
             let dots = forward.chunk_len().div_ceil(2);

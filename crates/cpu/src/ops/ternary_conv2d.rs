@@ -30,7 +30,8 @@ pub fn prepare(op: &TernaryConv2d, io: &IoMeta, target: Target) -> Result<Prepar
         (3, Storage::I16) => forward.prepare::<i16>(target, constant, Forward::sums::<i16>),
         (3, _) => forward.prepare::<i32>(target, constant, Forward::sums::<i32>),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
-            forward.prepare::<i16>(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)))
+            forward
+                .prepare::<i16>(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)))
         }
         (_, _) => {
             forward.prepare::<i32>(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32))

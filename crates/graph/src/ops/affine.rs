@@ -137,9 +137,7 @@ impl Operator for TernaryAffine {
             return Err(Mismatch::new("two maps of integers that are alike", format!("{positive} and {negative}")));
         }
         let o = positive.shape.channels();
-        [(a_p, "a_p"), (a_n, "a_n"), (c, "c")]
-            .into_iter()
-            .try_for_each(|(v, what)| expect::f32_vector(v, o, what))?;
+        [(a_p, "a_p"), (a_n, "a_n"), (c, "c")].into_iter().try_for_each(|(v, what)| expect::f32_vector(v, o, what))?;
         Ok(vec![ValueMeta::f32(positive.shape.clone())])
     }
 }

@@ -82,9 +82,7 @@ impl PerImage<'_> {
             | Op::ImageConv2d(_)
             | Op::TernaryConv2d(_) => from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned()),
             // Two maps, then constants.
-            Op::TernaryAffine(_) => {
-                from(&node.inputs[2..]).then(|| "constants that depend on the images".to_owned())
-            }
+            Op::TernaryAffine(_) => from(&node.inputs[2..]).then(|| "constants that depend on the images".to_owned()),
             Op::Matmul(matmul) => {
                 if from(&node.inputs[1..]) {
                     Some("a right operand that depends on the images".to_owned())

@@ -37,15 +37,15 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %wn = state {"path":"ternary.negative","shape":[1],"kind":"parameter","init":ZERO} ()
     %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"published","groups":1} (%latent, %wp, %wn) : bit(step)[3,3,3,2], bit(step)[3,3,3,2] @ternary
     %ty = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %tp, %tn, %wp, %wn) : f32[2,4,4,3] @ternary
-    %dp, %dn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn) : int(-18..18)[2,4,4,3], int(-18..18)[2,4,4,3] @ternary
+    %sp, %sn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn) : int(-18..18)[2,4,4,3], int(-18..18)[2,4,4,3] @ternary
     %dt, %dwp, %dwn = ternarize_weight_grad {"negative_gradient":"exact"} (%tp, %tn, %wp, %wn, %dq) : f32[3,2,3,3], f32[1], f32[1] @ternary
     %tx = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%ty, %tp, %wp) : f32[2,4,4,2] @ternary
     %n, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3], f32[3], f32[3] @bn
-    %dnorm, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
+    %dn, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %ni = batch_norm_inference {"eps":1e-5} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3] @bn
     %r = relu {} (%n) : f32[2,4,4,3] @relu
     %inside = interval_mask {"min":-1.0,"max":1.0} (%r) : bit(step)[2,4,4,3] @relu
-    %masked = apply_mask {"scale":1.25} (%inside, %dnorm) : f32[2,4,4,3] @relu
+    %masked = apply_mask {"scale":1.25} (%inside, %dn) : f32[2,4,4,3] @relu
     %p = max_pool2d {"window":W2} (%r) : f32[2,2,2,3] @pool
     %pi = max_pool2d_index {"window":W2} (%r) : index(4)[2,2,2,3] @pool
     %dp = max_pool2d_grad {"window":W2,"input":[4,4]} (%pi, %p) : f32[2,4,4,3] @pool
@@ -78,7 +78,7 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"steps":[]} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
-    %ta = ternary_affine {} (%dp, %dn, %a, %a, %c) : f32[2,4,4,3] @frozen
+    %ta = ternary_affine {} (%sp, %sn, %a, %a, %c) : f32[2,4,4,3] @frozen
     %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv

@@ -3,7 +3,7 @@
 use binary_nets_graph::Graph;
 
 /// Reads a dump in which these words stand for what is long: `W1`, `W2`, `W3` are square windows of that kernel (stride 2 without padding for `W2`, stride 1
-/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` the meaning of packed signs.
+/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` and `STEP` the meanings of packed signs and steps.
 pub fn graph(text: &str) -> Graph {
     Graph::parse(&spell(text)).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
@@ -20,6 +20,7 @@ pub fn spell(text: &str) -> String {
         .replace("W3", &window(3, 1, 1))
         .replace("ZERO", r#"{"constant":0.0}"#)
         .replace("SIGN", r#"{"bit":{"codes":"sign","groups":1}}"#)
+        .replace("STEP", r#"{"bit":{"codes":"step","groups":1}}"#)
 }
 
 /// A graph is the one that the text describes: the same nodes in the same order, under whatever names.
