@@ -95,7 +95,9 @@ impl TernaryConv2d {
             || {
                 for sums in sums.chunks_exact_mut(2 * self.geometry.out_channels + 1) {
                     if let Some((window, planes)) = sums.split_last_mut() {
-                        planes.iter_mut().for_each(|dot| *dot = dot.half_below(*window));
+                        for dot in planes {
+                            *dot = dot.half_below(*window);
+                        }
                     }
                 }
             },

@@ -16,7 +16,7 @@ pub fn ternarize_weight(op: &TernarizeWeight, w: &Tensor, plane: &Shape) -> Vec<
     vec![bits(&|w| w > delta), bits(&|w| w < -delta)]
 }
 
-/// dw, dw_p and dw_n.
+/// dw, `dw_p` and `dw_n`.
 pub fn ternarize_weight_grad(op: &TernarizeWeightGrad, inputs: &[&Tensor]) -> Vec<Tensor> {
     let &[positive, negative, w_p, w_n, dq] = inputs else { panic!("ternarize_weight_grad takes 5 inputs") };
     let (positive, negative) = (latent(positive), latent(negative));
@@ -39,7 +39,7 @@ fn latent(plane: &Tensor) -> Tensor {
     Tensor::from_fn_rank(&[o, c, kh, kw].into(), |[o, c, kh, kw]| plane.at(&[o, kh, kw, c]))
 }
 
-/// Integers d_p and d_n or, where there are w_p and w_n, `fl(fl(w_p·fl(d_p)) − fl(w_n·fl(d_n)))`.
+/// Integers `d_p` and `d_n` or, where there are `w_p` and `w_n`, `fl(fl(w_p·fl(d_p)) − fl(w_n·fl(d_n)))`.
 pub fn conv2d(op: &TernaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Vec<Tensor> {
     let sums = |plane: &Tensor| float::forward(&op.window, inputs[0], &latent(plane), f64::from(op.pad_value), shape);
     let (positive, negative) = (sums(inputs[1]), sums(inputs[2]));

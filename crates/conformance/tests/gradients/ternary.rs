@@ -25,7 +25,7 @@ fn sides(w: &Tensor) -> Tensor {
 }
 
 /// A ternary convolution is linear in its codes and in q; that is float, and has central differences: with identity surrogates the ternary graph must
-/// yield the same dx, and the gradients of w_p, w_n and the latent weights that follow from dq.
+/// yield the same dx, and the gradients of `w_p`, `w_n` and the latent weights that follow from dq.
 #[test]
 fn ternary_conv2d_is_the_float_one_of_its_codes() {
     let windows = [

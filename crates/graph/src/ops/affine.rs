@@ -19,7 +19,7 @@ pub struct Affine {
 
 /// `y = fl(fl(fl(a_p·fl(d_p)) − fl(a_n·fl(d_n))) + c)`, no fused multiply-add: what a frozen ternary convolution ends in.
 ///
-/// Inputs: d_p and d_n `int[…, o]` of the same bounds, a_p, a_n and c `f32[o]`. Output: `f32[…, o]`.
+/// Inputs: `d_p` and `d_n` `int[…, o]` of the same bounds, `a_p`, `a_n` and c `f32[o]`. Output: `f32[…, o]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TernaryAffine {}

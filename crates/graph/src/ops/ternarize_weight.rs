@@ -21,12 +21,12 @@ pub enum NegativeGradient {
 /// Trained ternary quantization (TTQ, Zhu et al. 2017): `q = w_p` where `w > Δ`, `−w_n` where `w < −Δ`, else 0, with `Δ = fl(fl(threshold)·max |w|)` in
 /// f32; as the two planes of bits that say where.
 ///
-/// Inputs: w `f32[o, c/groups, kh, kw]`, w_p `f32[1]`, w_n `f32[1]`. Outputs: the positive and the negative plane, each `bit(step)[o, kh, kw, c/groups]`.
+/// Inputs: w `f32[o, c/groups, kh, kw]`, `w_p` `f32[1]`, `w_n` `f32[1]`. Outputs: the positive and the negative plane, each `bit(step)[o, kh, kw, c/groups]`.
 /// Backward: the gradient of the first output is that of q, in the latent's own shape, and the second has none; see [`TernarizeWeightGrad`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TernarizeWeight {
-    /// Δ as a part of the largest magnitude, from 0 up to but not 1.
+    /// Δ as a part of the largest magnitude, from 0 to 1.
     pub threshold: f64,
     /// The gradient of `w_n`.
     pub negative_gradient: NegativeGradient,
@@ -37,7 +37,7 @@ pub struct TernarizeWeight {
 /// The gradients of [`TernarizeWeight`]: `dw = w_p·dq` where the positive plane is set, `w_n·dq` where the negative one is, else `dq`;
 /// `dw_p = Σ dq` over the positive plane, `dw_n = ∓Σ dq` over the negative one.
 ///
-/// Inputs: positive plane, negative plane, w_p, w_n, dq `f32[o, c/groups, kh, kw]`. Outputs: dw `f32[o, c/groups, kh, kw]`, dw_p `f32[1]`, dw_n `f32[1]`.
+/// Inputs: positive plane, negative plane, `w_p`, `w_n`, dq `f32[o, c/groups, kh, kw]`. Outputs: dw `f32[o, c/groups, kh, kw]`, `dw_p` `f32[1]`, `dw_n` `f32[1]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TernarizeWeightGrad {
@@ -67,8 +67,8 @@ impl Operator for TernarizeWeight {
         if self.groups == 0 || o % self.groups != 0 {
             return Err(Mismatch::new(format!("output channels divisible by {} groups", self.groups), o.to_string()));
         }
-        if !(0.0..1.0).contains(&self.threshold) {
-            return Err(Mismatch::new("a threshold in [0, 1)", self.threshold.to_string()));
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(Mismatch::new("a threshold from 0 to 1", self.threshold.to_string()));
         }
         Ok(vec![ValueMeta::new(Meaning::bits(Codes::Step), [o, kh, kw, c]); 2])
     }

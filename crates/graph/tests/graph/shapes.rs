@@ -82,9 +82,9 @@ const CASES: &[(&str, &str, &str)] = &[
         "3",
     ),
     (
-        r#"%z, %zz = ternarize_weight {"threshold":1.0,"negative_gradient":"exact","groups":1} (%w, %one, %one)"#,
-        "a threshold in [0, 1)",
-        "1",
+        r#"%z, %zz = ternarize_weight {"threshold":1.5,"negative_gradient":"exact","groups":1} (%w, %one, %one)"#,
+        "a threshold from 0 to 1",
+        "1.5",
     ),
     (
         r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %one, %v)"#,
