@@ -55,6 +55,23 @@ impl Threads {
         });
     }
 
+    /// As [`Self::for_chunks2`], each lane with `per_lane` elements of `scratch`, which must be [`Self::lanes`] times as long.
+    pub fn for_chunks2_with<A: Send, B: Send, S: Send>(
+        self,
+        (a, a_len): (&mut [A], usize),
+        (b, b_len): (&mut [B], usize),
+        scratch: &mut [S],
+        per_lane: usize,
+        work: impl Fn(usize, &mut [A], &mut [B], &mut [S]) + Sync,
+    ) {
+        assert!(scratch.len() >= self.lanes * per_lane, "scratch for {} lanes", self.lanes);
+        let outputs = (Chunks::new(a, a_len), Chunks::new(b, b_len));
+        self.spread((outputs, Scratch { all: scratch, per_lane }), |first, ((a, b), scratch)| {
+            let scratch = &mut scratch.all[..per_lane];
+            a.enumerate(first).zip(b.all.chunks_mut(b.len)).for_each(|((i, a), b)| work(i, a, b, scratch));
+        });
+    }
+
     /// Calls `work(i, a_chunk, b_chunk, c_chunk)` for the chunks of three outputs that have the same number of them.
     pub fn for_chunks3<A: Send, B: Send, C: Send>(
         self,

@@ -10,7 +10,7 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Address, Backend, Region, Run};
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
-    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, WeightGradient, WeightScale,
+    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, TernaryConv2d, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
 use binary_nets_kernels::Isa;
@@ -239,6 +239,56 @@ fn the_largest_sums_of_pixels_are_exact() {
     }
 }
 
+/// `Σ x·w` of codes, with a number around the image; weights `[o, kh, kw, c/groups]`.
+fn sums_of_codes((batch, size, [c, o], groups, window): Shape, x: &[i8], w: &[i8], pad_value: u8) -> Vec<i64> {
+    // The image in a frame of the padding.
+    let [high, wide] = [0, 1].map(|axis| size[axis] + 2 * window.padding[axis]);
+    let mut framed = vec![pad_value as i8; batch * high * wide * c];
+    for (i, &code) in x.iter().enumerate() {
+        let (pixel, channel) = (i / c, i % c);
+        let (row, column) = (pixel / size[1] % size[0] + window.padding[0], pixel % size[1] + window.padding[1]);
+        framed[((pixel / (size[0] * size[1]) * high + row) * wide + column) * c + channel] = code;
+    }
+    let [kh, kw] = window.kernel;
+    let at = |o: usize, [i, j]: [usize; 2], k: usize| w[((o * kh + i) * kw + j) * (c / groups) + k];
+    let shape = (batch, [high, wide], [c, o], groups, Window { padding: [0; 2], ..window });
+    chains(shape, &framed, at, 0, |sum: i64, x, w| sum + i64::from(x * w))
+}
+
+#[test]
+fn ternary_convolutions_are_exact() {
+    for shape in shapes() {
+        for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Sign, 1), (Codes::Step, 0), (Codes::Step, 1)] {
+            let (batch, size, [c, o], groups, window) = shape;
+            let [kh, kw] = window.kernel;
+            for (scaled, kind) in [(false, StateKind::Constant), (true, StateKind::Parameter)] {
+                let mut case =
+                    Case::new(&format!("ternary_conv2d {codes:?} pad {pad_value} {scaled} {shape:?}"), batch);
+                let x = case.input("x", Meaning::Bit { codes, groups }, &[size[0], size[1], c]);
+                let planes =
+                    ["p", "n"].map(|name| case.state(name, Meaning::bits(Codes::Step), kind, &[o, kh, kw, c / groups]));
+                let values = ["w_p", "w_n"].map(|name| case.state(name, Meaning::F32, kind, &[1]));
+                let inputs = [x, planes[0], planes[1], values[0], values[1]];
+                case.op(TernaryConv2d { window, pad_value }, &inputs[..if scaled { 5 } else { 3 }]);
+
+                let codes_of = |name: &str| match &case.inputs.tensors[name] {
+                    Values::Codes(codes) => codes.as_slice(),
+                    other => panic!("{other:?} are no codes"),
+                };
+                let [p, n] = ["p", "n"].map(|plane| sums_of_codes(shape, codes_of("x"), codes_of(plane), pad_value));
+                let outputs = case.outputs().outputs;
+                if scaled {
+                    let [w_p, w_n] = ["w_p", "w_n"].map(|name| case.floats(name)[0]);
+                    let expected = p.iter().zip(&n).map(|(&p, &n)| w_p * p as f32 - w_n * n as f32).collect();
+                    assert!(outputs["y"] == Values::F32(expected), "{}", case.name);
+                } else {
+                    assert!(outputs["y"] == Values::I64(p) && outputs["z"] == Values::I64(n), "{}", case.name);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn binary_convolutions_are_exact() {
     for shape in shapes() {
@@ -260,18 +310,7 @@ fn binary_convolutions_are_exact() {
                 else {
                     panic!("codes")
                 };
-                // The image in a frame of the padding.
-                let [high, wide] = [0, 1].map(|axis| size[axis] + 2 * window.padding[axis]);
-                let mut framed = vec![pad_value as i8; batch * high * wide * c];
-                for (i, &code) in x.iter().enumerate() {
-                    let (pixel, channel) = (i / c, i % c);
-                    let (row, column) =
-                        (pixel / size[1] % size[0] + window.padding[0], pixel % size[1] + window.padding[1]);
-                    framed[((pixel / (size[0] * size[1]) * high + row) * wide + column) * c + channel] = code;
-                }
-                let at = |o: usize, [i, j]: [usize; 2], k: usize| w[((o * kh + i) * kw + j) * (c / groups) + k];
-                let shape = (batch, [high, wide], [c, o], groups, Window { padding: [0; 2], ..window });
-                let dots = chains(shape, &framed, at, 0, |sum: i64, x, w| sum + i64::from(x * w));
+                let dots = sums_of_codes(shape, x, w, pad_value);
                 let expected = if scales == 0 {
                     Values::I64(dots)
                 } else {

@@ -75,6 +75,9 @@ ops! {
     BinaryConv2d "binary_conv2d",
     BinaryConv2dGradInput "binary_conv2d_grad_input",
     BinaryConv2dGradWeight "binary_conv2d_grad_weight",
+    TernarizeWeight "ternarize_weight",
+    TernarizeWeightGrad "ternarize_weight_grad",
+    TernaryConv2d "ternary_conv2d",
     BatchNorm "batch_norm",
     BatchNormGrad "batch_norm_grad",
     BatchNormInference "batch_norm_inference",
@@ -116,6 +119,7 @@ ops! {
     Increment "increment",
     FoldAffine "fold_affine",
     Affine "affine",
+    TernaryAffine "ternary_affine",
     FoldStem "fold_stem",
     ImageConv2d "image_conv2d",
 }

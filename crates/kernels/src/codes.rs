@@ -40,15 +40,36 @@ pub fn unpack_codes(isa: Isa, codes: Codes, packed: &[u64], layout: BitLayout, o
 /// # Panics
 /// If a slice does not have exactly that length.
 pub fn pack_weights(isa: Isa, w: &[f32], outputs: usize, channels: usize, taps: usize, out: &mut [u64]) {
+    if taps == 1 {
+        pack_codes(isa, Codes::Sign, w, BitLayout { rows: outputs, groups: 1, channels }, out);
+    } else {
+        pack_weight_bits(isa, w, [outputs, channels, taps], |w| w < 0.0, out);
+    }
+}
+
+/// Packs `bit(w)` of weights `w: [outputs, channels, taps]` into `out: [outputs, taps, words]`.
+///
+/// # Panics
+/// If a slice does not have exactly that length.
+pub fn pack_weight_bits(
+    isa: Isa,
+    w: &[f32],
+    [outputs, channels, taps]: [usize; 3],
+    bit: impl Fn(f32) -> bool,
+    out: &mut [u64],
+) {
     assert_eq!(w.len(), outputs * channels * taps, "length of w");
     assert_eq!(out.len(), outputs * taps * words(channels), "length of the packed weights");
     match taps {
-        1 => pack_codes(isa, Codes::Sign, w, BitLayout { rows: outputs, groups: 1, channels }, out),
+        1 => isa.vectorize(
+            #[inline(always)]
+            || pack_taps::<1>(w, channels, bit, out),
+        ),
         9 => isa.vectorize(
             #[inline(always)]
-            || pack_taps::<9>(w, channels, out),
+            || pack_taps::<9>(w, channels, bit, out),
         ),
-        _ => pack_any_taps(w, channels, taps, out),
+        _ => pack_any_taps(w, channels, taps, bit, out),
     }
 }
 
@@ -119,7 +140,7 @@ fn unpack<S: Floats>(token: S, codes: Codes, packed: &[u64], layout: BitLayout, 
 
 /// Channels outermost, so that the loop over taps reads memory in order and becomes vector code.
 #[inline(always)]
-fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, out: &mut [u64]) {
+fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, bit: impl Fn(f32) -> bool, out: &mut [u64]) {
     let words = words(channels);
     if words == 0 {
         return;
@@ -128,9 +149,9 @@ fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, out: &mut [u64]) {
         for (word, w) in w.chunks(64 * TAPS).enumerate() {
             let mut bits = [0; TAPS];
             for (channel, w) in w.chunks_exact(TAPS).enumerate() {
-                let bit = 1 << channel;
+                let one = 1 << channel;
                 for (bits, &w) in bits.iter_mut().zip(w) {
-                    *bits |= if w < 0.0 { bit } else { 0 };
+                    *bits |= if bit(w) { one } else { 0 };
                 }
             }
             for (tap, bits) in bits.into_iter().enumerate() {
@@ -140,7 +161,7 @@ fn pack_taps<const TAPS: usize>(w: &[f32], channels: usize, out: &mut [u64]) {
     }
 }
 
-fn pack_any_taps(w: &[f32], channels: usize, taps: usize, out: &mut [u64]) {
+fn pack_any_taps(w: &[f32], channels: usize, taps: usize, bit: impl Fn(f32) -> bool, out: &mut [u64]) {
     let words = words(channels);
     out.fill(0);
     if out.is_empty() {
@@ -149,7 +170,7 @@ fn pack_any_taps(w: &[f32], channels: usize, taps: usize, out: &mut [u64]) {
     for (w, out) in w.chunks_exact(channels * taps).zip(out.chunks_exact_mut(taps * words)) {
         for (channel, w) in w.chunks_exact(taps).enumerate() {
             for (tap, &w) in w.iter().enumerate() {
-                out[tap * words + channel / 64] |= u64::from(Codes::Sign.bit(w)) << (channel % 64);
+                out[tap * words + channel / 64] |= u64::from(bit(w)) << (channel % 64);
             }
         }
     }

@@ -1,35 +1,40 @@
 //! The ops of frozen graphs, with the roundings that are part of their meaning.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{Affine, FoldAffine, FoldStem, ImageConv2d};
+use binary_nets_graph::ops::{Affine, FoldAffine, FoldStem, FoldStep, ImageConv2d};
 
 use super::{binary::scale_of, conv2d, round};
 use crate::Tensor;
 
 /// a and c, computed in f64 and rounded once.
 pub fn fold_affine(op: &FoldAffine, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let (alpha, norm) = if op.scale { (Some(inputs[0]), &inputs[1..]) } else { (None, inputs) };
-    let shape = Shape::from([op.channels]);
-    let mut a = Tensor::full(&shape, 1.0);
-    let mut c = Tensor::full(&shape, 0.0);
-    for o in 0..op.channels {
-        let alpha = alpha.map_or(1.0, |alpha| scale_of(alpha, o, op.channels));
-        let (s, b) = norm_affine(op.eps, norm, o);
-        a.data[o] = round(s * alpha);
-        c.data[o] = round(b);
-    }
-    vec![a, c]
+    let folded: Vec<(f64, f64)> = (0..op.channels).map(|o| folded(&op.steps, inputs, o, op.channels)).collect();
+    let a = folded.iter().map(|&(a, _)| round(a)).collect();
+    let c = folded.iter().map(|&(_, c)| round(c)).collect();
+    vec![Tensor::new([op.channels], a), Tensor::new([op.channels], c)]
 }
 
-/// `s = γ/√(var + ε)` and `b = β − s·mean` of channel `o`; 1 and 0 without a norm.
-fn norm_affine(eps: Option<f64>, norm: &[&Tensor], o: usize) -> (f64, f64) {
-    match (eps, norm) {
-        (Some(eps), [gamma, beta, mean, var]) => {
-            let s = gamma.data[o] / (var.data[o] + eps).sqrt();
-            (s, beta.data[o] - s * mean.data[o])
+/// `(a, c)` of channel `o`: the steps are applied to 0, which leaves c, and their slopes multiplied.
+fn folded(steps: &[FoldStep], inputs: &[&Tensor], o: usize, channels: usize) -> (f64, f64) {
+    let mut inputs = inputs.iter();
+    let mut next = || scale_of(inputs.next().expect("inputs for all steps"), o, channels);
+    let (mut slope, mut zero) = (1.0, 0.0);
+    for step in steps {
+        match step {
+            FoldStep::Scale => {
+                let s = next();
+                slope *= s;
+                zero *= s;
+            }
+            FoldStep::Norm { eps } => {
+                let [gamma, beta, mean, var] = [(); 4].map(|()| next());
+                let r = gamma / (var + eps).sqrt();
+                slope *= r;
+                zero = r * (zero - mean) + beta;
+            }
         }
-        _ => (1.0, 0.0),
     }
+    (slope, zero)
 }
 
 /// `fl(fl(a·fl(x)) + c)` in f32 arithmetic.
@@ -48,9 +53,20 @@ pub fn affine(op: &Affine, x: &Tensor, a: &Tensor, c: &Tensor) -> Tensor {
     })
 }
 
+/// `fl(fl(fl(a_p·fl(d_p)) − fl(a_n·fl(d_n))) + c)` in f32 arithmetic.
+pub fn ternary_affine(inputs: &[&Tensor]) -> Tensor {
+    let &[positive, negative, a_p, a_n, c] = inputs else { panic!("ternary_affine takes 5 inputs") };
+    Tensor::from_fn(&positive.shape, |p| {
+        let o = &p[p.len() - 1..];
+        let above = a_p.at(o) as f32 * positive.at(p) as f32;
+        let below = a_n.at(o) as f32 * negative.at(p) as f32;
+        f64::from(above - below + c.at(o) as f32)
+    })
+}
+
 /// q, a and c.
 pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Tensor> {
-    let (w, norm) = (inputs[0], &inputs[1..]);
+    let (w, constants) = (inputs[0], &inputs[1..]);
     let &[channels, image_channels, kh, kw] = &w.shape[..] else { panic!("weights of rank 4") };
     let output = op.border.window.output(op.border.input).expect("a window that fits, or the graph would not exist");
     let [rows, columns] =
@@ -64,9 +80,9 @@ pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Te
     let q = Tensor::from_fn_rank(shapes[0], |[o, i, j, c]| {
         if scales[o] == 0.0 { 0.0 } else { (v.at(&[o, c, i, j]) / scales[o]).round_ties_even() }
     });
-    let a = (0..channels).map(|o| round(norm_affine(op.eps, norm, o).0 * scales[o])).collect();
+    let a = (0..channels).map(|o| round(folded(&op.steps, constants, o, channels).0 * scales[o])).collect();
     let c = Tensor::from_fn_rank(shapes[2], |[row, column, o]| {
-        let (s, b) = norm_affine(op.eps, norm, o);
+        let (s, b) = folded(&op.steps, constants, o, channels);
         let mut sum = 0.0;
         for i in (0..kh).filter(|&i| rows[row][i]) {
             for j in (0..kw).filter(|&j| columns[column][j]) {

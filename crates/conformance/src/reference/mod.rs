@@ -14,6 +14,7 @@ mod optimizer;
 mod pool2d;
 mod product;
 mod terms;
+mod ternary;
 
 use std::collections::BTreeMap;
 
@@ -145,6 +146,9 @@ fn apply(
         Op::BinaryConv2dGradWeight(op) => {
             vec![conv2d::grad_weight(&op.window, inputs[0], inputs[1], f64::from(op.pad_value), shapes[0])]
         }
+        Op::TernarizeWeight(op) => ternary::ternarize_weight(op, inputs[0], shapes[0]),
+        Op::TernarizeWeightGrad(op) => ternary::ternarize_weight_grad(op, inputs),
+        Op::TernaryConv2d(op) => ternary::conv2d(op, inputs, shapes[0]),
         Op::BatchNorm(op) => batch_norm::forward(op, inputs[0], inputs[1], inputs[2]),
         Op::BatchNormGrad(op) => batch_norm::grad(op, inputs),
         Op::BatchNormInference(op) => {
@@ -195,6 +199,7 @@ fn apply(
         Op::Increment(_) => vec![inputs[0].map(|x| x + 1.0)],
         Op::FoldAffine(op) => frozen::fold_affine(op, inputs),
         Op::Affine(op) => vec![frozen::affine(op, inputs[0], inputs[1], inputs[2])],
+        Op::TernaryAffine(_) => vec![frozen::ternary_affine(inputs)],
         Op::FoldStem(op) => frozen::fold_stem(op, inputs, shapes),
         Op::ImageConv2d(op) => vec![frozen::image_conv2d(op, inputs[0], inputs[1], shapes[0])],
     })

@@ -26,6 +26,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Sign(_)
         | Op::Step(_)
         | Op::BinaryConv2d(_)
+        | Op::TernaryAffine(_)
         | Op::Relu(_)
         | Op::IntervalMask(_)
         | Op::MaxPool2d(_)
@@ -80,6 +81,8 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::SoftmaxCrossEntropyGrad(_)
         | Op::Matmul(_) => vec![REDUCED],
         Op::BinarizeWeight(_) => vec![Class::Exact, REDUCED],
+        Op::TernarizeWeight(_) | Op::TernaryConv2d(_) => vec![Class::Exact; 2],
+        Op::TernarizeWeightGrad(_) => vec![ROUNDED, REDUCED, REDUCED],
         Op::BatchNorm(_) | Op::BatchNormGrad(_) | Op::Adam(_) => vec![REDUCED; 3],
         Op::UpdateStatistics(_) => vec![REDUCED; 2],
         Op::Dropout(_) => vec![ROUNDED, Class::Exact],
@@ -115,6 +118,10 @@ pub fn terms(
         | Op::AvgPool2dGrad(_)
         | Op::Matmul(_)
         | Op::Reduce(_) => apply(op, &absolute, shapes, &BTreeMap::new(), randomness).expect("no leaf is read"),
+        Op::TernarizeWeightGrad(_) => {
+            let sums = apply(op, &absolute, shapes, &BTreeMap::new(), randomness).expect("no leaf is read");
+            sums.iter().map(|sum| sum.map(f64::abs)).collect()
+        }
         Op::BatchNorm(op) => batch_norm_terms(op, inputs[0], &absolute, results),
         Op::BatchNormGrad(op) => batch_norm_grad_terms(op, inputs),
         Op::BatchNormInference(op) => {
@@ -146,6 +153,9 @@ pub fn terms(
         | Op::SurrogateGrad(_)
         | Op::BinarizeWeight(_)
         | Op::BinaryConv2d(_)
+        | Op::TernarizeWeight(_)
+        | Op::TernaryConv2d(_)
+        | Op::TernaryAffine(_)
         | Op::Relu(_)
         | Op::Prelu(_)
         | Op::ApplyMask(_)

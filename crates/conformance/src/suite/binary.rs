@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The op that makes codes of an activation.
-fn coding(codes: Codes, groups: usize) -> Op {
+pub fn coding(codes: Codes, groups: usize) -> Op {
     match codes {
         Codes::Sign => Sign { gradient: Surrogate::Clip, groups }.into(),
         Codes::Step => Step { gradient: Surrogate::Clip, groups }.into(),
@@ -69,7 +69,7 @@ fn weights() -> Vec<Case> {
 }
 
 /// Windows with their names: padded, strided, a single tap, uneven with dilation, larger than the image.
-fn windows() -> [(&'static str, Window); 5] {
+pub fn windows() -> [(&'static str, Window); 5] {
     [
         ("3x3p1", Window::square(3, 1, 1)),
         ("3x3s2p1", Window::square(3, 2, 1)),
@@ -80,7 +80,7 @@ fn windows() -> [(&'static str, Window); 5] {
 }
 
 /// The image of all convolutions.
-const IMAGE: [usize; 2] = [5, 6];
+pub const IMAGE: [usize; 2] = [5, 6];
 
 fn convolutions() -> Vec<Case> {
     let mut cases = Vec::new();

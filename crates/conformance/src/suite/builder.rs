@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{Input, Scalar, State, StateKind};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Shape, Value};
 
@@ -119,8 +120,17 @@ impl Builder {
 
     /// Weight bits that stand in the graph as a frozen network's do.
     pub fn frozen_bits(&mut self, shape: &[usize]) -> Value {
-        let meaning = Meaning::bits(binary_nets_bits::Codes::Sign);
-        self.state_of(meaning, StateKind::Constant, shape, |random| if random.below(2) == 0 { 1.0 } else { -1.0 })
+        self.frozen_codes(Codes::Sign, shape)
+    }
+
+    /// One plane of ternary weights that stands there as well.
+    pub fn frozen_plane(&mut self, shape: &[usize]) -> Value {
+        self.frozen_codes(Codes::Step, shape)
+    }
+
+    fn frozen_codes(&mut self, codes: Codes, shape: &[usize]) -> Value {
+        let code = |random: &mut Random| f64::from(codes.value(random.below(2) == 1));
+        self.state_of(Meaning::bits(codes), StateKind::Constant, shape, code)
     }
 
     /// Stem weights of a frozen network, both ends of i16 among them.

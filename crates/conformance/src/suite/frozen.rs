@@ -1,6 +1,8 @@
 //! What frozen networks are made of.
 
-use binary_nets_graph::ops::{Affine, BinaryConv2d, Border, FoldAffine, FoldStem, ImageConv2d, Sign, Surrogate};
+use binary_nets_graph::ops::{
+    Affine, BinaryConv2d, Border, FoldAffine, FoldStem, FoldStep, ImageConv2d, Sign, Surrogate,
+};
 use binary_nets_graph::{Value, Window};
 
 use super::Case;
@@ -38,22 +40,46 @@ fn norm(b: &mut Builder, channels: usize) -> Vec<Value> {
     vec![gamma, beta, b.state(&[channels], Fill::Turning), b.state(&[channels], Fill::Positive)]
 }
 
+/// The constants of a run of steps.
+fn constants(b: &mut Builder, steps: &[FoldStep], channels: usize) -> Vec<Value> {
+    let each = |step: &FoldStep| match step {
+        FoldStep::Scale => vec![b.state(&[channels], Fill::Turning)],
+        FoldStep::Norm { .. } => norm(b, channels),
+    };
+    steps.iter().flat_map(each).collect()
+}
+
+/// Runs of scales and norms in all orders.
+const RUNS: [&[FoldStep]; 7] = {
+    use FoldStep::{Norm, Scale};
+    [
+        &[],
+        &[Scale],
+        &[Norm { eps: 1e-5 }],
+        &[Scale, Norm { eps: 1e-5 }],
+        &[Norm { eps: 0.5 }, Scale],
+        &[Scale, Scale, Norm { eps: 1e-5 }, Scale],
+        &[Norm { eps: 1e-5 }, Scale, Norm { eps: 0.5 }],
+    ]
+};
+
 fn folds() -> Vec<Case> {
     let mut cases = Vec::new();
     for (channels, scales) in [(1, vec![1]), (6, vec![1, 2, 6]), (65, vec![1, 5, 65])] {
-        let eps = Some(1e-5);
-        let mut b = Builder::new(format!("fold_affine/norm/c{channels}"));
-        let inputs = norm(&mut b, channels);
-        let outputs = b.ops(FoldAffine { channels, scale: false, eps }, &inputs);
-        cases.push(b.outputs(&outputs));
-        for n in scales {
-            let mut b = Builder::new(format!("fold_affine/scale{n}/c{channels}"));
-            let alpha = b.state(&[n], Fill::Positive);
-            let mut outputs = b.ops(FoldAffine { channels, scale: true, eps: None }, &[alpha]);
-            let inputs = [vec![alpha], norm(&mut b, channels)].concat();
-            outputs.extend(b.ops(FoldAffine { channels, scale: true, eps }, &inputs));
+        for (i, steps) in RUNS.into_iter().enumerate() {
+            let mut b = Builder::new(format!("fold_affine/run{i}/c{channels}"));
+            let inputs = constants(&mut b, steps, channels);
+            let outputs = b.ops(FoldAffine { channels, steps: steps.to_vec() }, &inputs);
             cases.push(b.outputs(&outputs));
         }
+        // One number for all, and one for each of a few groups.
+        let mut b = Builder::new(format!("fold_affine/shared/c{channels}"));
+        let mut outputs = Vec::new();
+        for shape in [vec![]].into_iter().chain(scales.into_iter().map(|n| vec![n])) {
+            let scale = b.state(&shape, Fill::Positive);
+            outputs.extend(b.ops(FoldAffine { channels, steps: vec![FoldStep::Scale] }, &[scale]));
+        }
+        cases.push(b.outputs(&outputs));
     }
     cases
 }
@@ -74,17 +100,15 @@ fn stems() -> Vec<Case> {
                 let border = Border { window, input: [9, 8] };
                 let name = format!("c{c}o{o}/{window_name}");
 
-                for eps in [None, Some(1e-5)] {
-                    let mut b = Builder::new(format!("fold_stem/{name}/{eps:?}"));
+                for (i, steps) in RUNS.into_iter().enumerate() {
+                    let mut b = Builder::new(format!("fold_stem/{name}/run{i}"));
                     let w = b.state(&[o, c, kh, kw], Fill::Uniform(1.0));
                     // A channel of zeroes has no scale.
                     let taps = c * kh * kw;
                     b.overwrite(w, (o / 2 * taps..(o / 2 + 1) * taps).map(|i| (i, 0.0)));
-                    let mut inputs = vec![w];
-                    if eps.is_some() {
-                        inputs.extend(norm(&mut b, o));
-                    }
-                    let outputs = b.ops(FoldStem { border, mean: mean.clone(), std: std.clone(), eps }, &inputs);
+                    let inputs = [vec![w], constants(&mut b, steps, o)].concat();
+                    let fold = FoldStem { border, mean: mean.clone(), std: std.clone(), steps: steps.to_vec() };
+                    let outputs = b.ops(fold, &inputs);
                     cases.push(b.outputs(&outputs));
                 }
 

@@ -13,6 +13,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod sum;
+mod ternary;
 
 use std::collections::BTreeMap;
 
@@ -162,6 +163,7 @@ pub fn cases() -> Vec<Case> {
     for family in [
         elementwise::cases,
         binary::cases,
+        ternary::cases,
         convolution::cases,
         norm::cases,
         pool::cases,

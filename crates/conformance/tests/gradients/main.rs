@@ -6,3 +6,4 @@ mod net;
 mod pseudo_gradients;
 mod smooth;
 mod structure;
+mod ternary;

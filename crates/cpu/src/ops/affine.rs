@@ -1,7 +1,7 @@
 //! What freezing makes of a run of constants: one affine per channel.
 
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
-use binary_nets_graph::ops::{Affine, Border, FoldAffine};
+use binary_nets_graph::ops::{Affine, Border, FoldAffine, FoldStep};
 use binary_nets_kernels::Isa;
 use bytemuck::Pod;
 
@@ -72,28 +72,72 @@ fn run<X: Number>(isa: Isa, io: &Io<'_>, channels: usize, starts: &[usize]) {
     });
 }
 
+pub fn prepare_ternary(io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
+    let d = io.inputs[0];
+    let (isa, channels) = (target.isa, d.shape.channels());
+    Ok(match Layout::interchange(d).storage {
+        Storage::U8 => plain(isa.name(), move |io| run_ternary::<u8>(isa, io, channels)),
+        Storage::I16 => plain(isa.name(), move |io| run_ternary::<i16>(isa, io, channels)),
+        Storage::I32 => plain(isa.name(), move |io| run_ternary::<i32>(isa, io, channels)),
+        Storage::I64 => plain(isa.name(), move |io| run_ternary::<i64>(isa, io, channels)),
+        Storage::F32 | Storage::U64 | Storage::U32 => {
+            let reason = format!("the sums are {d}");
+            return Err(ExecError::Unsupported { op: "ternary_affine", path: io.path.to_owned(), reason });
+        }
+    })
+}
+
+fn run_ternary<D: Number>(isa: Isa, io: &Io<'_>, channels: usize) {
+    let (positive, negative) = (io.input::<D>(0), io.input::<D>(1));
+    let [a_p, a_n, c] = [2, 3, 4].map(|i| io.input::<f32>(i));
+    let pixels = (CHUNK / channels).max(1);
+    io.threads().for_chunks(io.output::<f32>(0), pixels * channels, |i, y| {
+        let [positive, negative] = [positive, negative].map(|d| &d[i * pixels * channels..][..y.len()]);
+        let sums = positive.chunks_exact(channels).zip(negative.chunks_exact(channels));
+        isa.vectorize(
+            #[inline(always)]
+            || {
+                for (y, (positive, negative)) in y.chunks_exact_mut(channels).zip(sums) {
+                    let constants = a_p.iter().zip(a_n).zip(c);
+                    let sums = positive.iter().zip(negative);
+                    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y.iter_mut().zip(sums).zip(constants) {
+                        *y = a_p * d_p.rounded() - a_n * d_n.rounded() + c;
+                    }
+                }
+            },
+        );
+    });
+}
+
 pub fn prepare_fold(op: &FoldAffine) -> Prepared<Kernel> {
-    let FoldAffine { channels, scale, eps } = *op;
+    let FoldAffine { channels, steps } = op.clone();
     plain("f64", move |io| {
         let (a, c) = (io.output::<f32>(0), io.output::<f32>(1));
-        let norm = usize::from(scale);
-        let at = |i: usize, o: usize| f64::from(io.input::<f32>(i)[o]);
         for o in 0..channels {
-            let alpha = if scale {
-                let alpha = io.input::<f32>(0);
-                f64::from(alpha[o * alpha.len() / channels])
-            } else {
-                1.0
-            };
-            let (slope, offset) = match eps {
-                Some(eps) => {
-                    let root = (at(norm + 3, o) + eps).sqrt();
-                    (at(norm, o) * alpha / root, at(norm + 1, o) - at(norm, o) * at(norm + 2, o) / root)
-                }
-                None => (alpha, 0.0),
-            };
+            let (slope, offset) = folded(&steps, io, 0, o, channels);
             a[o] = slope as f32;
             c[o] = offset as f32;
         }
     })
+}
+
+/// What these steps, whose inputs start at `first`, make of a number in channel `o` of `channels`: `slope·x + offset`.
+pub fn folded(steps: &[FoldStep], io: &Io<'_>, first: usize, o: usize, channels: usize) -> (f64, f64) {
+    let (mut slope, mut offset, mut input) = (1.0, 0.0, first);
+    for step in steps {
+        match step {
+            FoldStep::Scale => {
+                let scales = io.input::<f32>(input);
+                let scale = f64::from(scales[o * scales.len() / channels]);
+                (slope, offset) = (slope * scale, offset * scale);
+            }
+            FoldStep::Norm { eps } => {
+                let [gamma, beta, mean, var] = [0, 1, 2, 3].map(|i| f64::from(io.input::<f32>(input + i)[o]));
+                let root = (var + eps).sqrt();
+                (slope, offset) = (gamma * slope / root, gamma * (offset - mean) / root + beta);
+            }
+        }
+        input += step.inputs();
+    }
+    (slope, offset)
 }

@@ -1,17 +1,17 @@
 //! The binary convolution: dot products of bits; its gradients are float products with one operand unpacked block by block.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use binary_nets_bits::Codes;
-use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Prologue, Storage};
+use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
 use binary_nets_graph::ops::{BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight};
-use binary_nets_graph::{Meaning, ValueMeta};
+use binary_nets_graph::{Meaning, ValueMeta, Window};
 use binary_nets_kernels::binary_conv2d::Dot;
 use binary_nets_kernels::{self as kernels, Conv2dGeometry, Isa, KernelError};
 use bytemuck::Pod;
 
 use super::conv2d::extents;
+use super::laid;
 use super::patch_product::{PatchProduct, Weights};
 use super::patch_weight_gradient::PatchWeightGradient;
 use super::patches::Images;
@@ -22,61 +22,89 @@ use crate::threads::Threads;
 /// Output pixels of one chunk, at most, unless a row has more: so that a single image keeps several threads busy.
 const CHUNK: usize = 256;
 
+/// The output rows of a convolution in chunks; none crosses images.
+pub struct Strips {
+    /// Rows of one chunk; a divisor of all.
+    rows: usize,
+    out_size: [usize; 2],
+}
+
+impl Strips {
+    /// Chunks of an output of that size.
+    pub fn new(out_size: [usize; 2]) -> Self {
+        let [height, width] = out_size;
+        let rows = (1..=height).rev().find(|rows| height % rows == 0 && rows * width <= CHUNK).unwrap_or(1);
+        Self { rows, out_size }
+    }
+
+    /// Pixels of one chunk.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.out_size[1]
+    }
+
+    /// The image and the rows of chunk `i`.
+    pub fn place(&self, i: usize) -> (usize, Range<usize>) {
+        let chunks = self.out_size[0] / self.rows;
+        let first = i % chunks * self.rows;
+        (i / chunks, first..first + self.rows)
+    }
+}
+
+/// The geometry of a convolution of codes with weights `[o, kh, kw, c/groups]`, its first two inputs.
+pub fn geometry(window: &Window, io: &IoMeta) -> Conv2dGeometry {
+    let (x, w) = (extents(io.inputs[0]), extents(io.inputs[1]));
+    let (_, groups) = packing(io.inputs[0]);
+    Conv2dGeometry {
+        in_size: [x[1], x[2]],
+        kernel: window.kernel,
+        stride: window.stride,
+        padding: window.padding,
+        dilation: window.dilation,
+        groups,
+        in_channels: w[3],
+        out_channels: w[0] / groups,
+    }
+}
+
 /// The forward convolution.
 struct Forward {
     isa: Isa,
     conv: kernels::BinaryConv2d,
-    /// Output rows of one chunk; a divisor of all, so that no chunk crosses images.
-    rows: usize,
+    strips: Strips,
 }
 
 pub fn prepare(op: &BinaryConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
-    let (x, w, y) = (extents(io.inputs[0]), extents(io.inputs[1]), extents(io.outputs[0]));
-    let (codes, groups) = packing(io.inputs[0]);
-    let geometry = Conv2dGeometry {
-        in_size: [x[1], x[2]],
-        kernel: op.window.kernel,
-        stride: op.window.stride,
-        padding: op.window.padding,
-        dilation: op.window.dilation,
-        groups,
-        in_channels: w[3],
-        out_channels: w[0] / groups,
-    };
+    let (codes, _) = packing(io.inputs[0]);
     let unsupported = |e: KernelError| ExecError::Unsupported {
         op: "binary_conv2d",
         path: io.path.to_owned(),
         reason: e.to_string(),
     };
-    let conv = kernels::BinaryConv2d::new(geometry, codes, op.pad_value, target.isa).map_err(unsupported)?;
-    let rows = (1..=y[1]).rev().find(|rows| y[1] % rows == 0 && rows * y[2] <= CHUNK).unwrap_or(1);
-    let forward = Forward { isa: target.isa, conv, rows };
+    let conv = kernels::BinaryConv2d::new(geometry(&op.window, io), codes, op.pad_value, target.isa);
+    let conv = conv.map_err(unsupported)?;
+    let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size()), conv };
+    let constant = io.constant[1];
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
-        (2, Storage::I16) => forward.prepare(target, io.constant[1], Forward::dots::<i16>, 0),
-        (2, _) => forward.prepare(target, io.constant[1], Forward::dots::<i32>, 0),
+        (2, Storage::I16) => forward.prepare(target, constant, Forward::dots::<i16>, 0),
+        (2, _) => forward.prepare(target, constant, Forward::dots::<i32>, 0),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             let dots = forward.chunk_len().div_ceil(4);
             forward.prepare(
                 target,
-                io.constant[1],
+                constant,
                 |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)),
                 dots,
             )
         }
         (_, _) => {
             let dots = forward.chunk_len().div_ceil(2);
-            forward.prepare(
-                target,
-                io.constant[1],
-                |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32),
-                dots,
-            )
+            forward.prepare(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32), dots)
         }
     })
 }
 
 /// Codes and groups of packed bits.
-fn packing(meta: &ValueMeta) -> (Codes, usize) {
+pub fn packing(meta: &ValueMeta) -> (Codes, usize) {
     match meta.meaning {
         Meaning::Bit { codes, groups } => (codes, groups),
         _ => unreachable!("the op's shape rule asks for bits"),
@@ -93,36 +121,14 @@ impl Forward {
         dots: usize,
     ) -> Prepared<Kernel> {
         let name = self.conv.kernel_name();
-        let (laid, lanes) = (self.conv.laid_weight_words(), target.threads * (self.conv.scratch_words() + dots));
-        let forward = Arc::new(self);
-        let words = |n: usize| n * size_of::<u64>();
-        if constant {
-            let prologue = Arc::clone(&forward);
-            let prologue: Kernel = Box::new(move |io| prologue.conv.lay_weights(io.input(1), io.resident_mut()));
-            let kernel: Kernel = Box::new(move |io| run(&forward, io, io.resident(), io.scratch()));
-            let prologue = Prologue { kernel: prologue, bytes: words(laid) };
-            Prepared { kernel, name, scratch: words(lanes), prologue: Some(prologue) }
-        } else {
-            let kernel: Kernel = Box::new(move |io| {
-                let (laid, lanes) = io.scratch().split_at_mut(laid);
-                forward.conv.lay_weights(io.input(1), laid);
-                run(&forward, io, laid, lanes);
-            });
-            Prepared { kernel, name, scratch: words(laid + lanes), prologue: None }
-        }
+        let scratch = target.threads * (self.conv.scratch_words() + dots);
+        let sizes = laid::Sizes { laid: self.conv.laid_weight_words(), scratch };
+        laid::prepare(name, constant, sizes, self, |f, io, laid| f.conv.lay_weights(io.input(1), laid), run)
     }
 
     /// Output elements of one chunk.
     fn chunk_len(&self) -> usize {
-        let geometry = self.conv.geometry();
-        self.rows * geometry.out_size()[1] * geometry.all_out_channels()
-    }
-
-    /// The image and the rows of chunk `i`.
-    fn place(&self, i: usize) -> (usize, Range<usize>) {
-        let chunks = self.conv.geometry().out_size()[0] / self.rows;
-        let first = i % chunks * self.rows;
-        (i / chunks, first..first + self.rows)
+        self.strips.pixels() * self.conv.geometry().all_out_channels()
     }
 
     /// Image `i` of packed images.
@@ -136,7 +142,7 @@ impl Forward {
         let (images, out): (&[u64], &mut [T]) = (io.input(0), io.output(0));
         let per_lane = self.conv.scratch_words();
         io.threads().for_chunks_with(out, self.chunk_len(), lanes, per_lane, |i, out, scratch| {
-            let (image, rows) = self.place(i);
+            let (image, rows) = self.strips.place(i);
             self.conv.rows(self.image(images, image), laid, rows, scratch, out);
         });
     }
@@ -157,7 +163,7 @@ impl Forward {
         threads.for_chunks_with(out, self.chunk_len(), lanes, per_lane, |i, out, scratch| {
             let (scratch, dots) = scratch.split_at_mut(scratch_words);
             let dots = &mut bytemuck::cast_slice_mut::<u64, T>(dots)[..out.len()];
-            let (image, rows) = self.place(i);
+            let (image, rows) = self.strips.place(i);
             self.conv.rows(self.image(images, image), laid, rows, scratch, dots);
             self.isa.vectorize(
                 #[inline(always)]
@@ -193,12 +199,13 @@ pub fn prepare_grad_input(
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
     let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
+    let (codes, _) = packing(io.inputs[1]);
     let constant = io.constant[1] && io.constant[2];
     Ok(product.prepare(
         target,
         constant,
         |io| Images::Floats(io.input(0)),
-        move |io| Weights::Bits { packed: io.input(1), alpha: io.input(2), sources: dy[3] },
+        move |io| Weights::Bits { packed: io.input(1), codes, alpha: io.input(2), sources: dy[3] },
     ))
 }
 

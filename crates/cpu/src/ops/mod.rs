@@ -19,6 +19,7 @@ mod elementwise;
 mod fill;
 mod finite;
 mod gather;
+mod laid;
 mod mask;
 mod matmul;
 mod normalize_image;
@@ -40,6 +41,8 @@ mod softmax_cross_entropy;
 mod stem;
 mod stretch;
 mod surrogate;
+mod ternarize_weight;
+mod ternary_conv2d;
 mod transpose;
 mod unary;
 
@@ -69,6 +72,9 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, target)?,
         Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target)?,
         Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target)?,
+        Op::TernarizeWeight(op) => ternarize_weight::prepare(op, io, target),
+        Op::TernarizeWeightGrad(op) => ternarize_weight::prepare_grad(op, io, target),
+        Op::TernaryConv2d(op) => ternary_conv2d::prepare(op, io, target)?,
         Op::BatchNorm(op) => batch_norm::prepare(op, io, target),
         Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, target),
         Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, target),
@@ -109,6 +115,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::Increment(_) => adam::prepare_increment(),
         Op::FoldAffine(op) => affine::prepare_fold(op),
         Op::Affine(op) => affine::prepare(op, io, target)?,
+        Op::TernaryAffine(_) => affine::prepare_ternary(io, target)?,
         Op::FoldStem(op) => stem::prepare_fold(op, io, target)?,
         Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, target)?,
     })

@@ -3,12 +3,12 @@
 //! Every output is one ascending chain of fused multiply-adds over (tap row, tap column, channel), whatever the block, the batch, the threads
 //! or the instruction set.
 
-use std::sync::Arc;
-
-use binary_nets_exec::{Prepared, Prologue};
+use binary_nets_bits::Codes;
+use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
+use super::laid;
 use super::patches::{Axis, Frame, Images, Patches};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
@@ -58,10 +58,12 @@ pub enum Weights<'a> {
         /// Steps of group, source channel, target channel.
         steps: [usize; 3],
     },
-    /// `α·sign(w)` of packed signs `[source channels of all groups, taps, words of target channels]`.
+    /// α times the codes −1/+1 or 0/1 of packed bits `[source channels of all groups, taps, words of target channels]`.
     Bits {
         /// The words.
         packed: &'a [u64],
+        /// What the bits stand for.
+        codes: Codes,
         /// One α for each of as many consecutive source channels.
         alpha: &'a [f32],
         /// Source channels of all groups.
@@ -87,14 +89,21 @@ impl Weights<'_> {
                     *row = *w;
                 }
             }
-            Weights::Bits { packed, alpha, sources: all } => {
+            Weights::Bits { packed, codes, alpha, sources: all } => {
                 let source = group * sources + source;
                 let alpha = alpha[source * alpha.len() / all].to_bits();
                 let words = &packed[(source * taps + tap) * binary_nets_bits::words(targets)..];
                 // Panels are as wide as a power of two up to 64, so a row lies in one word.
                 let word = words[first / 64] >> (first % 64);
-                for (i, row) in row.iter_mut().enumerate() {
-                    *row = f32::from_bits(alpha ^ ((((word >> i) & 1) as u32) << 31));
+                let bit = |i: usize| ((word >> i) & 1) as u32;
+                match codes {
+                    Codes::Sign => {
+                        row.iter_mut().enumerate().for_each(|(i, row)| *row = f32::from_bits(alpha ^ (bit(i) << 31)));
+                    }
+                    Codes::Step => row
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, row)| *row = f32::from_bits(alpha & 0u32.wrapping_sub(bit(i)))),
                 }
             }
         }
@@ -166,32 +175,15 @@ impl PatchProduct {
         images: impl for<'a> Fn(&'a Io<'_>) -> Images<'a> + Send + Sync + 'static,
         weights: impl for<'a> Fn(&'a Io<'_>) -> Weights<'a> + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
-        let name = self.gemm.kernel_name();
-        let (laid, lanes) = (self.laid_len(), target.threads * self.lane_len());
-        let product = Arc::new(self);
-        if constant {
-            let prologue = Arc::clone(&product);
-            let prologue: Kernel = Box::new(move |io| prologue.lay(io.threads(), &weights(io), io.resident_mut()));
-            Prepared {
-                kernel: Box::new(move |io| {
-                    product.run(io.threads(), images(io), io.resident(), io.scratch(), io.output(0));
-                }),
-                name,
-                scratch: lanes * size_of::<f32>(),
-                prologue: Some(Prologue { kernel: prologue, bytes: laid * size_of::<f32>() }),
-            }
-        } else {
-            Prepared {
-                kernel: Box::new(move |io| {
-                    let (panels, lanes) = io.scratch().split_at_mut(laid);
-                    product.lay(io.threads(), &weights(io), panels);
-                    product.run(io.threads(), images(io), panels, lanes, io.output(0));
-                }),
-                name,
-                scratch: (laid + lanes) * size_of::<f32>(),
-                prologue: None,
-            }
-        }
+        let sizes = laid::Sizes { laid: self.laid_len(), scratch: target.threads * self.lane_len() };
+        laid::prepare(
+            self.gemm.kernel_name(),
+            constant,
+            sizes,
+            self,
+            move |product, io, panels| product.lay(io.threads(), &weights(io), panels),
+            move |product, io, panels, lanes| product.run(io.threads(), images(io), panels, lanes, io.output(0)),
+        )
     }
 
     /// Elements of the laid weights of one group of one part.

@@ -2,14 +2,15 @@
 
 use std::ops::{Add, Mul};
 use std::slice::from_ref;
-use std::sync::Arc;
 
-use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Prologue, Storage};
+use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
 use binary_nets_graph::ops::{FoldStem, ImageConv2d};
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 use bytemuck::Pod;
 
+use super::affine::folded;
 use super::conv2d::extents;
+use super::laid;
 use super::patches::{Axis, Frame, Patches};
 use super::plain;
 use crate::io::{Io, Kernel};
@@ -43,14 +44,7 @@ fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]:
             let v = v(i % channels * kh * kw + i / channels);
             *q = if scale == 0.0 { 0 } else { (v / scale).round_ties_even() as i16 };
         }
-        let (s, b) = match op.eps {
-            None => (1.0, 0.0),
-            Some(eps) => {
-                let [gamma, beta, mean, var] = [1, 2, 3, 4].map(|i| f64::from(io.input::<f32>(i)[o]));
-                let s = gamma / (var + eps).sqrt();
-                (s, beta - s * mean)
-            }
-        };
+        let (s, b) = folded(&op.steps, io, 1, o, outputs);
         a[o] = (s * scale) as f32;
         for (row, inside_rows) in rows.iter().enumerate() {
             for (column, inside_columns) in columns.iter().enumerate() {
@@ -106,24 +100,10 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Re
 impl Convolution {
     fn prepare<T: Sum>(self, target: Target, constant: bool) -> Prepared<Kernel> {
         let name = self.gemm.kernel_name();
-        let bytes = |elements: usize| elements * size_of::<f32>();
         let laid = self.gemm.packed_b_len(self.patches.depth(), 2 * self.outputs);
         let scratch = self.images * self.frame.len() + target.threads * self.lane_len();
-        let convolution = Arc::new(self);
-        if constant {
-            let prologue = Arc::clone(&convolution);
-            let prologue: Kernel = Box::new(move |io| prologue.lay(io.input(1), io.resident_mut()));
-            let kernel: Kernel = Box::new(move |io| convolution.run::<T>(io, io.resident(), io.scratch()));
-            let prologue = Prologue { kernel: prologue, bytes: bytes(laid) };
-            Prepared { kernel, name, scratch: bytes(scratch), prologue: Some(prologue) }
-        } else {
-            let kernel: Kernel = Box::new(move |io| {
-                let (panels, scratch) = io.scratch().split_at_mut(laid);
-                convolution.lay(io.input(1), panels);
-                convolution.run::<T>(io, panels, scratch);
-            });
-            Prepared { kernel, name, scratch: bytes(laid + scratch), prologue: None }
-        }
+        let lay = |convolution: &Self, io: &Io<'_>, panels: &mut [f32]| convolution.lay(io.input(1), panels);
+        laid::prepare(name, constant, laid::Sizes { laid, scratch }, self, lay, Self::run::<T>)
     }
 
     /// Scratch elements of a lane: patches, sums.

@@ -17,6 +17,13 @@ pub struct Affine {
     pub border: Option<Border>,
 }
 
+/// `y = fl(fl(fl(a_p·fl(d_p)) − fl(a_n·fl(d_n))) + c)`, no fused multiply-add: what a frozen ternary convolution ends in.
+///
+/// Inputs: `d_p` and `d_n` `int[…, o]` of the same bounds, `a_p`, `a_n` and c `f32[o]`. Output: `f32[…, o]`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TernaryAffine {}
+
 /// A window and the image that it slides over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,27 +42,67 @@ impl Border {
     }
 }
 
-/// Folds a norm with given statistics, and a weight scale in front of it, into one affine, in f64, rounded once:
-/// `a = γ·α/√(var + ε)`, `c = β − γ·mean/√(var + ε)`.
+/// A constant that is folded.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FoldStep {
+    /// `y = s·x`. Input: s `f32[]` or a vector that divides the channels, each element for as many consecutive ones.
+    Scale,
+    /// `y = γ·(x − mean)/√(var + ε) + β`. Inputs: γ, β, mean, var, each `f32[o]`.
+    Norm {
+        /// ε
+        eps: f64,
+    },
+}
+
+impl FoldStep {
+    /// How many inputs it takes.
+    pub const fn inputs(self) -> usize {
+        match self {
+            Self::Scale => 1,
+            Self::Norm { .. } => 4,
+        }
+    }
+}
+
+/// Folds a run of constants into one affine `a·x + c`, in f64, rounded once: from `a = 1` and `c = 0` on, a scale makes `s·a` and `s·c` of them,
+/// and a norm, with `r = γ/√(var + ε)`, `r·a` and `r·(c − mean) + β`.
 ///
-/// Inputs: α (with `scale`), then γ, β, mean, var (with `eps`). α is `f32[1]`, `f32[groups]` or `f32[o]`. Outputs: a and c, `f32[o]`.
+/// Inputs: those of the steps, one after the other. Outputs: a and c, `f32[o]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldAffine {
     /// The channels o.
     pub channels: usize,
-    /// Whether there is an α.
-    pub scale: bool,
-    /// The norm's ε, if there is a norm.
-    pub eps: Option<f64>,
+    /// The constants in the order in which they are applied.
+    pub steps: Vec<FoldStep>,
 }
 
-/// Four vectors of a norm with `o` channels.
-pub(super) fn check_norm(norm: &[&ValueMeta], o: usize) -> Result<(), Mismatch> {
-    let [gamma, beta, mean, var] = expect::inputs(norm)?;
-    [(gamma, "gamma"), (beta, "beta"), (mean, "mean"), (var, "variance")]
-        .into_iter()
-        .try_for_each(|(v, what)| expect::f32_vector(v, o, what))
+/// Exactly the inputs of these steps over `o` channels.
+pub(super) fn check_steps(steps: &[FoldStep], inputs: &[&ValueMeta], o: usize) -> Result<(), Mismatch> {
+    let count: usize = steps.iter().map(|step| step.inputs()).sum();
+    if inputs.len() != count {
+        return Err(Mismatch::new(format!("{count} constants"), inputs.len().to_string()));
+    }
+    let mut rest = inputs;
+    for step in steps {
+        let here;
+        (here, rest) = rest.split_at(step.inputs());
+        match (step, here) {
+            (FoldStep::Norm { .. }, &[gamma, beta, mean, var]) => {
+                [(gamma, "gamma"), (beta, "beta"), (mean, "mean"), (var, "variance")]
+                    .into_iter()
+                    .try_for_each(|(v, what)| expect::f32_vector(v, o, what))?;
+            }
+            (_, scales) => {
+                let divides = |s: &ValueMeta| s.shape.len() <= 1 && o.is_multiple_of(s.shape.elements());
+                if let Some(s) = scales.iter().find(|s| s.meaning != Meaning::F32 || !divides(s)) {
+                    return Err(Mismatch::new(format!("a scale vector that divides {o} channels"), s.to_string()));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Operator for Affine {
@@ -83,25 +130,21 @@ impl Operator for Affine {
     }
 }
 
+impl Operator for TernaryAffine {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [positive, negative, a_p, a_n, c] = expect::inputs(inputs)?;
+        if !matches!(positive.meaning, Meaning::Int { .. }) || positive != negative {
+            return Err(Mismatch::new("two maps of integers that are alike", format!("{positive} and {negative}")));
+        }
+        let o = positive.shape.channels();
+        [(a_p, "a_p"), (a_n, "a_n"), (c, "c")].into_iter().try_for_each(|(v, what)| expect::f32_vector(v, o, what))?;
+        Ok(vec![ValueMeta::f32(positive.shape.clone())])
+    }
+}
+
 impl Operator for FoldAffine {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let mut rest = inputs;
-        if self.scale {
-            let Some((alpha, norm)) = inputs.split_first() else { return Err(Mismatch::new("α", "nothing")) };
-            let n = alpha.shape.elements();
-            if alpha.meaning != Meaning::F32 || alpha.shape.len() != 1 || !self.channels.is_multiple_of(n) {
-                return Err(Mismatch::new(
-                    format!("an α vector that divides {} channels", self.channels),
-                    alpha.to_string(),
-                ));
-            }
-            rest = norm;
-        }
-        match self.eps {
-            Some(_) => check_norm(rest, self.channels)?,
-            None if rest.is_empty() => {}
-            None => return Err(Mismatch::new("no norm", format!("{} inputs", rest.len()))),
-        }
+        check_steps(&self.steps, inputs, self.channels)?;
         Ok(vec![ValueMeta::f32([self.channels]); 2])
     }
 }

@@ -25,6 +25,8 @@ pub struct BinaryConv2d {
 }
 
 /// `dx` of [`BinaryConv2d`]. Inputs: dy `f32[n, h', w', o]`, weight bits, α. Output: `f32[n, h, w, c]`.
+///
+/// The bits stand for −1/+1 (`bit(sign)`), or for 0/1 (`bit(step)`): one plane of ternary weights.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryConv2dGradInput {
@@ -46,11 +48,11 @@ pub struct BinaryConv2dGradWeight {
     pub pad_value: u8,
 }
 
-/// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`.
-fn weight_extents(w: &ValueMeta) -> Result<[usize; 4], Mismatch> {
+/// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`, and their codes.
+fn weight_extents(w: &ValueMeta) -> Result<([usize; 4], Codes), Mismatch> {
     match expect::bits_rank(w, "weights")? {
-        ([o, kh, kw, c], Codes::Sign, 1) => Ok([o, c, kh, kw]),
-        _ => Err(Mismatch::new("weights as bit(sign)[o,kh,kw,c]", w.to_string())),
+        ([o, kh, kw, c], codes, 1) => Ok(([o, c, kh, kw], codes)),
+        _ => Err(Mismatch::new("weights as bits [o,kh,kw,c] in one group", w.to_string())),
     }
 }
 
@@ -63,26 +65,25 @@ fn check_scale(alpha: &ValueMeta, groups: usize, o: usize) -> Result<(), Mismatc
     }
 }
 
-fn check_pad_value(pad_value: u8) -> Result<(), Mismatch> {
+pub(super) fn check_pad_value(pad_value: u8) -> Result<(), Mismatch> {
     if pad_value <= 1 { Ok(()) } else { Err(Mismatch::new("a pad value of 0 or 1", pad_value.to_string())) }
 }
 
 impl Operator for BinaryConv2d {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         check_pad_value(self.pad_value)?;
-        let &[x, w, ref alpha @ ..] = inputs else {
+        let &[x, bits, ref alpha @ ..] = inputs else {
             return Err(Mismatch::new("codes and weights", format!("{} inputs", inputs.len())));
         };
-        let (x, codes, groups) = expect::bits_rank(x, "codes")?;
-        let w = weight_extents(w)?;
+        let (x, _, groups) = expect::bits_rank(x, "codes")?;
+        let (w, Codes::Sign) = weight_extents(bits)? else {
+            return Err(Mismatch::new("weights as bit(sign)[o,kh,kw,c]", bits.to_string()));
+        };
         let shape = output_shape(&self.window, groups, x, w)?;
         match alpha {
             [] => {
                 let k = (w[1] * w[2] * w[3]) as i64;
-                let (min, max) = match codes {
-                    Codes::Sign | Codes::Step => (-k, k),
-                };
-                Ok(vec![ValueMeta::new(Meaning::Int { min, max }, shape)])
+                Ok(vec![ValueMeta::new(Meaning::Int { min: -k, max: k }, shape)])
             }
             [alpha] => {
                 check_scale(alpha, groups, w[0])?;
@@ -115,7 +116,7 @@ impl Operator for BinaryConv2d {
 impl Operator for BinaryConv2dGradInput {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [dy, w, alpha] = expect::inputs(inputs)?;
-        let w = weight_extents(w)?;
+        let (w, _) = weight_extents(w)?;
         check_scale(alpha, self.groups, w[0])?;
         Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
     }

@@ -6,17 +6,17 @@ use crate::op::Operator;
 use crate::summary::Macs;
 use crate::{Meaning, Mismatch, ValueMeta};
 
-use super::affine::{Border, check_norm};
+use super::affine::{Border, FoldStep, check_steps};
 use super::conv2d::{mac_count, output_shape};
 use super::expect;
 
-/// Folds image normalisation into the stem's weights, rounds them to i16, and the norm behind it into an affine.
+/// Folds image normalisation into the stem's weights, rounds them to i16, and the constants behind it into an affine.
 ///
-/// With `v = w/(255·std_c)`: scale `S_o = max|v|/32767`, `q = round_half_even(v/S_o)` (0 where `S_o = 0`); then, with `s = γ/√(var + ε)`
-/// (1 without a norm) and `b = β − s·mean` (0 without), `a = s·S_o` and, for each border case, `c = b − s·S_o·Σ q·255·mean_c` over the taps inside the
+/// With `v = w/(255·std_c)`: scale `S_o = max|v|/32767`, `q = round_half_even(v/S_o)` (0 where `S_o = 0`); then, with `s·y + b` what
+/// the steps make of `y` (see [`super::FoldAffine`]), `a = s·S_o` and, for each border case, `c = b − s·S_o·Σ q·255·mean_c` over the taps inside the
 /// image. All in f64, rounded once.
 ///
-/// Inputs: w `f32[o, c, kh, kw]`, then γ, β, mean, var (with `eps`). Outputs: q `int(±32767)[o, kh, kw, c]`, a `f32[o]`, c `f32[rows, columns, o]`.
+/// Inputs: w `f32[o, c, kh, kw]`, then those of the steps. Outputs: q `int(±32767)[o, kh, kw, c]`, a `f32[o]`, c `f32[rows, columns, o]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldStem {
@@ -26,8 +26,8 @@ pub struct FoldStem {
     pub mean: Vec<f64>,
     /// Standard deviation of each image channel.
     pub std: Vec<f64>,
-    /// The norm's ε, if there is a norm.
-    pub eps: Option<f64>,
+    /// The constants behind the convolution, in the order in which they are applied.
+    pub steps: Vec<FoldStep>,
 }
 
 /// Exact convolution of an image with i16 weights; outside the image stands 0.
@@ -45,7 +45,7 @@ const I16: Meaning = Meaning::Int { min: -32767, max: 32767 };
 
 impl Operator for FoldStem {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let Some((w, norm)) = inputs.split_first() else { return Err(Mismatch::new("weights", "nothing")) };
+        let Some((w, constants)) = inputs.split_first() else { return Err(Mismatch::new("weights", "nothing")) };
         let [o, c, kh, kw] = expect::f32_rank(w, "weights")?;
         if self.mean.len() != c || self.std.len() != c || self.border.window.kernel != [kh, kw] {
             return Err(Mismatch::new(
@@ -53,11 +53,7 @@ impl Operator for FoldStem {
                 w.to_string(),
             ));
         }
-        match self.eps {
-            Some(_) => check_norm(norm, o)?,
-            None if norm.is_empty() => {}
-            None => return Err(Mismatch::new("no norm", format!("{} inputs", norm.len()))),
-        }
+        check_steps(&self.steps, constants, o)?;
         let [rows, columns] = self.border.cases()?;
         Ok(vec![ValueMeta::new(I16, [o, kh, kw, c]), ValueMeta::f32([o]), ValueMeta::f32([rows, columns, o])])
     }

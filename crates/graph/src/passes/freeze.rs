@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::ops::{Affine, Border, FoldAffine, FoldStem, ImageConv2d, NormalizeImage, State, StateKind};
+use crate::ops::{
+    Affine, ArithmeticFunction, Border, FoldAffine, FoldStem, FoldStep, ImageConv2d, NormalizeImage, State, StateKind,
+    TernaryAffine,
+};
 use crate::{Graph, GraphError, Init, Node, Op, Value};
 
 /// A frozen network as two graphs.
@@ -20,21 +23,44 @@ enum Form {
     Constant { value: Value, name: String },
     /// A value of the run graph.
     Dynamic(Value),
-    /// Exact integers of a binary convolution that α is yet to be multiplied to; whoever reads them folds α into its own constants.
-    Scaled { d: Value, alpha: Value },
     /// A normalised image that a stem may fold into its weights.
     Image { pixels: Value, normalize: NormalizeImage, path: String },
-    /// A convolution of a normalised image; whoever reads it folds the rest into its own constants.
-    Stem { pixels: Value, weight: Value, fold: FoldStem, path: String },
+    /// Constants that are yet to be folded.
+    Chain(Chain),
 }
 
-/// Freezes an evaluation graph: constants are computed once; α, norms and image normalisation become one affine a channel behind exact integers;
-/// the stem's weights become i16.
+/// A run of foldable constants: a further constant makes it longer, and whoever reads it gets one affine of all.
+#[derive(Clone)]
+struct Chain {
+    source: Source,
+    steps: Vec<FoldStep>,
+    /// What the steps take, in the fold graph.
+    constants: Vec<Value>,
+    /// Of the last step or, if there is none, of the source.
+    path: String,
+}
+
+/// What a run of constants stands behind.
+#[derive(Clone)]
+enum Source {
+    /// A value of the source graph, as it is.
+    Value(Value),
+    /// The integers of a binary convolution, in the run graph.
+    Binary(Value),
+    /// Those of a ternary convolution, and its `w_p` and `w_n` in the fold graph.
+    Ternary { d: [Value; 2], values: [Value; 2] },
+    /// A convolution of a normalised image: pixels in the run graph, weights in the fold graph.
+    Stem { pixels: Value, weight: Value, border: Border, normalize: NormalizeImage },
+}
+
+/// Freezes an evaluation graph: constants are computed once; every run of scales α, norms and multiplications by constants becomes one affine
+/// a channel, behind exact integers where it follows a convolution of bits or of the image; the stem's weights become i16.
 ///
-/// Folding is lazy: a convolution stays exact integers until something reads it. A norm takes α into its own affine; anything else gets an
-/// affine of α alone, so asking for a layer's activation never changes what comes behind it.
+/// Folding is lazy: such a run is nothing until something reads it, and reading it does not end it: what is read gets an affine of its own, so
+/// asking for a layer's activation never changes what comes behind it.
 pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
     let mut pass = Freeze {
+        graph,
         fold: Graph::new(graph.batch()),
         run: Graph::new(graph.batch()),
         forms: Vec::new(),
@@ -51,82 +77,125 @@ pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
     Ok(Frozen { fold: pass.fold, run: pass.run })
 }
 
-struct Freeze {
+struct Freeze<'g> {
+    graph: &'g Graph,
     fold: Graph,
     run: Graph,
     /// By index of the source's values.
     forms: Vec<Form>,
-    /// Run-graph values of those that somebody read as they are. Their forms stay, so that a norm may come later.
+    /// Run-graph values of those that somebody read as they are. Their forms stay, so that a run of constants may go on.
     unfolded: HashMap<Value, Value>,
 }
 
-impl Freeze {
+impl Freeze<'_> {
     fn form(&self, value: Value) -> &Form {
         &self.forms[value.index()]
     }
 
+    fn constant_of(&self, value: Value) -> Option<Value> {
+        if let Form::Constant { value, .. } = self.form(value) { Some(*value) } else { None }
+    }
+
     /// The fold-graph values of inputs, if all of them are constants.
     fn constants(&self, inputs: &[Value]) -> Option<Vec<Value>> {
-        let constant = |v: &Value| if let Form::Constant { value, .. } = self.form(*v) { Some(*value) } else { None };
-        inputs.iter().map(constant).collect()
+        inputs.iter().map(|&v| self.constant_of(v)).collect()
     }
 
     fn node(&mut self, node: &Node) -> Result<Vec<Form>, GraphError> {
+        let path = node.path.clone();
         match &node.op {
             Op::Input(_) | Op::Scalar(_) => return self.copy(node),
             Op::NormalizeImage(normalize) => {
                 if let Form::Dynamic(pixels) = *self.form(node.inputs[0]) {
-                    return Ok(vec![Form::Image { pixels, normalize: normalize.clone(), path: node.path.clone() }]);
+                    return Ok(vec![Form::Image { pixels, normalize: normalize.clone(), path }]);
                 }
             }
             Op::Conv2d(conv) if conv.groups == 1 => {
-                if let (Form::Image { pixels, normalize, .. }, Form::Constant { value, .. }) =
-                    (self.form(node.inputs[0]), self.form(node.inputs[1]))
+                if let (&Form::Image { pixels, ref normalize, .. }, Some(weight)) =
+                    (self.form(node.inputs[0]), self.constant_of(node.inputs[1]))
                 {
-                    let shape = &self.run.meta(*pixels).shape;
+                    let shape = &self.run.meta(pixels).shape;
                     let border = Border { window: conv.window, input: [shape[1], shape[2]] };
-                    let fold = FoldStem { border, mean: normalize.mean.clone(), std: normalize.std.clone(), eps: None };
-                    return Ok(vec![Form::Stem { pixels: *pixels, weight: *value, fold, path: node.path.clone() }]);
+                    let source = Source::Stem { pixels, weight, border, normalize: normalize.clone() };
+                    return Ok(vec![Form::Chain(Chain { source, steps: Vec::new(), constants: Vec::new(), path })]);
                 }
             }
             Op::BinaryConv2d(conv) => {
                 if let Some(&[_, alpha]) = self.constants(&node.inputs[1..]).as_deref() {
-                    let codes = self.dynamic(node.inputs[0])?;
-                    let bits = self.dynamic(node.inputs[1])?;
-                    let d = self.run.add_one(conv.clone(), &[codes, bits], &node.path)?;
-                    return Ok(vec![Form::Scaled { d, alpha }]);
+                    let inputs = self.all_dynamic(&node.inputs[..2])?;
+                    let source = Source::Binary(self.run.add_one(conv.clone(), &inputs, &path)?);
+                    let (steps, constants) = (vec![FoldStep::Scale], vec![alpha]);
+                    return Ok(vec![Form::Chain(Chain { source, steps, constants, path })]);
+                }
+            }
+            Op::TernaryConv2d(conv) => {
+                if let Some(&[_, _, w_p, w_n]) = self.constants(&node.inputs[1..]).as_deref() {
+                    let inputs = self.all_dynamic(&node.inputs[..3])?;
+                    let d = self.run.add(conv.clone(), &inputs, &path)?;
+                    let source = Source::Ternary { d: [d[0], d[1]], values: [w_p, w_n] };
+                    return Ok(vec![Form::Chain(Chain { source, steps: Vec::new(), constants: Vec::new(), path })]);
                 }
             }
             Op::BatchNormInference(norm) => {
                 if let Some(statistics) = self.constants(&node.inputs[1..]) {
-                    return Ok(vec![Form::Dynamic(self.affine(
-                        node.inputs[0],
-                        Some((norm.eps, statistics)),
-                        &node.path,
-                    )?)]);
+                    return Ok(vec![self.longer(node.inputs[0], FoldStep::Norm { eps: norm.eps }, &statistics, path)]);
+                }
+            }
+            Op::Arithmetic(arithmetic) if arithmetic.function == ArithmeticFunction::Mul => {
+                if let Some((x, factor)) = self.scaling(node) {
+                    return Ok(vec![self.longer(x, FoldStep::Scale, &[factor], path)]);
                 }
             }
             _ => {}
         }
-        let foldable = node.inputs.iter().all(|&v| matches!(self.form(v), Form::Constant { .. }));
-        if !foldable {
-            return self.copy(node);
-        }
-        let inputs = self.constants(&node.inputs).unwrap_or_default();
+        let Some(inputs) = self.constants(&node.inputs) else { return self.copy(node) };
         let values = self.fold.add(node.op.clone(), &inputs, &node.path)?;
         let name = |i: usize| match &node.op {
             Op::State(state) => state.path.clone(),
             Op::BinarizeWeight(_) => format!("{}.{}", node.path, ["bits", "alpha"][i]),
+            Op::TernarizeWeight(_) => format!("{}.{}", node.path, ["positive", "negative"][i]),
             op => format!("{}.{}{}", node.path, op.name(), node.outputs[i].index()),
         };
         Ok(values.into_iter().enumerate().map(|(i, value)| Form::Constant { value, name: name(i) }).collect())
     }
 
+    /// The operands of a product, if one is a constant with a number for all or for each channel of the other, which is none.
+    fn scaling(&self, node: &Node) -> Option<(Value, Value)> {
+        let &[left, right] = &node.inputs[..] else { return None };
+        [(left, right), (right, left)].into_iter().find_map(|(x, factor)| {
+            let [shape, scales] = [x, factor].map(|v| &self.graph.meta(v).shape);
+            let by_channel = scales.len() <= 1 && [1, shape.channels()].contains(&scales.elements());
+            // The only axis of a vector is that of the batch.
+            let stays = shape.len() >= 2 && self.graph.meta(node.outputs[0]).shape == *shape;
+            let dynamic = self.constant_of(x).is_none();
+            if dynamic && stays && by_channel { Some((x, self.constant_of(factor)?)) } else { None }
+        })
+    }
+
+    /// The run of constants that ends in a value, or starts behind it, with one more step.
+    fn longer(&self, x: Value, step: FoldStep, constants: &[Value], path: String) -> Form {
+        let mut chain = match self.form(x) {
+            Form::Chain(chain) => chain.clone(),
+            Form::Constant { .. } | Form::Dynamic(_) | Form::Image { .. } => {
+                let source = Source::Value(x);
+                Chain { source, steps: Vec::new(), constants: Vec::new(), path: String::new() }
+            }
+        };
+        chain.steps.push(step);
+        chain.constants.extend(constants);
+        Form::Chain(Chain { path, ..chain })
+    }
+
     /// Copies a node into the run graph.
     fn copy(&mut self, node: &Node) -> Result<Vec<Form>, GraphError> {
-        let inputs = node.inputs.iter().map(|&v| self.dynamic(v)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = self.all_dynamic(&node.inputs)?;
         let outputs = self.run.add(node.op.clone(), &inputs, &node.path)?;
         Ok(outputs.into_iter().map(Form::Dynamic).collect())
+    }
+
+    /// Values of the source as ones of the run graph.
+    fn all_dynamic(&mut self, values: &[Value]) -> Result<Vec<Value>, GraphError> {
+        values.iter().map(|&v| self.dynamic(v)).collect()
     }
 
     /// A value of the source as one of the run graph.
@@ -138,11 +207,13 @@ impl Freeze {
             Form::Dynamic(value) => return Ok(value),
             Form::Constant { value, name } => return self.constant(value, &name),
             Form::Image { pixels, normalize, path } => self.run.add_one(normalize, &[pixels], &path)?,
-            Form::Scaled { d, .. } => {
-                let path = self.run.producer(d).path.clone();
-                self.affine(value, None, &path)?
+            Form::Chain(Chain { source: Source::Value(_), steps, .. }) if steps[..] == [FoldStep::Scale] => {
+                // A product alone stays one: there is nothing to fold.
+                let node = self.graph.producer(value);
+                let inputs = self.all_dynamic(&node.inputs)?;
+                self.run.add_one(node.op.clone(), &inputs, &node.path)?
             }
-            Form::Stem { path, .. } => self.affine(value, None, &path)?,
+            Form::Chain(chain) => self.affine(chain)?,
         };
         self.unfolded.insert(value, dynamic);
         Ok(dynamic)
@@ -171,35 +242,44 @@ impl Freeze {
         self.run.add_one(state, &[], "")
     }
 
-    /// The affine of a norm over a value, or of that value's own scale alone.
-    fn affine(&mut self, x: Value, norm: Option<(f64, Vec<Value>)>, path: &str) -> Result<Value, GraphError> {
-        let (eps, statistics) = norm.map_or((None, Vec::new()), |(eps, statistics)| (Some(eps), statistics));
+    /// The one affine of a run of constants.
+    fn affine(&mut self, chain: Chain) -> Result<Value, GraphError> {
+        let Chain { source, steps, constants, path } = chain;
         // Two affines of one layer, with and without its norm, have constants of their own.
-        let suffix = if eps.is_some() { "" } else { "scale." };
+        let suffix = if matches!(steps.last(), Some(FoldStep::Norm { .. })) { "" } else { "scale." };
         let name = |part: &str| format!("{path}.{suffix}{part}");
-        let (x, a, c, border) = match self.form(x).clone() {
-            Form::Stem { pixels, weight, fold, .. } => {
-                let border = fold.border;
-                let inputs = [&[weight], &statistics[..]].concat();
-                let folded = self.fold.add(FoldStem { eps, ..fold }, &inputs, path)?;
-                let q = self.constant(folded[0], &name("q"))?;
-                let d = self.run.add_one(ImageConv2d { border }, &[pixels, q], path)?;
-                (d, folded[1], folded[2], Some(border))
-            }
-            Form::Scaled { d, alpha } => {
-                let channels = self.run.meta(d).shape.channels();
-                let inputs = [&[alpha], &statistics[..]].concat();
-                let folded = self.fold.add(FoldAffine { channels, scale: true, eps }, &inputs, path)?;
-                (d, folded[0], folded[1], None)
-            }
-            Form::Constant { .. } | Form::Dynamic(_) | Form::Image { .. } => {
+        let (x, border, folded) = match source {
+            Source::Value(x) => {
                 let x = self.dynamic(x)?;
-                let channels = self.run.meta(x).shape.channels();
-                let folded = self.fold.add(FoldAffine { channels, scale: false, eps }, &statistics, path)?;
-                (x, folded[0], folded[1], None)
+                let fold = FoldAffine { channels: self.run.meta(x).shape.channels(), steps };
+                (x, None, self.fold.add(fold, &constants, &path)?)
+            }
+            Source::Binary(d) => {
+                let fold = FoldAffine { channels: self.run.meta(d).shape.channels(), steps };
+                (d, None, self.fold.add(fold, &constants, &path)?)
+            }
+            Source::Ternary { d, values } => {
+                let steps = [&[FoldStep::Scale], &steps[..]].concat();
+                let fold = FoldAffine { channels: self.run.meta(d[0]).shape.channels(), steps };
+                // Both affines have the same c.
+                let mut sides = Vec::new();
+                for w in values {
+                    sides.push(self.fold.add(fold.clone(), &[&[w], &constants[..]].concat(), &path)?);
+                }
+                let a_p = self.constant(sides[0][0], &name("a_p"))?;
+                let a_n = self.constant(sides[1][0], &name("a_n"))?;
+                let c = self.constant(sides[0][1], &name("c"))?;
+                return self.run.add_one(TernaryAffine {}, &[d[0], d[1], a_p, a_n, c], &path);
+            }
+            Source::Stem { pixels, weight, border, normalize: NormalizeImage { mean, std } } => {
+                let fold = FoldStem { border, mean, std, steps };
+                let folded = self.fold.add(fold, &[&[weight], &constants[..]].concat(), &path)?;
+                let q = self.constant(folded[0], &name("q"))?;
+                let d = self.run.add_one(ImageConv2d { border }, &[pixels, q], &path)?;
+                (d, Some(border), folded[1..].to_vec())
             }
         };
-        let (a, c) = (self.constant(a, &name("a"))?, self.constant(c, &name("c"))?);
-        self.run.add_one(Affine { border }, &[x, a, c], path)
+        let (a, c) = (self.constant(folded[0], &name("a"))?, self.constant(folded[1], &name("c"))?);
+        self.run.add_one(Affine { border }, &[x, a, c], &path)
     }
 }

@@ -82,7 +82,10 @@ impl PerImage<'_> {
             | Op::BatchNormInference(_)
             | Op::Prelu(_)
             | Op::Affine(_)
-            | Op::ImageConv2d(_) => from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned()),
+            | Op::ImageConv2d(_)
+            | Op::TernaryConv2d(_) => from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned()),
+            // Two maps, then constants.
+            Op::TernaryAffine(_) => from(&node.inputs[2..]).then(|| "constants that depend on the images".to_owned()),
             Op::Matmul(matmul) => {
                 if from(&node.inputs[1..]) {
                     Some("a right operand that depends on the images".to_owned())
@@ -106,6 +109,8 @@ impl PerImage<'_> {
             Op::Reduce(reduce) => on_axis_0(depends && reduce.axes.contains(&0)),
             Op::Conv2dGradWeight(_)
             | Op::BinarizeWeight(_)
+            | Op::TernarizeWeight(_)
+            | Op::TernarizeWeightGrad(_)
             | Op::BinaryConv2dGradWeight(_)
             | Op::BatchNormGrad(_)
             | Op::UpdateStatistics(_)

@@ -35,6 +35,13 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %i = binary_conv2d {"window":W3,"pad_value":0} (%codes, %bits) : int(-18..18)[2,4,4,3] @binary
     %db = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%b, %bits, %alpha) : f32[2,4,4,2] @binary
     %dq = binary_conv2d_grad_weight {"window":W3,"pad_value":1} (%codes, %b) : f32[3,2,3,3] @binary
+    %wp = state {"path":"ternary.positive","shape":[1],"kind":"parameter","init":ZERO} ()
+    %wn = state {"path":"ternary.negative","shape":[1],"kind":"parameter","init":ZERO} ()
+    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"published","groups":1} (%latent, %wp, %wn) : bit(step)[3,3,3,2], bit(step)[3,3,3,2] @ternary
+    %ty = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %tp, %tn, %wp, %wn) : f32[2,4,4,3] @ternary
+    %sp, %sn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn) : int(-18..18)[2,4,4,3], int(-18..18)[2,4,4,3] @ternary
+    %dt, %dwp, %dwn = ternarize_weight_grad {"negative_gradient":"exact"} (%tp, %tn, %wp, %wn, %dq) : f32[3,2,3,3], f32[1], f32[1] @ternary
+    %tx = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%ty, %tp, %wp) : f32[2,4,4,2] @ternary
     %n, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3], f32[3], f32[3] @bn
     %dn, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %ni = batch_norm_inference {"eps":1e-5} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3] @bn
@@ -77,11 +84,12 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %picked = gather {"axis":1} (%logits, %label) : f32[2] @shapes
     %spread = scatter {"axis":1,"extent":3} (%label, %picked) : f32[2,3] @shapes
     %still = stop_gradient {} (%spread) : f32[2,3] @shapes
-    %a, %c = fold_affine {"channels":3,"scale":true,"eps":1e-5} (%alpha, %gamma, %beta, %rm, %rv) : f32[3], f32[3] @frozen
+    %a, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":1e-5}}]} (%alpha, %gamma, %beta, %rm, %rv) : f32[3], f32[3] @frozen
     %af = affine {} (%i, %a, %c) : f32[2,4,4,3] @frozen
-    %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"eps":null} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
+    %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"steps":[]} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
+    %ta = ternary_affine {} (%sp, %sn, %a, %a, %c) : f32[2,4,4,3] @frozen
     %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv

@@ -56,7 +56,7 @@ const NORM_RUN: &str = r#"
 fn a_norm_takes_the_weight_scale_into_its_affine() {
     let Frozen { fold, run } = frozen(&format!("{CONV}{NORM}\noutput y = %y"));
     let folded = r#"
-        %a, %c = fold_affine {"channels":3,"scale":true,"eps":0.5} (%alpha, %g, %b, %m, %v) @bn
+        %a, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}}]} (%alpha, %g, %b, %m, %v) @bn
         output conv.bits = %bits
         output bn.a = %a
         output bn.c = %c"#;
@@ -68,7 +68,7 @@ fn a_norm_takes_the_weight_scale_into_its_affine() {
 fn a_convolution_without_a_norm_has_an_affine_of_its_scale() {
     let Frozen { fold, run } = frozen(&format!("{CONV}\n%r = relu {{}} (%d) @relu\noutput r = %r"));
     let folded = r#"
-        %a, %c = fold_affine {"channels":3,"scale":true,"eps":null} (%alpha) @conv
+        %a, %c = fold_affine {"channels":3,"steps":["scale"]} (%alpha) @conv
         output conv.bits = %bits
         output conv.scale.a = %a
         output conv.scale.c = %c"#;
@@ -120,7 +120,7 @@ fn a_norm_of_floats_is_an_affine_without_a_scale() {
         %b = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
         %m = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
         %v = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":ZERO} ()
-        %a, %c = fold_affine {"channels":3,"scale":false,"eps":0.5} (%g, %b, %m, %v) @bn
+        %a, %c = fold_affine {"channels":3,"steps":[{"norm":{"eps":0.5}}]} (%g, %b, %m, %v) @bn
         output bn.a = %a
         output bn.c = %c"#,
     );
@@ -166,7 +166,7 @@ const STEM_RUN: &str = r#"graph batch=1
 fn a_stem_folds_the_image_and_its_norm() {
     let Frozen { fold, run } = frozen(&format!("{STEM}{NORM}\noutput y = %y"));
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"eps":0.5} (%w, %g, %b, %m, %v) @bn
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
         output bn.q = %q
         output bn.a = %a
         output bn.c = %c"#;
@@ -178,7 +178,7 @@ fn a_stem_folds_the_image_and_its_norm() {
 fn a_stem_without_a_norm_folds_the_image_alone() {
     let Frozen { fold, run } = frozen(&format!("{STEM}\noutput d = %d"));
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"eps":null} (%w) @stem
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[]} (%w) @stem
         output stem.scale.q = %q
         output stem.scale.a = %a
         output stem.scale.c = %c"#;
@@ -231,9 +231,9 @@ fn a_layer_that_is_called_twice_folds_twice() {
         r#"graph batch=1
         %w = state {"path":"conv.weight","shape":[2,2,1,1],"kind":"latent","init":"kaiming_normal"} ()
         %b1, %alpha1 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
-        %a1, %c1 = fold_affine {"channels":2,"scale":true,"eps":null} (%alpha1) @conv
+        %a1, %c1 = fold_affine {"channels":2,"steps":["scale"]} (%alpha1) @conv
         %b2, %alpha2 = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%w) @conv
-        %a2, %c2 = fold_affine {"channels":2,"scale":true,"eps":null} (%alpha2) @conv
+        %a2, %c2 = fold_affine {"channels":2,"steps":["scale"]} (%alpha2) @conv
         output conv.bits = %b1
         output conv.scale.a = %a1
         output conv.scale.c = %c1
@@ -339,4 +339,202 @@ fn what_depends_on_states_alone_is_computed_once() {
         output z = %z
         output weight = %w"#,
     );
+}
+
+/// A number, and one for each channel.
+const LAMBDA: &str = r#"
+    %l = state {"path":"lambda","shape":[3],"kind":"parameter","init":ZERO} ()"#;
+
+/// A second norm, of other constants.
+const NORM2_CONSTANTS: &str = r#"
+    %g2 = state {"path":"bn2.weight","shape":[3],"kind":"parameter","init":ZERO} ()
+    %b2 = state {"path":"bn2.bias","shape":[3],"kind":"parameter","init":ZERO} ()
+    %m2 = state {"path":"bn2.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
+    %v2 = state {"path":"bn2.running_var","shape":[3],"kind":"statistic","init":ZERO} ()"#;
+
+/// The run graph of [`CONV`] that ends in an affine with constants of that name.
+fn conv_run(name: &str, path: &str) -> String {
+    let affine = r#"
+    %a = state {"path":"NAME.a","shape":[3],"kind":"constant","init":ZERO} ()
+    %c = state {"path":"NAME.c","shape":[3],"kind":"constant","init":ZERO} ()
+    %y = affine {} (%d, %a, %c) @PATH
+    output y = %y"#;
+    format!("{CONV_RUN}{}", affine.replace("NAME", name).replace("PATH", path))
+}
+
+#[test]
+fn a_product_behind_a_norm_joins_its_affine() {
+    for shape in ["[3]", "[1]", "[]"] {
+        for operands in ["%n, %l", "%l, %n"] {
+            let norm = NORM.replace("%y", "%n");
+            let lambda = LAMBDA.replace("[3]", shape);
+            let product = format!("\n%y = arithmetic {{\"function\":\"mul\"}} ({operands}) @scaled");
+            let Frozen { fold, run } = frozen(&format!("{CONV}{norm}{lambda}{product}\noutput y = %y"));
+            let folded = r#"
+        %a, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}},"scale"]} (%alpha, %g, %b, %m, %v, %l) @scaled
+        output conv.bits = %bits
+        output scaled.scale.a = %a
+        output scaled.scale.c = %c"#;
+            assert_graph(&fold, &format!("{CONV_FOLD}{lambda}{folded}"));
+            assert_graph(&run, &conv_run("scaled.scale", "scaled"));
+        }
+    }
+}
+
+/// α, λ, a norm, λ, a norm, and every prefix of it as an output.
+#[test]
+fn a_run_of_constants_is_one_affine_wherever_it_is_read() {
+    let lines = r#"
+    %d1 = arithmetic {"function":"mul"} (%d, %l) @one
+    %d2 = batch_norm_inference {"eps":0.5} (%d1, %g, %b, %m, %v) @two
+    %d3 = arithmetic {"function":"mul"} (%l, %d2) @three
+    %d4 = batch_norm_inference {"eps":0.25} (%d3, %g2, %b2, %m2, %v2) @four"#;
+    let source = format!("{CONV}{LAMBDA}{NORM2_CONSTANTS}{lines}");
+    let read = "\noutput d = %d\noutput d1 = %d1\noutput d2 = %d2\noutput d3 = %d3\noutput y = %d4";
+    let Frozen { fold, run } = frozen(&format!("{source}{read}"));
+    for (i, (name, path)) in
+        [("conv.scale", "conv"), ("one.scale", "one"), ("two", "two"), ("three.scale", "three"), ("four", "four")]
+            .into_iter()
+            .enumerate()
+    {
+        let output = ["d", "d1", "d2", "d3", "y"][i];
+        let expected = conv_run(name, path).replace("output y", &format!("output {output}"));
+        assert_graph(&run_of(&format!("{source}{read}"), output), &expected);
+        let alone = format!("{source}\noutput {output} = %{}", if output == "y" { "d4" } else { output });
+        assert_graph(&run_of(&alone, output), &expected);
+    }
+    assert_eq!(run.dump().matches(" = affine ").count(), 5);
+    let steps = r#""steps":["scale","scale",{"norm":{"eps":0.5}},"scale",{"norm":{"eps":0.25}}]"#;
+    assert!(fold.dump().contains(steps), "{}", fold.dump());
+}
+
+/// A batch of two maps, so that no extent is another.
+const FLOATS: &str = r#"graph batch=2
+    %x = input {"name":"x","shape":[4,5,3],"meaning":"f32"} ()
+    %l = state {"path":"lambda","shape":SHAPE,"kind":"parameter","init":ZERO} ()
+    %y = arithmetic {"function":"mul"} (%l, %x) @scaled"#;
+
+#[test]
+fn a_product_alone_stays_one() {
+    for shape in ["[3]", "[]", "[4,5,3]", "[5,1]", "[2,1,1,1]", "[1,1,1,3]"] {
+        let source = format!("{FLOATS}\noutput y = %y").replace("SHAPE", shape);
+        let run = r#"graph batch=2
+    %x = input {"name":"x","shape":[4,5,3],"meaning":"f32"} ()
+    %l = state {"path":"lambda","shape":SHAPE,"kind":"constant","init":ZERO} ()
+    %y = arithmetic {"function":"mul"} (%l, %x) @scaled
+    output y = %y"#;
+        assert_graph(&frozen(&source).run, &run.replace("SHAPE", shape));
+    }
+}
+
+#[test]
+fn a_product_and_a_norm_of_floats_are_one_affine() {
+    let norm = CONV.split_once("    %g = ").unwrap().1;
+    let source = format!("{FLOATS}\n    %g = {norm}{}\noutput y = %n", NORM.replace("%y", "%n").replace("%d", "%y"));
+    for (shape, folds) in [("[3]", true), ("[1]", true), ("[4,5,3]", false), ("[5,1]", false)] {
+        let Frozen { fold, run } = frozen(&source.replace("SHAPE", shape));
+        let product = run.dump().contains("arithmetic");
+        let steps =
+            if folds { r#""steps":["scale",{"norm":{"eps":0.5}}]"# } else { r#""steps":[{"norm":{"eps":0.5}}]"# };
+        assert!(product != folds && fold.dump().contains(steps), "{shape}: {}{}", fold.dump(), run.dump());
+    }
+}
+
+/// Of a vector the only axis is the batch's, and no channel.
+#[test]
+fn numbers_of_a_batch_are_no_channels() {
+    let source = r#"graph batch=3
+    %x = input {"name":"x","shape":[],"meaning":"f32"} ()
+    %l = state {"path":"lambda","shape":[3],"kind":"parameter","init":ZERO} ()
+    %y = arithmetic {"function":"mul"} (%x, %l) @p
+    %z = arithmetic {"function":"mul"} (%y, %l) @p
+    output z = %z"#;
+    assert_eq!(frozen(source).run.dump().matches(" = arithmetic ").count(), 2);
+}
+
+#[test]
+fn a_stem_folds_what_comes_behind_its_norm() {
+    let lambda = LAMBDA.replace("[3]", "[2]");
+    let norm = NORM.replace("%y", "%n");
+    let product = "\n%y = arithmetic {\"function\":\"mul\"} (%n, %l) @scaled\noutput y = %y";
+    let Frozen { fold, run } = frozen(&format!("{STEM}{norm}{lambda}{product}"));
+    let folded = r#"
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}},"scale"]} (%w, %g, %b, %m, %v, %l) @scaled
+        output scaled.scale.q = %q
+        output scaled.scale.a = %a
+        output scaled.scale.c = %c"#;
+    assert_graph(&fold, &format!("{STEM_FOLD}{lambda}{folded}"));
+    assert_graph(&run, &format!("{STEM_RUN}\noutput y = %y").replace("NAME", "scaled.scale").replace("PATH", "scaled"));
+}
+
+/// As [`CONV`], with ternary weights.
+const TERNARY: &str = r#"graph batch=1
+    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
+    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
+    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
+    %wp = state {"path":"conv.w_p","shape":[1],"kind":"parameter","init":ZERO} ()
+    %wn = state {"path":"conv.w_n","shape":[1],"kind":"parameter","init":ZERO} ()
+    %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %wp, %wn) @conv
+    %d = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %p, %n, %wp, %wn) : f32[1,2,2,3] @conv"#;
+
+const TERNARY_FOLD: &str = r#"graph batch=1
+    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
+    %wp = state {"path":"conv.w_p","shape":[1],"kind":"parameter","init":ZERO} ()
+    %wn = state {"path":"conv.w_n","shape":[1],"kind":"parameter","init":ZERO} ()
+    %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %wp, %wn) @conv"#;
+
+const TERNARY_RUN: &str = r#"graph batch=1
+    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
+    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
+    %p = state {"path":"conv.positive","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":STEP} ()
+    %n = state {"path":"conv.negative","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":STEP} ()
+    %dp, %dn = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %p, %n) : int(-18..18)[1,2,2,3], int(-18..18)[1,2,2,3] @conv
+    %ap = state {"path":"NAME.a_p","shape":[3],"kind":"constant","init":ZERO} ()
+    %an = state {"path":"NAME.a_n","shape":[3],"kind":"constant","init":ZERO} ()
+    %c = state {"path":"NAME.c","shape":[3],"kind":"constant","init":ZERO} ()
+    %y = ternary_affine {} (%dp, %dn, %ap, %an, %c) @PATH"#;
+
+#[test]
+fn a_ternary_convolution_alone_has_an_affine_of_its_values() {
+    let Frozen { fold, run } = frozen(&format!("{TERNARY}\noutput y = %d"));
+    let folded = r#"
+    %ap, %c = fold_affine {"channels":3,"steps":["scale"]} (%wp) @conv
+    %an, %unused = fold_affine {"channels":3,"steps":["scale"]} (%wn) @conv
+    output conv.positive = %p
+    output conv.negative = %n
+    output conv.scale.a_p = %ap
+    output conv.scale.a_n = %an
+    output conv.scale.c = %c"#;
+    assert_graph(&fold, &format!("{TERNARY_FOLD}{folded}"));
+    let run_text = format!("{TERNARY_RUN}\noutput y = %y").replace("NAME", "conv.scale").replace("PATH", "conv");
+    assert_graph(&run, &run_text);
+}
+
+#[test]
+fn constants_behind_a_ternary_convolution_are_folded_into_both_its_values() {
+    let norm = CONV.split_once("    %g = ").unwrap().1;
+    let norm = format!("\n    %g = {norm}");
+    let lines = r#"
+    %z = batch_norm_inference {"eps":0.5} (%d, %g, %b, %m, %v) @bn
+    %y = arithmetic {"function":"mul"} (%z, %l) @scaled"#;
+    let source = format!("{TERNARY}{norm}{LAMBDA}{lines}");
+    let Frozen { fold, .. } = frozen(&format!("{source}\noutput y = %y"));
+    let folded = r#"
+    %ap, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}},"scale"]} (%wp, %g, %b, %m, %v, %l) @scaled
+    %an, %unused = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}},"scale"]} (%wn, %g, %b, %m, %v, %l) @scaled
+    output conv.positive = %p
+    output conv.negative = %n
+    output scaled.scale.a_p = %ap
+    output scaled.scale.a_n = %an
+    output scaled.scale.c = %c"#;
+    assert_graph(&fold, &format!("{TERNARY_FOLD}{norm}{LAMBDA}{folded}"));
+    // Whoever reads it on the way changes nothing.
+    for outputs in ["output y = %y", "output d = %d\noutput y = %y", "output z = %z\noutput d = %d\noutput y = %y"] {
+        let run = run_of(&format!("{source}\n{outputs}"), "y");
+        let expected =
+            format!("{TERNARY_RUN}\noutput y = %y").replace("NAME", "scaled.scale").replace("PATH", "scaled");
+        assert_graph(&run, &expected);
+    }
+    let run = run_of(&format!("{source}\noutput z = %z\noutput y = %y"), "z");
+    assert_graph(&run, &format!("{TERNARY_RUN}\noutput z = %y").replace("NAME", "bn").replace("PATH", "bn"));
 }

@@ -21,6 +21,9 @@ const VALUES: &str = r#"graph batch=2
     %u = state {"path":"u","shape":[3,5,3,3],"kind":"parameter","init":ZERO} ()
     %codes = step {"gradient":"identity","groups":1} (%x)
     %bits, %alpha = binarize_weight {"scale":"tensor","gradient":"identity","groups":1} (%w)
+    %one = state {"path":"one","shape":[1],"kind":"parameter","init":ZERO} ()
+    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %one, %one)
+    %dp, %dn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn)
     %q = state {"path":"q","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":{"int":{"min":-32767,"max":32767}}} ()"#;
 
 /// A line, what the op expects, what it got.
@@ -87,6 +90,47 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"%z, %zz = binarize_weight {"scale":"tensor","gradient":"clip","groups":2} (%w)"#,
         "output channels divisible by 2 groups",
         "3",
+    ),
+    (
+        r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":2} (%w, %one, %one)"#,
+        "output channels divisible by 2 groups",
+        "3",
+    ),
+    (
+        r#"%z, %zz = ternarize_weight {"threshold":1.5,"negative_gradient":"exact","groups":1} (%w, %one, %one)"#,
+        "a threshold from 0 to 1",
+        "1.5",
+    ),
+    (
+        r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %one, %v)"#,
+        "w_n f32[1]",
+        "f32[3]",
+    ),
+    (
+        r#"%z, %zp, %zn = ternarize_weight_grad {"negative_gradient":"exact"} (%tp, %tn, %one, %one, %u)"#,
+        "dq f32[3,2,3,3]",
+        "f32[3,5,3,3]",
+    ),
+    (
+        r#"%z, %zz = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %tp, %bits)"#,
+        "two planes of weights as bit(step)[o,kh,kw,c]",
+        "bit(step)[3,3,3,2] and bit(sign)[3,3,3,2]",
+    ),
+    (
+        r#"%z, %zz = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %bits, %bits)"#,
+        "two planes of weights as bit(step)[o,kh,kw,c]",
+        "bit(sign)[3,3,3,2] and bit(sign)[3,3,3,2]",
+    ),
+    (
+        r#"%z = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %tp, %tn, %one)"#,
+        "codes, two planes, w_p and w_n",
+        "4 inputs",
+    ),
+    (r#"%z, %zz = ternary_conv2d {"window":W3,"pad_value":2} (%codes, %tp, %tn)"#, "a pad value of 0 or 1", "2"),
+    (
+        r#"%z = binary_conv2d {"window":W3,"pad_value":0} (%codes, %tp)"#,
+        "weights as bit(sign)[o,kh,kw,c]",
+        "bit(step)[3,3,3,2]",
     ),
     (
         r#"%z, %zz = binarize_weight {"scale":"tensor","gradient":"clip","groups":1} (%m)"#,
@@ -196,11 +240,19 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("increment {} (%v)", "a counter as an f32 tensor of rank 0", "f32[3]"),
     (
-        r#"%z, %zz = fold_affine {"channels":2,"scale":true,"eps":null} (%v)"#,
-        "an α vector that divides 2 channels",
+        r#"%z, %zz = fold_affine {"channels":2,"steps":["scale"]} (%v)"#,
+        "a scale vector that divides 2 channels",
         "f32[3]",
     ),
-    (r#"%z, %zz = fold_affine {"channels":3,"scale":false,"eps":null} (%v)"#, "no norm", "1 inputs"),
+    (r#"%z, %zz = fold_affine {"channels":3,"steps":[]} (%v)"#, "0 constants", "1"),
+    (r#"%z, %zz = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}}]} (%v)"#, "5 constants", "1"),
+    (r#"%z, %zz = fold_affine {"channels":3,"steps":[{"norm":{"eps":0.5}}]} (%v, %v, %s, %v)"#, "mean f32[3]", "f32[]"),
+    (
+        "%z = ternary_affine {} (%y, %y, %v, %v, %v)",
+        "two maps of integers that are alike",
+        "f32[2,4,4,3] and f32[2,4,4,3]",
+    ),
+    ("%z = ternary_affine {} (%dp, %dn, %v, %s, %v)", "a_n f32[3]", "f32[]"),
     ("%z = affine {} (%codes, %v, %v)", "numbers", "bit(step)[2,4,4,2]"),
     (
         r#"%z = affine {"border":{"window":W3,"input":[4,4]}} (%y, %v, %v)"#,
@@ -208,7 +260,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "f32[2,4,4,3] and f32[3]",
     ),
     (
-        r#"%z, %a, %b = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.5],"std":[0.5],"eps":null} (%w)"#,
+        r#"%z, %a, %b = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.5],"std":[0.5],"steps":[]} (%w)"#,
         "weights for 1 channels and kernel [3, 3]",
         "f32[3,2,3,3]",
     ),

@@ -6,7 +6,7 @@ use binary_nets_graph::Graph;
 const CUSTOM: &str = r#"{"custom":{"version":1,"nodes":[{"op":{"input":{"name":"x","shape":[],"meaning":"f32"}}},{"op":{"input":{"name":"g","shape":[],"meaning":"f32"}}},{"op":{"scalar":{"name":"progress"}}},{"op":{"arithmetic":{"function":"mul"}},"inputs":[[1,0],[2,0]],"path":"(@ } = %x"}],"outputs":{"dx":[3,0]},"layers":{}}}"#;
 
 /// Reads a dump in which these words stand for what is long: `W1`, `W2`, `W3` are square windows of that kernel (stride 2 without padding for `W2`, stride 1
-/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` the meaning of packed signs, `CUSTOM` a gradient `g·progress` of a host.
+/// that keeps the extents for the others), `ZERO` is a start at zero, `SIGN` and `STEP` the meanings of packed signs and steps, `CUSTOM` a gradient `g·progress` of a host.
 pub fn graph(text: &str) -> Graph {
     Graph::parse(&spell(text)).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
@@ -24,6 +24,7 @@ pub fn spell(text: &str) -> String {
         .replace("ZERO", r#"{"constant":0.0}"#)
         .replace("SIGN", r#"{"bit":{"codes":"sign","groups":1}}"#)
         .replace("CUSTOM", CUSTOM)
+        .replace("STEP", r#"{"bit":{"codes":"step","groups":1}}"#)
 }
 
 /// A graph is the one that the text describes: the same nodes in the same order, under whatever names.

@@ -21,6 +21,9 @@ pub(super) mod sealed {
 
         /// Takes `value` away; the difference fits.
         fn subtract(&mut self, value: i32);
+
+        /// `(sum − self)/2`, which is exact and fits.
+        fn half_below(self, sum: Self) -> Self;
     }
 }
 
@@ -43,6 +46,11 @@ impl sealed::Storage for i16 {
     fn subtract(&mut self, value: i32) {
         *self -= value as i16;
     }
+
+    #[inline(always)]
+    fn half_below(self, sum: Self) -> Self {
+        ((i32::from(sum) - i32::from(self)) >> 1) as Self
+    }
 }
 
 impl Dot for i32 {
@@ -63,5 +71,10 @@ impl sealed::Storage for i32 {
     #[inline(always)]
     fn subtract(&mut self, value: i32) {
         *self -= value;
+    }
+
+    #[inline(always)]
+    fn half_below(self, sum: Self) -> Self {
+        (sum - self) >> 1
     }
 }

@@ -44,17 +44,17 @@ impl Shape {
     }
 }
 
-/// Lays `packed: [groups · out_channels, taps, words]`.
+/// Lays `outputs: [groups · out_channels]` of `[taps, words]`.
 #[inline(always)]
-pub(super) fn lay(shape: &Shape, packed: &[u64], laid: &mut [u64]) {
+pub(super) fn lay<'a>(shape: &Shape, outputs: impl Iterator<Item = &'a [u64]>, laid: &mut [u64]) {
     let g = &shape.geometry;
-    let (taps, channels, block) = (g.taps(), g.all_out_channels(), shape.block);
+    let (channels, block) = (g.all_out_channels(), shape.block);
     laid.fill(0);
     let (words, rest) = laid.split_at_mut(shape.tile_words());
     let (base, tap_sums) = rest.split_at_mut(shape.base_words());
     let base: &mut [i32] = bytemuck::cast_slice_mut(base);
     let tap_sums: &mut [i32] = bytemuck::cast_slice_mut(tap_sums);
-    for (output, weights) in packed.chunks_exact(taps * shape.words).enumerate() {
+    for (output, weights) in outputs.enumerate() {
         let (group, channel) = (output / g.out_channels, output % g.out_channels);
         let (tile, lane) = (group * shape.blocks() + channel / block, channel % block);
         let column = &mut words[tile * shape.depth * block + lane..][..=(shape.depth - 1) * block];

@@ -154,10 +154,15 @@ impl BinaryConv2d {
     /// [`laid_weight_words`](Self::laid_weight_words).
     pub fn lay_weights(&self, packed: &[u64], laid: &mut [u64]) {
         assert_eq!(packed.len(), self.weight_layout().len(), "length of the packed weights");
+        self.lay_outputs(packed.chunks_exact(self.shape.geometry.taps() * self.shape.words), laid);
+    }
+
+    /// The same, output channel by output channel: `[kh, kw, words]` of each.
+    pub(crate) fn lay_outputs<'a>(&self, outputs: impl Iterator<Item = &'a [u64]>, laid: &mut [u64]) {
         assert_eq!(laid.len(), self.laid_weight_words(), "length of the laid weights");
         self.isa.vectorize(
             #[inline(always)]
-            || lay::lay(&self.shape, packed, laid),
+            || lay::lay(&self.shape, outputs, laid),
         );
     }
 

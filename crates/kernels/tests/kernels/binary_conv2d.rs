@@ -28,23 +28,8 @@ impl Case {
         Self { geometry, codes, pad_value, x, w }
     }
 
-    /// Small sizes of everything, with the channel counts around a word and a half.
     fn random(random: &mut Random) -> Self {
-        let channels = [1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 130, 192, 200];
-        let kernel = [1 + random.below(5), 1 + random.below(5)];
-        let dilation = [1 + random.below(3), 1 + random.below(3)];
-        let padding = [random.below(4), random.below(4)];
-        let least = |axis: usize| ((kernel[axis] - 1) * dilation[axis] + 1).saturating_sub(2 * padding[axis]).max(1);
-        let geometry = Conv2dGeometry {
-            in_size: [least(0) + random.below(8), least(1) + random.below(14)],
-            kernel,
-            stride: [1 + random.below(3), 1 + random.below(3)],
-            padding,
-            dilation,
-            groups: 1 + random.below(3),
-            in_channels: random.pick(&channels),
-            out_channels: 1 + random.below(36),
-        };
+        let geometry = random_geometry(random);
         let codes = random.pick(&[Codes::Sign, Codes::Step]);
         let pad_value = random.below(2) as u8;
         Self::new(random, geometry, codes, pad_value)
@@ -59,8 +44,27 @@ impl Case {
     }
 }
 
+/// Small sizes of everything, with the channel counts around a word and a half.
+pub fn random_geometry(random: &mut Random) -> Conv2dGeometry {
+    let channels = [1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 130, 192, 200];
+    let kernel = [1 + random.below(5), 1 + random.below(5)];
+    let dilation = [1 + random.below(3), 1 + random.below(3)];
+    let padding = [random.below(4), random.below(4)];
+    let least = |axis: usize| ((kernel[axis] - 1) * dilation[axis] + 1).saturating_sub(2 * padding[axis]).max(1);
+    Conv2dGeometry {
+        in_size: [least(0) + random.below(8), least(1) + random.below(14)],
+        kernel,
+        stride: [1 + random.below(3), 1 + random.below(3)],
+        padding,
+        dilation,
+        groups: 1 + random.below(3),
+        in_channels: random.pick(&channels),
+        out_channels: 1 + random.below(36),
+    }
+}
+
 /// Packs rows of code values bit by bit, through the views of the layout.
-fn pack(codes: Codes, values: &[i32], layout: BitLayout) -> Vec<u64> {
+pub fn pack(codes: Codes, values: &[i32], layout: BitLayout) -> Vec<u64> {
     let mut packed = vec![0; layout.len()];
     for (i, &value) in values.iter().enumerate() {
         let (row, rest) = (i / layout.row_channels(), i % layout.row_channels());
@@ -71,7 +75,7 @@ fn pack(codes: Codes, values: &[i32], layout: BitLayout) -> Vec<u64> {
 }
 
 /// Weights from `[o, c, taps]` to `[o, taps, c]`.
-fn channels_last(w: &[i32], channels: usize, taps: usize) -> Vec<i32> {
+pub fn channels_last(w: &[i32], channels: usize, taps: usize) -> Vec<i32> {
     (0..w.len())
         .map(|i| {
             let (o, tap, c) = (i / (channels * taps), i / channels % taps, i % channels);

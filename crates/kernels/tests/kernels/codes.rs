@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use binary_nets_bits::{BitLayout, Codes};
-use binary_nets_kernels::{Isa, pack_codes, pack_weights, unpack_codes};
+use binary_nets_kernels::{Isa, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
 
 const SPECIAL: [f32; 8] = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45, -1e-45, -f32::NAN];
 
@@ -66,6 +66,17 @@ fn weights_are_packed_tap_by_tap() {
                 let mut packed = vec![u64::MAX; layout.len()];
                 pack_weights(isa, &w, outputs, channels, taps, &mut packed);
                 assert_eq!(packed, expected, "{} {outputs}×{channels}×{taps}", isa.name());
+            }
+
+            let mut expected = vec![0; layout.len()];
+            for (i, &w) in w.iter().enumerate() {
+                let (output, channel, tap) = (i / (channels * taps), i / taps % channels, i % taps);
+                layout.group_mut(&mut expected, output * taps + tap, 0).set(channel, w > 0.25);
+            }
+            for isa in Isa::available() {
+                let mut packed = vec![u64::MAX; layout.len()];
+                pack_weight_bits(isa, &w, [outputs, channels, taps], |w| w > 0.25, &mut packed);
+                assert_eq!(packed, expected, "{} {outputs}×{channels}×{taps} above 1/4", isa.name());
             }
         }
     }

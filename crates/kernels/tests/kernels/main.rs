@@ -4,3 +4,4 @@ mod binary_conv2d;
 mod codes;
 mod gemm;
 mod random;
+mod ternary_conv2d;
