@@ -50,7 +50,15 @@ type Inputs = fn(&mut Builder) -> Vec<Value>;
 
 fn main() {
     let surrogate = Surrogate::Approx;
-    let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
+    let adam = Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: Some(1.0),
+        decoupled: false,
+        amsgrad: false,
+    };
     let ops: Vec<(&str, Op, Inputs)> = vec![
         ("sign", Sign { gradient: surrogate, groups: 1 }.into(), |b| vec![b.map()]),
         ("step", Step { gradient: surrogate, groups: 1 }.into(), |b| vec![b.map()]),

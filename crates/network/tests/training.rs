@@ -65,7 +65,15 @@ fn parameters_without_an_update_are_frozen() {
 #[test]
 fn optimizers_start_afresh_once_their_moments_are_reset() {
     let data = dataset(96);
-    let adam = UpdateRule::Adam(Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: None });
+    let adam = UpdateRule::Adam(Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: None,
+        decoupled: false,
+        amsgrad: false,
+    });
     let sgd = UpdateRule::Sgd(Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0, clamp: None });
     let run = |network: &mut Network<Cpu>, rule: &UpdateRule| {
         let updates: Vec<Update> =

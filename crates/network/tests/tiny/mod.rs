@@ -115,7 +115,15 @@ pub fn objective() -> GraphSpec {
 
 /// Adam for the binary weight, SGD with momentum for all else; one learning rate each.
 pub fn updates(network: &Network<Cpu>) -> Vec<Update> {
-    let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
+    let adam = Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: Some(1.0),
+        decoupled: false,
+        amsgrad: false,
+    };
     let sgd = Sgd { momentum: 0.9, nesterov: false, weight_decay: 1e-4, clamp: None };
     let update = |state: &State| {
         let (rule, lr) = match state.kind {
