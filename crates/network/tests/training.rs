@@ -11,7 +11,7 @@ use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
 use binary_nets_graph::ops::{Adam, Sgd};
 use binary_nets_graph::passes::{Update, UpdateRule};
-use binary_nets_network::{Network, NetworkError, TensorView};
+use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
 };
@@ -52,7 +52,7 @@ fn parameters_without_an_update_are_frozen() {
         let mut network = network(cpu(1));
         let updates: Vec<Update> =
             tiny::updates(&network).into_iter().filter(|update| trained.contains(&update.path.as_str())).collect();
-        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
         let before = states(&network);
         train(&mut network, &mut loader(&data, SamplerState::default()), 3);
         for (path, values) in states(&network) {
@@ -78,7 +78,7 @@ fn optimizers_start_afresh_once_their_moments_are_reset() {
     let run = |network: &mut Network<Cpu>, rule: &UpdateRule| {
         let updates: Vec<Update> =
             tiny::updates(network).into_iter().map(|update| Update { rule: rule.clone(), ..update }).collect();
-        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
         train(network, &mut loader(&data, SamplerState::default()), 4);
     };
     for (first, then) in [(&adam, &sgd), (&sgd, &sgd), (&sgd, &adam), (&adam, &adam)] {
@@ -193,13 +193,16 @@ fn what_cannot_be_trained_is_refused_by_name() {
     let batch = [("image", TensorView::U8(&images)), ("label", TensorView::U32(&labels))];
     let argument = |error| matches!(error, NetworkError::Argument(_));
     assert!(argument(network.train_step(&batch, &RATES).unwrap_err()), "nothing was compiled");
-    assert!(argument(network.compile_training(&objective(), &[], 0).unwrap_err()), "no samples");
+    assert!(
+        argument(network.compile_training(&objective(), &[], 0, &TrainingOptions::default()).unwrap_err()),
+        "no samples"
+    );
     let mut updates = tiny::updates(&network);
     "bn1.running_mean".clone_into(&mut updates[0].path);
-    let error = network.compile_training(&objective(), &updates, BATCH).unwrap_err();
+    let error = network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap_err();
     assert!(error.to_string().contains("bn1.running_mean"), "{error}");
     let twice = [&tiny::updates(&network)[..], &tiny::updates(&network)[2..3]].concat();
-    let error = network.compile_training(&objective(), &twice, BATCH).unwrap_err();
+    let error = network.compile_training(&objective(), &twice, BATCH, &TrainingOptions::default()).unwrap_err();
     assert!(error.to_string().contains(&twice[2].path) && argument(error), "two updates");
 
     compile(&mut network);
