@@ -76,7 +76,9 @@ fn swapping_exchanges_and_swaps_back() {
     network.swap_averages().unwrap();
     assert!(states(&network) == means && averages(&network) == own);
     let mut mean = tiny::network(cpu(2));
-    means.iter().for_each(|(path, values)| mean.set_state(path, values).unwrap());
+    for (path, values) in &means {
+        mean.set_state(path, values).unwrap();
+    }
     // Folded constants follow.
     assert_eq!(logits(&mut network), logits(&mut mean));
     assert_ne!(logits(&mut network), predicted);

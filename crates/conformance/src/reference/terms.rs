@@ -71,12 +71,11 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::AvgPool2dGrad(_)
         | Op::SoftmaxCrossEntropy(_)
         | Op::SoftmaxCrossEntropyGrad(_)
-        | Op::Matmul(_) => vec![REDUCED],
-        Op::BinarizeWeight(_) => vec![Class::Exact, REDUCED],
+        | Op::Matmul(_)
+        | Op::MovingAverage(_) => vec![REDUCED],
+        Op::BinarizeWeight(_) | Op::Bop(_) => vec![Class::Exact, REDUCED],
         Op::BatchNorm(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
         Op::Adam(op) => vec![REDUCED; if op.amsgrad { 4 } else { 3 }],
-        Op::Bop(_) => vec![Class::Exact, REDUCED],
-        Op::MovingAverage(_) => vec![REDUCED],
         Op::UpdateStatistics(_) => vec![REDUCED; 2],
         Op::Dropout(_) => vec![ROUNDED, Class::Exact],
         Op::Sgd(op) => vec![REDUCED; if op.momentum == 0.0 { 1 } else { 2 }],

@@ -22,7 +22,7 @@ pub fn prepare(op: &Bop, target: Target) -> Prepared<Kernel> {
                     for ((w, m), &dw) in w.iter_mut().zip(m).zip(dw) {
                         *m = rest * *m + gamma * dw;
                         let negative = *w < 0.0;
-                        let flips = (m.abs() > threshold) & ((*m < 0.0) == negative);
+                        let flips = m.abs() > threshold && ((*m < 0.0) == negative);
                         *w = if negative == flips { 1.0 } else { -1.0 };
                     }
                 },

@@ -199,13 +199,13 @@ fn averages_follow_what_is_updated() {
         sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %still, %lr) @w"##;
     let mut actual = graph(source);
     attach_averages(&mut actual, 0.999).unwrap();
-    let expected = r##"
+    let expected = r#"
         %ma = state {"path":"bn.running_mean#average","shape":[4],"kind":"moment","init":ZERO} ()
         moving_average {"decay":0.999} (%ma, %m) @bn.running_mean
         %va = state {"path":"bn.running_var#average","shape":[4],"kind":"moment","init":ZERO} ()
         moving_average {"decay":0.999} (%va, %v) @bn.running_var
         %wa = state {"path":"w#average","shape":[4],"kind":"moment","init":ZERO} ()
-        moving_average {"decay":0.999} (%wa, %w) @w"##;
+        moving_average {"decay":0.999} (%wa, %w) @w"#;
     assert_graph(&actual, &(source.to_owned() + expected));
 }
 
