@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use binary_nets_conformance::reference::{Randomness, evaluate};
 use binary_nets_conformance::{Random, Tensor};
 use binary_nets_graph::ops::{
-    Adam, Arithmetic, BatchNorm, Input, Reduce, Reduction, Sgd, State, StateKind, StatisticsMomentum,
+    Adam, Arithmetic, BatchNorm, Bop, Input, Reduce, Reduction, Sgd, State, StateKind, StatisticsMomentum,
 };
-use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates, calibration, differentiate};
+use binary_nets_graph::passes::{
+    Update, UpdateRule, accumulate_gradients, accumulated_gradients, attach_averages, attach_statistics,
+    attach_updates, calibration, differentiate,
+};
 use binary_nets_graph::{Graph, Init, Meaning, Shape, Value};
 
 const STEPS: u64 = 6;
@@ -24,8 +27,9 @@ fn state(graph: &mut Graph, path: &str, shape: impl Into<Shape>) -> Value {
     graph.add_one(state, &[], "").unwrap()
 }
 
-/// Runs the update of one parameter for some steps, with the gradient g of each step given: the loss is `Σ w·g`.
-fn updated(rule: UpdateRule, w: f64, gradients: &[f64]) -> f64 {
+/// Runs the update of one parameter for some steps, with the gradient g of each step given, the loss being `Σ w·g`, and lets `attach` add to the graph.
+/// All states after the last step.
+fn trained(rule: UpdateRule, w: f64, gradients: &[f64], attach: impl FnOnce(&mut Graph)) -> BTreeMap<String, Tensor> {
     let mut graph = Graph::new(1);
     let parameter = state(&mut graph, "w", []);
     let g = state(&mut graph, "g", []);
@@ -34,22 +38,21 @@ fn updated(rule: UpdateRule, w: f64, gradients: &[f64]) -> f64 {
     let mut differentiated = differentiate(&graph, "loss", &["w"]).unwrap();
     let update = Update { path: "w".to_owned(), rule, lr: "rate".to_owned() };
     attach_updates(&mut differentiated.graph, &differentiated.gradients, &[update]).unwrap();
+    attach(&mut differentiated.graph);
 
     let number = |name: &str, x: f64| (name.to_owned(), Tensor::number(x));
-    let mut given = BTreeMap::from([
-        number("w", w),
-        number("rate", LR),
-        number("w#velocity", 0.0),
-        number("w#m", 0.0),
-        number("w#v", 0.0),
-        number("#t", 0.0),
-    ]);
+    let mut given = BTreeMap::from([number("w", w), number("rate", LR), number("w#average", w), number("#t", 0.0)]);
+    given.extend(["w#velocity", "w#m", "w#v", "w#vmax"].map(|moment| number(moment, 0.0)));
     for (step, &g) in gradients.iter().enumerate() {
         given.extend([number("g", g)]);
         let evaluation = evaluate(&differentiated.graph, &given, Randomness { seed: 0, step: step as u64 }).unwrap();
         given.extend(evaluation.states);
     }
-    given["w"].data[0]
+    given
+}
+
+fn updated(rule: UpdateRule, w: f64, gradients: &[f64]) -> f64 {
+    trained(rule, w, gradients, |_| ())["w"].data[0]
 }
 
 fn gradients() -> Vec<f64> {
@@ -95,28 +98,114 @@ fn sgd_is_the_textbook_one() {
 }
 
 #[test]
-fn adam_is_the_textbook_one() {
-    let (beta1, beta2, eps) = (0.9, 0.999, 1e-3);
-    for weight_decay in [0.0_f32, 0.25] {
-        for clamp in [None, Some(0.5_f32)] {
-            let rule = UpdateRule::Adam(Adam { beta1, beta2, eps, weight_decay, clamp });
-            let what = format!("{rule:?}");
-            let got = updated(rule, 0.75, &gradients());
+fn adam_and_its_kin_are_the_textbook_ones() {
+    let (beta1, beta2, eps) = (0.9, 0.75, 1e-3);
+    // The second moment grows, then shrinks.
+    let gradients: Vec<f64> = gradients().iter().zip([1.0, 4.0, 2.0, 0.5, 0.25, 0.125]).map(|(g, x)| g * x).collect();
+    for (decoupled, amsgrad) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut shrank = false;
+        for weight_decay in [0.0_f32, 0.25] {
+            for clamp in [None, Some(0.5_f32)] {
+                let rule = UpdateRule::Adam(Adam { beta1, beta2, eps, weight_decay, clamp, decoupled, amsgrad });
+                let what = format!("{rule:?}");
+                let got = updated(rule, 0.75, &gradients);
 
-            let (mut w, mut m, mut v) = (0.75, 0.0, 0.0);
-            for (t, mut g) in (1..).zip(gradients()) {
-                g += f64::from(weight_decay) * w;
-                m = beta1 * m + (1.0 - beta1) * g;
-                v = beta2 * v + (1.0 - beta2) * g * g;
-                let corrected_m = m / (1.0 - f64::powi(beta1, t));
-                let corrected_v: f64 = v / (1.0 - f64::powi(beta2, t));
-                w -= LR * corrected_m / (corrected_v.sqrt() + eps);
-                if let Some(limit) = clamp {
-                    w = w.clamp(-f64::from(limit), f64::from(limit));
+                let (mut w, mut m, mut v, mut largest) = (0.75, 0.0, 0.0, 0.0_f64);
+                let decay = f64::from(weight_decay);
+                for (t, mut g) in (1..).zip(gradients.iter().copied()) {
+                    if decoupled {
+                        w *= 1.0 - LR * decay;
+                    } else {
+                        g += decay * w;
+                    }
+                    m = beta1 * m + (1.0 - beta1) * g;
+                    v = beta2 * v + (1.0 - beta2) * g * g;
+                    largest = largest.max(v);
+                    shrank |= v < largest;
+                    let corrected_m = m / (1.0 - f64::powi(beta1, t));
+                    let corrected_v: f64 = (if amsgrad { largest } else { v }) / (1.0 - f64::powi(beta2, t));
+                    w -= LR * corrected_m / (corrected_v.sqrt() + eps);
+                    if let Some(limit) = clamp {
+                        w = w.clamp(-f64::from(limit), f64::from(limit));
+                    }
                 }
+                assert_near(&what, got, w);
             }
-            assert_near(&what, got, w);
         }
+        assert!(shrank, "AMSGrad would be the same without a second moment that shrinks");
+    }
+}
+
+#[test]
+fn bop_flips_where_the_moment_insists() {
+    // One way, then the other.
+    let gradients: Vec<f64> = gradients().into_iter().chain(gradients().iter().map(|g| -2.0 * g)).collect();
+    let threshold = 0.0625_f32;
+    for w in [0.75, -0.001, 0.0, -1.0] {
+        let states = trained(UpdateRule::Bop(Bop { threshold }), w, &gradients, |_| ());
+        let (mut sign, mut m, mut flips) = (if w < 0.0 { -1.0 } else { 1.0 }, 0.0, 0);
+        for g in &gradients {
+            m += LR * (g - m);
+            if m * sign > f64::from(threshold) {
+                sign = -sign;
+                flips += 1;
+            }
+        }
+        assert!(flips > 0, "{w} never flipped");
+        assert_eq!(states["w"].data, [sign], "from {w}");
+        assert_near("m", states["w#m"].data[0], m);
+    }
+}
+
+/// `decayⁿ·w₀ + Σ (1 − decay)·decay^(n−k)·w_k`
+#[test]
+fn averages_weigh_what_came_after_each_update() {
+    let (gradients, decay) = (gradients(), 0.75);
+    let rule = UpdateRule::Sgd(Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None });
+    let states = trained(rule, 0.5, &gradients, |graph| attach_averages(graph, decay).unwrap());
+    let mut w = 0.5;
+    let mut expected = f64::powi(decay, 6) * w;
+    for (k, g) in (1..).zip(&gradients) {
+        w -= LR * g;
+        expected += (1.0 - decay) * f64::powi(decay, 6 - k) * w;
+    }
+    assert_near("w", states["w"].data[0], w);
+    assert_near("average", states["w#average"].data[0], expected);
+}
+
+/// Three batches for each update of plain SGD: it takes their mean.
+#[test]
+fn accumulated_gradients_are_means() {
+    let graph = |last: bool| {
+        let mut graph = Graph::new(1);
+        let (w, g) = (state(&mut graph, "w", []), state(&mut graph, "g", []));
+        let gradients = [("w".to_owned(), g)];
+        graph.set_output("w", w);
+        if last {
+            let means = accumulated_gradients(&mut graph, &gradients, 3).unwrap();
+            let rule = UpdateRule::Sgd(Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None });
+            attach_updates(&mut graph, &means, &[Update { path: "w".to_owned(), rule, lr: "rate".to_owned() }])
+                .unwrap();
+        } else {
+            accumulate_gradients(&mut graph, &gradients).unwrap();
+        }
+        graph
+    };
+    let number = |name: &str, x: f64| (name.to_owned(), Tensor::number(x));
+    let mut given =
+        BTreeMap::from([number("w", 0.75), number("rate", LR), number("w#gradient", 0.0), number("#accumulated", 0.0)]);
+    let mut expected = 0.75;
+    for (i, batches) in gradients().chunks(3).enumerate() {
+        for (k, &g) in batches.iter().enumerate() {
+            assert_near("count", given["#accumulated"].data[0], k as f64);
+            assert_near("w between updates", given["w"].data[0], expected);
+            given.extend([number("g", g)]);
+            let evaluation = evaluate(&graph(k == 2), &given, Randomness::default()).unwrap();
+            given.extend(evaluation.states);
+        }
+        expected -= LR * batches.iter().sum::<f64>() / 3.0;
+        assert_near(&format!("w after update {i}"), given["w"].data[0], expected);
+        assert_eq!((given["w#gradient"].data[0], given["#accumulated"].data[0]), (0.0, 0.0));
     }
 }
 

@@ -49,7 +49,15 @@ impl Builder {
 type Inputs = fn(&mut Builder) -> Vec<Value>;
 
 fn main() {
-    let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
+    let adam = Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: Some(1.0),
+        decoupled: false,
+        amsgrad: false,
+    };
     let ops: Vec<(&str, Op, Inputs)> = vec![
         ("sign", Sign { gradient: Surrogate::Approx, groups: 1 }.into(), |b| vec![b.map()]),
         ("step", Step { gradient: Surrogate::Approx, groups: 1 }.into(), |b| vec![b.map()]),

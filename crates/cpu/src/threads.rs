@@ -86,6 +86,20 @@ impl Threads {
         });
     }
 
+    /// Calls `work(i, a_chunk, b_chunk, c_chunk, d_chunk)` for the chunks of `len` elements of four outputs of one length.
+    pub fn for_chunks4<T: Send>(
+        self,
+        [a, b, c, d]: [&mut [T]; 4],
+        len: usize,
+        work: impl Fn(usize, &mut [T], &mut [T], &mut [T], &mut [T]) + Sync,
+    ) {
+        let [a, b, c, d] = [a, b, c, d].map(|all| Chunks::new(all, len));
+        self.spread(((a, b), (c, d)), |first, ((a, b), (c, d))| {
+            let others = b.all.chunks_mut(len).zip(c.all.chunks_mut(len)).zip(d.all.chunks_mut(len));
+            a.enumerate(first).zip(others).for_each(|((i, a), ((b, c), d))| work(i, a, b, c, d));
+        });
+    }
+
     /// Gives each lane a run of neighbouring chunks: `run(number of the first, the run)`.
     fn spread<W: Split>(self, work: W, run: impl Fn(usize, W) + Sync) {
         let chunks = work.chunks();

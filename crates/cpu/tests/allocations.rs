@@ -39,22 +39,23 @@ static ALLOCATOR: Counting = Counting;
 /// One test in this file, so that nothing else allocates meanwhile.
 #[test]
 fn a_steady_step_allocates_nothing() {
-    let graph = model::training_step(4);
-    let inputs = model::inputs(&graph, 1);
-    for threads in [1, 2, 4] {
-        let cpu = Cpu::new(Some(threads), Isa::detect()).unwrap();
-        let planned = Planned::new(&cpu, &graph, 1).unwrap();
-        planned.write(&inputs, 0);
-        let run = Run::default();
-        for _ in 0..20 {
-            planned.run(&run).unwrap();
+    for graph in [model::training_step(4), model::accumulating_step(4)] {
+        let inputs = model::inputs(&graph, 1);
+        for threads in [1, 2, 4] {
+            let cpu = Cpu::new(Some(threads), Isa::detect()).unwrap();
+            let planned = Planned::new(&cpu, &graph, 1).unwrap();
+            planned.write(&inputs, 0);
+            let run = Run::default();
+            for _ in 0..20 {
+                planned.run(&run).unwrap();
+            }
+            let steps = planned.program.steps().len();
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for _ in 0..100 {
+                cpu.run(&planned.program, 0..steps, &planned.memory, &run).unwrap();
+            }
+            let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+            assert_eq!(allocated, 0, "on {threads} threads");
         }
-        let steps = planned.program.steps().len();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        for _ in 0..100 {
-            cpu.run(&planned.program, 0..steps, &planned.memory, &run).unwrap();
-        }
-        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        assert_eq!(allocated, 0, "on {threads} threads");
     }
 }

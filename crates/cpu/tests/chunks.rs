@@ -10,10 +10,11 @@ use binary_nets_conformance::suite::{Case, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
 use binary_nets_graph::ops::{
-    Adam, Affine, ApplyMask, Arithmetic, BatchNorm, BatchNormGrad, BatchNormInference, Clamp, Compare, Comparison,
-    Concat, Constant, Dropout, Gather, Input, IntervalMask, NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction,
-    Relu, Repeat, Reshape, Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad,
-    State, StateKind, Step, Surrogate, SurrogateGrad, SurrogateSlope, Transpose,
+    Adam, Affine, ApplyMask, Arithmetic, Assign, BatchNorm, BatchNormGrad, BatchNormInference, Bop, Clamp, Clear,
+    Compare, Comparison, Concat, Constant, Dropout, Gather, GlobalNorm, Input, IntervalMask, MovingAverage,
+    NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction, Relu, Repeat, Reshape, Scalar, Scatter, Select, Sgd,
+    Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step, Surrogate, SurrogateGrad,
+    SurrogateSlope, Transpose,
 };
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
@@ -164,16 +165,32 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
             }),
         );
     }
-    let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1, clamp: None };
+    for (decoupled, amsgrad) in [(false, false), (true, true)] {
+        let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1, clamp: None, decoupled, amsgrad };
+        add(
+            adam.into(),
+            Box::new(move |b| {
+                let [w, dw, m, v] = [false, false, false, true].map(|positive| b.state(map, positive));
+                let lr = scalar(b, "lr");
+                let t = b.graph.add_one(Fill { value: 3.0, shape: [].into() }, &[], "").unwrap();
+                let mut inputs = vec![w, dw, lr, t, m, v];
+                inputs.extend(amsgrad.then(|| b.state(map, true)));
+                inputs
+            }),
+        );
+    }
     add(
-        adam.into(),
+        Bop { threshold: 0.3 }.into(),
         Box::new(move |b| {
-            let [w, dw, m, v] = [false, false, false, true].map(|positive| b.state(map, positive));
-            let lr = scalar(b, "lr");
-            let t = b.graph.add_one(Fill { value: 3.0, shape: [].into() }, &[], "").unwrap();
-            vec![w, dw, lr, t, m, v]
+            let [w, dw] = [b.state(map, false), b.state(map, false)];
+            vec![w, dw, scalar(b, "gamma"), b.state(map, false)]
         }),
     );
+    let states = move || -> Inputs { Box::new(move |b| vec![b.state(map, false), b.state(map, false)]) };
+    add(Assign {}.into(), states());
+    add(MovingAverage { decay: 0.9 }.into(), states());
+    add(GlobalNorm {}.into(), states());
+    add(Clear {}.into(), Box::new(move |b| vec![b.state(map, false)]));
     let logits = |b: &mut Builder| vec![b.floats(&[31]), b.leaf(Meaning::Index { classes: 31 }, &[])];
     add(SoftmaxCrossEntropy { label_smoothing: 0.1 }.into(), Box::new(logits));
     add(

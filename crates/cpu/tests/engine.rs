@@ -27,21 +27,22 @@ fn cpu(threads: usize) -> Cpu {
 
 #[test]
 fn training_gives_the_same_bits_on_any_number_of_threads_and_any_instruction_set() {
-    let graph = model::training_step(6);
-    let train = |cpu: &Cpu| -> Outputs {
-        let planned = Planned::new(cpu, &graph, 1).unwrap();
-        planned.write(&model::inputs(&graph, 1), 0);
-        for step in 0..5 {
-            planned.run(&Run { seed: 7, step, ..Run::default() }).unwrap();
-        }
-        planned.read(0)
-    };
-    let expected = train(&Cpu::new(Some(1), Isa::Scalar).unwrap());
-    assert!(matches!(&expected.outputs["loss"], Values::F32(loss) if loss[0].is_finite() && loss[0] > 0.0));
-    for isa in Isa::available() {
-        for threads in [1, 2, 3, 8] {
-            let got = train(&Cpu::new(Some(threads), isa).unwrap());
-            assert!(got == expected, "{threads} threads, {}", isa.name());
+    for graph in [model::training_step(6), model::accumulating_step(6)] {
+        let train = |cpu: &Cpu| -> Outputs {
+            let planned = Planned::new(cpu, &graph, 1).unwrap();
+            planned.write(&model::inputs(&graph, 1), 0);
+            for step in 0..5 {
+                planned.run(&Run { seed: 7, step, ..Run::default() }).unwrap();
+            }
+            planned.read(0)
+        };
+        let expected = train(&Cpu::new(Some(1), Isa::Scalar).unwrap());
+        assert!(matches!(&expected.outputs["loss"], Values::F32(loss) if loss[0].is_finite() && loss[0] > 0.0));
+        for isa in Isa::available() {
+            for threads in [1, 2, 3, 8] {
+                let got = train(&Cpu::new(Some(threads), isa).unwrap());
+                assert!(got == expected, "{threads} threads, {}", isa.name());
+            }
         }
     }
 }

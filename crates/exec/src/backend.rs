@@ -101,7 +101,7 @@ pub struct Prologue<K> {
 pub struct Run {
     /// The seed of the network's random numbers.
     pub seed: u64,
-    /// Updates made before this run.
+    /// Counts runs, so that each has random numbers of its own: in training the updates made before and, from bit 40 on, the batches accumulated since.
     pub step: u64,
     /// Set from another thread to stop a run between two steps; it then ends with [`ExecError::Cancelled`].
     pub cancel: Arc<AtomicBool>,

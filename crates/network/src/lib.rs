@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod averages;
 mod calibrate;
 mod checkpoint;
 mod error;
@@ -10,12 +11,15 @@ mod frozen;
 mod init;
 mod loaded;
 mod network;
+mod options;
 mod plans;
+mod signs;
 mod tensor;
 mod train;
 
 pub use error::NetworkError;
 pub use evaluate::Evaluation;
 pub use network::{Dump, Network};
+pub use options::TrainingOptions;
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;

@@ -16,6 +16,7 @@ use crate::evaluate::Objectives;
 use crate::frozen::FrozenNetwork;
 use crate::init::initial;
 use crate::loaded::Loaded;
+use crate::signs::Signs;
 use crate::train::Trainer;
 
 /// A network on a backend.
@@ -33,6 +34,8 @@ pub struct Network<B: Backend> {
     pub(crate) trainer: Option<Trainer<B>>,
     pub(crate) frozen: BTreeMap<Vec<String>, FrozenNetwork<B>>,
     pub(crate) objectives: Objectives<B>,
+    /// The signs of latent weights at the last mark.
+    pub(crate) marked: Option<Signs>,
     pub(crate) cancel: Arc<AtomicBool>,
 }
 
@@ -41,7 +44,7 @@ pub struct Network<B: Backend> {
 pub enum Dump {
     /// As traced.
     Model,
-    /// The whole training step, once one was compiled.
+    /// The whole training step, once one was compiled; with accumulation that of an update's last batch.
     Training,
     /// Unfolded evaluation.
     Evaluation,
@@ -91,6 +94,7 @@ impl<B: Backend> Network<B> {
             trainer: None,
             frozen: BTreeMap::new(),
             objectives: Objectives::default(),
+            marked: None,
             cancel: Arc::default(),
         };
         network.image_name()?;
@@ -101,13 +105,13 @@ impl<B: Backend> Network<B> {
         Ok(network)
     }
 
-    /// Makes room for the states of a graph that are new, and initialises them.
-    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<(), NetworkError> {
+    /// Makes room for the states of a graph that are new, and initialises them; averages start as copies. The paths of the new ones.
+    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
         let before = self.states.bytes();
         let mut states = self.states.clone();
         let added = states.extend(&self.backend, graph);
         if added.is_empty() {
-            return Ok(());
+            return Ok(added);
         }
         let grown = self.backend.allocate(states.bytes())?;
         if before > 0 {
@@ -123,7 +127,10 @@ impl<B: Backend> Network<B> {
             let values = initial(&state, self.seed);
             self.set_state(&state.path, &values)?;
         }
-        Ok(())
+        for (path, average) in self.averaged().iter().filter(|(_, average)| added.contains(average)) {
+            self.set_state(average, &self.state(path)?)?;
+        }
+        Ok(added)
     }
 
     /// Makes the workspace large enough for a program.
@@ -246,12 +253,15 @@ impl<B: Backend> Network<B> {
         Ok(values)
     }
 
-    /// Lets the optimizers start afresh: their moments and their count of updates are 0 again.
+    /// Lets the optimizers start afresh: their moments, their count of updates and accumulated gradients are 0 again, averages copies of what they are of.
     pub fn reset_moments(&mut self) -> Result<(), NetworkError> {
         let moments: Vec<State> =
             self.states.states().filter(|state| state.kind == StateKind::Moment).cloned().collect();
         for state in moments {
             self.set_state(&state.path, &vec![0.0; state.shape.elements()])?;
+        }
+        for (path, average) in self.averaged() {
+            self.set_state(&average, &self.state(&path)?)?;
         }
         Ok(())
     }

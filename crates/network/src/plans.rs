@@ -7,12 +7,13 @@ use binary_nets_exec::Backend;
 use crate::Network;
 use crate::frozen::FrozenNetwork;
 use crate::loaded::Loaded;
+use crate::train::Trainer;
 
 impl<B: Backend> Network<B> {
     /// Every program that was planned so far.
     fn programs(&self) -> impl Iterator<Item = &Loaded<B>> {
         let frozen = self.frozen.values().flat_map(FrozenNetwork::loaded);
-        self.trainer.iter().map(|trainer| &trainer.loaded).chain(frozen).chain(self.objectives.loaded())
+        self.trainer.iter().flat_map(Trainer::loaded).chain(frozen).chain(self.objectives.loaded())
     }
 
     /// The kernels that were chosen so far, each as `op: kernel`, sorted.

@@ -4,31 +4,55 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use binary_nets_data::Loader;
-use binary_nets_exec::{Backend, ExecError, first_non_finite};
+use binary_nets_exec::{Backend, ExecError, Run, first_non_finite};
 use binary_nets_graph::ops::StateKind;
-use binary_nets_graph::passes::{FINITE, Update, attach_statistics, attach_updates, dce, differentiate};
+use binary_nets_graph::passes::{
+    ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate,
+};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
 
 use crate::loaded::{Loaded, read};
-use crate::{NamedTensors, Network, NetworkError, TensorView};
+use crate::{NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
 
 /// The compiled step of a network.
 pub(crate) struct Trainer<B: Backend> {
-    pub loaded: Loaded<B>,
+    setup: Setup,
+    /// The step that updates.
+    update: Loaded<B>,
+    /// The step of all batches of an update but the last.
+    accumulate: Option<Loaded<B>>,
     pub graph: Graph,
+}
+
+impl<B: Backend> Trainer<B> {
+    /// Its programs.
+    pub fn loaded(&self) -> impl Iterator<Item = &Loaded<B>> {
+        self.accumulate.iter().chain([&self.update])
+    }
+}
+
+/// What a step was compiled for.
+#[derive(Clone, PartialEq, Debug)]
+struct Setup {
+    objective: GraphSpec,
+    updates: Vec<Update>,
     batch: usize,
+    options: TrainingOptions,
 }
 
 /// What a step yields.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepReport {
-    /// The loss of the batch, before the update.
+    /// The loss of the batch, before an update.
     pub loss: f32,
     /// The objective's other outputs, by name.
     pub metrics: Vec<(String, f32)>,
     /// The samples of the batch.
     pub samples: usize,
+    /// Whether the batch was the last of an update, which then was made.
+    pub updated: bool,
 }
 
 impl<B: Backend> Network<B> {
@@ -44,12 +68,17 @@ impl<B: Backend> Network<B> {
 
     /// Compiles the training step: model, objective, gradients, running statistics and updates, for batches of that size. The objective's inputs are the
     /// model's outputs, by name, and tensors of the batch; its outputs are `loss` and metrics, `f32[]` each. Parameters without an update are frozen.
+    ///
+    /// Gradients that were accumulated for the next update stay if the step is compiled for the same again, or for the first time after
+    /// [`Network::open`]; otherwise they are dropped.
     pub fn compile_training(
         &mut self,
         objective: &GraphSpec,
         updates: &[Update],
         batch: usize,
+        options: &TrainingOptions,
     ) -> Result<(), NetworkError> {
+        options.check()?;
         if batch == 0 {
             return Err(NetworkError::Argument("a batch has 1 sample or more".to_owned()));
         }
@@ -75,29 +104,55 @@ impl<B: Backend> Network<B> {
             }
         }
         let paths: Vec<&str> = updates.iter().map(|u| u.path.as_str()).collect();
-        let differentiated = differentiate(&forward, "loss", &paths)?;
-        let mut graph = differentiated.graph;
-        attach_statistics(&mut graph, None)?;
-        attach_updates(&mut graph, &differentiated.gradients, updates)?;
-        let graph = dce(&graph)?;
+        let mut differentiated = differentiate(&forward, "loss", &paths)?;
+        attach_statistics(&mut differentiated.graph, None)?;
+        let graph = updating(&differentiated, updates, options)?;
+        let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
+        let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };
+        let goes_on = self.trainer.as_ref().is_none_or(|before| before.setup == setup);
         self.trainer = None;
-        self.add_states(&graph)?;
-        let loaded = self.load(&graph)?;
-        self.trainer = Some(Trainer { loaded, graph, batch });
+        let added = self.add_states(&graph)?;
+        let whole = !added.iter().any(|path| path.ends_with(GRADIENT));
+        if !(goes_on && whole && self.accumulated()? < options.accumulate) {
+            self.drop_accumulated()?;
+        }
+        let accumulate = accumulating.map(|graph| self.load(&graph)).transpose()?;
+        let update = self.load(&graph)?;
+        self.trainer = Some(Trainer { setup, update, accumulate, graph });
         Ok(())
     }
 
-    /// Makes one step. A loss or a gradient that is not finite, and a cancelled step, change nothing.
+    /// How many batches have been accumulated for the next update.
+    fn accumulated(&self) -> Result<usize, NetworkError> {
+        let known = self.states.address(ACCUMULATED).is_some();
+        Ok(if known { self.state(ACCUMULATED)?[0] as usize } else { 0 })
+    }
+
+    /// Forgets the batches that have been accumulated.
+    fn drop_accumulated(&mut self) -> Result<(), NetworkError> {
+        let is_sum = |path: &str| path.ends_with(GRADIENT) || path == ACCUMULATED;
+        let sums: Vec<_> = self.states.states().filter(|state| is_sum(&state.path)).cloned().collect();
+        sums.iter().try_for_each(|state| self.set_state(&state.path, &vec![0.0; state.shape.elements()]))
+    }
+
+    /// Makes one step: an update, or with accumulation a part of one. A loss or a gradient that is not finite, and a cancelled step, change nothing.
     pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
         let Some(trainer) = &self.trainer else {
             return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
         };
-        let (loaded, run) = (&trainer.loaded, self.run_info());
+        let accumulated = self.accumulated()?;
+        let (loaded, updated) = match &trainer.accumulate {
+            Some(loaded) if accumulated + 1 < trainer.setup.options.accumulate => (loaded, false),
+            _ => (&trainer.update, true),
+        };
+        // Batches of one update have random numbers of their own.
+        let run = Run { step: self.step | (accumulated as u64) << 40, ..self.run_info() };
+        let samples = trainer.setup.batch;
         let memory = loaded.memory(&self.state, &self.workspace);
-        loaded.write(&self.backend, tensors, scalars, trainer.batch)?;
+        loaded.write(&self.backend, tensors, scalars, samples)?;
         loaded.compute(&self.backend, &memory, &run)?;
         let mut finite = true;
-        let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples: trainer.batch };
+        let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples, updated };
         for binding in loaded.program.outputs() {
             let value = read(&self.backend, &memory, binding, 0)[0];
             match binding.name.as_str() {
@@ -116,7 +171,7 @@ impl<B: Backend> Network<B> {
             return Err(ExecError::Cancelled.into());
         }
         self.backend.run(&loaded.program, loaded.program.update(), &memory, &run)?;
-        self.step += 1;
+        self.step += u64::from(updated);
         self.version += 1;
         Ok(report)
     }
@@ -132,4 +187,31 @@ impl<B: Backend> Network<B> {
         let tensors = [(image.as_str(), TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
         self.train_step(&tensors, scalars).map(Some)
     }
+}
+
+/// The graph of the step that updates.
+fn updating(
+    differentiated: &Differentiated,
+    updates: &[Update],
+    options: &TrainingOptions,
+) -> Result<Graph, GraphError> {
+    let (mut graph, mut gradients) = (differentiated.graph.clone(), differentiated.gradients.clone());
+    if options.accumulate > 1 {
+        gradients = accumulated_gradients(&mut graph, &gradients, options.accumulate)?;
+    }
+    if let Some(norm) = options.clip_norm {
+        gradients = clip_gradients(&mut graph, &gradients, norm)?;
+    }
+    attach_updates(&mut graph, &gradients, updates)?;
+    if let Some(decay) = options.average {
+        attach_averages(&mut graph, decay)?;
+    }
+    dce(&graph)
+}
+
+/// The graph of the step that only accumulates.
+fn accumulating(differentiated: &Differentiated) -> Result<Graph, GraphError> {
+    let mut graph = differentiated.graph.clone();
+    accumulate_gradients(&mut graph, &differentiated.gradients)?;
+    dce(&graph)
 }

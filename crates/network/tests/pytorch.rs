@@ -7,7 +7,7 @@ use binary_nets_graph::Op;
 use binary_nets_graph::ops::{Sgd, State, StateKind};
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_network::{Network, TensorView};
+use binary_nets_network::{Network, TensorView, TrainingOptions};
 use safetensors::SafeTensors;
 
 /// Of a loss. `PyTorch` computes in f64; f32 goes astray by about 1e-6.
@@ -71,7 +71,9 @@ impl Run {
             lr: "lr".to_owned(),
         };
         let updates: Vec<Update> = self.parameters().map(update).collect();
-        network.compile_training(&self.objective, &updates, self.bytes("label").len() / 4).expect("a training step");
+        network
+            .compile_training(&self.objective, &updates, self.bytes("label").len() / 4, &TrainingOptions::default())
+            .expect("a training step");
         for state in self.states() {
             let values = self.floats(&format!("{states}.{}", state.path));
             network.set_state(&state.path, &values).expect("a state of that size");

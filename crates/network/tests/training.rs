@@ -12,7 +12,7 @@ use binary_nets_exec::ExecError;
 use binary_nets_graph::ops::{Adam, Arithmetic, Scalar, Sgd};
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec};
-use binary_nets_network::{Network, NetworkError, TensorView};
+use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
 };
@@ -53,7 +53,7 @@ fn parameters_without_an_update_are_frozen() {
         let mut network = network(cpu(1));
         let updates: Vec<Update> =
             tiny::updates(&network).into_iter().filter(|update| trained.contains(&update.path.as_str())).collect();
-        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
         let before = states(&network);
         train(&mut network, &mut loader(&data, SamplerState::default()), 3);
         for (path, values) in states(&network) {
@@ -74,7 +74,7 @@ fn a_custom_surrogate_reads_a_scalar_with_each_step() {
         let trained = paths.into_iter().filter(|path| path.contains("weight"));
         let updates: Vec<Update> =
             trained.map(|path| Update { path, rule: sgd.clone(), lr: "rest".to_owned() }).collect();
-        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
         let result = network.train_next(&mut loader(&data, SamplerState::default()), scalars);
         result.map(|_| states(&network))
     };
@@ -121,7 +121,7 @@ fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
     let data = dataset(96);
     let loss_at = |temperature: f32| {
         let mut network = network(cpu(1));
-        network.compile_training(&objective, &tiny::updates(&network), BATCH).unwrap();
+        network.compile_training(&objective, &tiny::updates(&network), BATCH, &TrainingOptions::default()).unwrap();
         let scalars = [&RATES[..], &[("temperature", temperature)]].concat();
         network.train_next(&mut loader(&data, SamplerState::default()), &scalars).unwrap().unwrap().loss
     };
@@ -131,12 +131,20 @@ fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
 #[test]
 fn optimizers_start_afresh_once_their_moments_are_reset() {
     let data = dataset(96);
-    let adam = UpdateRule::Adam(Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: None });
+    let adam = UpdateRule::Adam(Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: None,
+        decoupled: false,
+        amsgrad: false,
+    });
     let sgd = UpdateRule::Sgd(Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0, clamp: None });
     let run = |network: &mut Network<Cpu>, rule: &UpdateRule| {
         let updates: Vec<Update> =
             tiny::updates(network).into_iter().map(|update| Update { rule: rule.clone(), ..update }).collect();
-        network.compile_training(&objective(), &updates, BATCH).unwrap();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
         train(network, &mut loader(&data, SamplerState::default()), 4);
     };
     for (first, then) in [(&adam, &sgd), (&sgd, &sgd), (&sgd, &adam), (&adam, &adam)] {
@@ -251,13 +259,16 @@ fn what_cannot_be_trained_is_refused_by_name() {
     let batch = [("image", TensorView::U8(&images)), ("label", TensorView::U32(&labels))];
     let argument = |error| matches!(error, NetworkError::Argument(_));
     assert!(argument(network.train_step(&batch, &RATES).unwrap_err()), "nothing was compiled");
-    assert!(argument(network.compile_training(&objective(), &[], 0).unwrap_err()), "no samples");
+    assert!(
+        argument(network.compile_training(&objective(), &[], 0, &TrainingOptions::default()).unwrap_err()),
+        "no samples"
+    );
     let mut updates = tiny::updates(&network);
     "bn1.running_mean".clone_into(&mut updates[0].path);
-    let error = network.compile_training(&objective(), &updates, BATCH).unwrap_err();
+    let error = network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap_err();
     assert!(error.to_string().contains("bn1.running_mean"), "{error}");
     let twice = [&tiny::updates(&network)[..], &tiny::updates(&network)[2..3]].concat();
-    let error = network.compile_training(&objective(), &twice, BATCH).unwrap_err();
+    let error = network.compile_training(&objective(), &twice, BATCH, &TrainingOptions::default()).unwrap_err();
     assert!(error.to_string().contains(&twice[2].path) && argument(error), "two updates");
 
     compile(&mut network);

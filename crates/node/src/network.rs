@@ -8,7 +8,7 @@ use std::time::Instant;
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_graph::passes::Update;
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_network::{Network, TensorView};
+use binary_nets_network::{Network, TensorView, TrainingOptions};
 use napi::Env;
 use napi::bindgen_prelude::{
     ClassInstance, Float32ArraySlice, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown,
@@ -20,7 +20,7 @@ use crate::argument::{self, Fields, MAX_INTEGER, wrong};
 use crate::error::{Code, Failure, call, guard};
 use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
 use crate::promise::promise;
-use crate::value::{NativeEvaluation, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
+use crate::value::{NativeEvaluation, NativeFlips, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
 use crate::worker::Worker;
 
 /// State and programs of a network, and the thread they live on.
@@ -166,10 +166,31 @@ impl NativeNetwork {
         })
     }
 
-    /// Lets the optimizers start afresh.
+    /// Lets the optimizers, accumulated gradients and averages start afresh.
     #[napi(catch_unwind)]
     pub fn reset_moments(&self, env: &Env) -> napi::Result<()> {
         call(env, || self.worker.ask(|network| Ok(network.reset_moments()?)))
+    }
+
+    /// Exchanges parameters and running statistics with their averages.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn swap_averages<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(network.swap_averages()?));
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// Remembers the signs of all latent weights.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn mark_signs<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(network.mark_signs()?));
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// How many latent weights have another sign than at the last mark.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFlips>")]
+    pub fn flipped_signs<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(NativeFlips::new(network.flipped_signs()?)));
+        self.long(env, prepare, |_, flips| Ok(flips))
     }
 
     /// A graph as text.
@@ -187,7 +208,7 @@ impl NativeNetwork {
         })
     }
 
-    /// Compiles the training step.
+    /// Compiles the training step; `options` is JSON: `{ "accumulate": 1, "clip_norm": null, "average": null }`.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn compile_training<'env>(
         &self,
@@ -195,13 +216,16 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "string")] objective: Unknown,
         #[napi(ts_arg_type = "string")] updates: Unknown,
         #[napi(ts_arg_type = "number")] batch_size: Unknown,
+        #[napi(ts_arg_type = "string")] options: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
             let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
             let updates: Vec<Update> = serde_json::from_str(&argument::text(updates, "updates")?)
                 .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?;
             let batch = argument::count(batch_size, "batchSize", MAX_BATCH)?;
-            Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch)?))
+            let options: TrainingOptions = serde_json::from_str(&argument::text(options, "options")?)
+                .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?;
+            Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch, &options)?))
         };
         self.long(env, prepare, |_, ()| Ok(()))
     }

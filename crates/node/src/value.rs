@@ -15,14 +15,25 @@ use crate::error::Failure;
 /// What a training step yields.
 #[napi(object, object_from_js = false)]
 pub struct NativeStep {
-    /// Of the batch, before the update.
+    /// Of the batch, before an update.
     pub loss: f64,
     /// The objective's other outputs.
     pub metrics: BTreeMap<String, f64>,
     /// The samples of the batch.
     pub samples: u32,
+    /// Whether the batch was the last of an update, which then was made.
+    pub updated: bool,
     /// The time that it took, with waiting for the batch.
     pub milliseconds: f64,
+}
+
+/// How many signs of latent weights changed.
+#[napi(object, object_from_js = false)]
+pub struct NativeFlips {
+    /// Those that did.
+    pub flipped: f64,
+    /// All of them.
+    pub total: f64,
 }
 
 /// What an evaluation yields.
@@ -60,8 +71,15 @@ impl NativeStep {
             loss: report.loss.into(),
             metrics: report.metrics.into_iter().map(|(name, value)| (name, value.into())).collect(),
             samples: report.samples as u32,
+            updated: report.updated,
             milliseconds: start.elapsed().as_secs_f64() * 1e3,
         }
+    }
+}
+
+impl NativeFlips {
+    pub fn new((flipped, total): (u64, u64)) -> Self {
+        Self { flipped: flipped as f64, total: total as f64 }
     }
 }
 

@@ -175,6 +175,10 @@ fn apply(
             let finite = inputs.iter().all(|x| x.data.iter().all(|x| x.is_finite()));
             vec![Tensor::number(f64::from(u8::from(finite)))]
         }
+        Op::GlobalNorm(_) => {
+            let squares = inputs.iter().flat_map(|x| &x.data).map(|x| x * x);
+            vec![Tensor::number(squares.sum::<f64>().sqrt())]
+        }
         Op::CountCorrect(op) => vec![loss::count_correct(op, inputs[0], inputs[1])],
         Op::Matmul(op) => vec![product::matmul(op, inputs[0], inputs[1], shapes[0])],
         Op::Arithmetic(op) => vec![elementwise::arithmetic(op.function, inputs[0], inputs[1], shapes[0])],
@@ -196,7 +200,13 @@ fn apply(
         Op::StopGradient(_) => vec![inputs[0].clone()],
         Op::Sgd(op) => optimizer::sgd(op, inputs),
         Op::Adam(op) => optimizer::adam(op, inputs),
+        Op::Bop(op) => optimizer::bop(op, inputs),
         Op::Increment(_) => vec![inputs[0].map(|x| x + 1.0)],
+        Op::Assign(_) => vec![inputs[1].clone()],
+        Op::Clear(_) => vec![inputs[0].map(|_| 0.0)],
+        Op::MovingAverage(op) => {
+            vec![inputs[0].zip(inputs[1], |average, x| op.decay * average + (1.0 - op.decay) * x)]
+        }
         Op::FoldAffine(op) => frozen::fold_affine(op, inputs),
         Op::Affine(op) => vec![frozen::affine(op, inputs[0], inputs[1], inputs[2])],
         Op::TernaryAffine(_) => vec![frozen::ternary_affine(inputs)],

@@ -48,6 +48,8 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Scatter(_)
         | Op::StopGradient(_)
         | Op::Increment(_)
+        | Op::Assign(_)
+        | Op::Clear(_)
         | Op::Affine(_)
         | Op::ImageConv2d(_) => vec![Class::Exact],
         Op::SurrogateGrad(op) => vec![match op.gradient {
@@ -63,7 +65,9 @@ pub fn classes(op: &Op) -> Vec<Class> {
             | UnaryFunction::Sqrt
             | UnaryFunction::Tanh => ROUNDED,
         }],
-        Op::NormalizeImage(_) | Op::Prelu(_) | Op::ApplyMask(_) | Op::Arithmetic(_) => vec![ROUNDED],
+        Op::NormalizeImage(_) | Op::Prelu(_) | Op::ApplyMask(_) | Op::GlobalNorm(_) | Op::Arithmetic(_) => {
+            vec![ROUNDED]
+        }
         Op::Reduce(op) => vec![match op.reduction {
             Reduction::Sum | Reduction::Mean => REDUCED,
             Reduction::Max => Class::Exact,
@@ -79,11 +83,13 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::AvgPool2dGrad(_)
         | Op::SoftmaxCrossEntropy(_)
         | Op::SoftmaxCrossEntropyGrad(_)
-        | Op::Matmul(_) => vec![REDUCED],
-        Op::BinarizeWeight(_) => vec![Class::Exact, REDUCED],
+        | Op::Matmul(_)
+        | Op::MovingAverage(_) => vec![REDUCED],
+        Op::BinarizeWeight(_) | Op::Bop(_) => vec![Class::Exact, REDUCED],
         Op::TernarizeWeight(_) | Op::TernaryConv2d(_) => vec![Class::Exact; 2],
         Op::TernarizeWeightGrad(_) => vec![ROUNDED, REDUCED, REDUCED],
-        Op::BatchNorm(_) | Op::BatchNormGrad(_) | Op::Adam(_) => vec![REDUCED; 3],
+        Op::BatchNorm(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
+        Op::Adam(op) => vec![REDUCED; if op.amsgrad { 4 } else { 3 }],
         Op::UpdateStatistics(_) => vec![REDUCED; 2],
         Op::Dropout(_) => vec![ROUNDED, Class::Exact],
         Op::Sgd(op) => vec![REDUCED; if op.momentum == 0.0 { 1 } else { 2 }],
@@ -142,6 +148,8 @@ pub fn terms(
         }
         Op::Sgd(op) => sgd_terms(op, &absolute),
         Op::Adam(op) => adam_terms(op, &absolute, results),
+        Op::Bop(op) => vec![results[0].map(f64::abs), super::optimizer::bop(op, &absolute).remove(1)],
+        Op::MovingAverage(_) => vec![absolute[0].zip(absolute[1], |average, x| average + x)],
         Op::Input(_)
         | Op::Scalar(_)
         | Op::State(_)
@@ -165,6 +173,7 @@ pub fn terms(
         | Op::Dropout(_)
         | Op::CountCorrect(_)
         | Op::Finite(_)
+        | Op::GlobalNorm(_)
         | Op::Arithmetic(_)
         | Op::Unary(_)
         | Op::Clamp(_)
@@ -182,6 +191,8 @@ pub fn terms(
         | Op::Scatter(_)
         | Op::StopGradient(_)
         | Op::Increment(_)
+        | Op::Assign(_)
+        | Op::Clear(_)
         | Op::FoldAffine(_)
         | Op::Affine(_)
         | Op::FoldStem(_)
@@ -237,13 +248,14 @@ fn sgd_terms(op: &Sgd, absolute: &[&Tensor]) -> Vec<Tensor> {
     super::optimizer::sgd(&Sgd { clamp: None, ..op.clone() }, &inputs)
 }
 
-/// As for SGD; where weight decay cancels the gradient, the root of v passes the relative error of v on.
+/// As for SGD; where weight decay cancels the gradient, the root of the second moment passes the relative error of that on.
 fn adam_terms(op: &Adam, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
     let rate = absolute[2].map(|lr| -lr);
     let mut inputs = absolute.to_vec();
     inputs[2] = &rate;
-    let [w, m, v]: [Tensor; 3] =
-        super::optimizer::adam(&Adam { clamp: None, ..op.clone() }, &inputs).try_into().expect("w, m and v");
-    let cancelled = v.zip(&results[2], |terms, v| if v == 0.0 { 1.0 } else { terms / v });
-    vec![w.zip(&cancelled, |w, cancelled| w * cancelled), m, v]
+    let mut terms = super::optimizer::adam(&Adam { clamp: None, ..op.clone() }, &inputs);
+    let root = terms.len() - 1;
+    let cancelled = terms[root].zip(&results[root], |terms, v| if v == 0.0 { 1.0 } else { terms / v });
+    terms[0] = terms[0].zip(&cancelled, |w, cancelled| w * cancelled);
+    terms
 }

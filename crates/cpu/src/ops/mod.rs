@@ -5,10 +5,12 @@
 mod adam;
 mod affine;
 mod arithmetic;
+mod assign;
 mod batch_norm;
 mod binarize_weight;
 mod binary_conv2d;
 mod blocks;
+mod bop;
 mod clamp;
 mod compare;
 mod concat;
@@ -19,9 +21,11 @@ mod elementwise;
 mod fill;
 mod finite;
 mod gather;
+mod global_norm;
 mod laid;
 mod mask;
 mod matmul;
+mod moving_average;
 mod normalize_image;
 mod one_hot;
 mod packed;
@@ -110,9 +114,14 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::Gather(op) => gather::prepare(op, io),
         Op::Scatter(op) => gather::prepare_scatter(op, io),
         Op::Finite(_) => finite::prepare(io),
+        Op::GlobalNorm(_) => global_norm::prepare(io, target),
         Op::Sgd(op) => sgd::prepare(op, target),
         Op::Adam(op) => adam::prepare(op, target),
+        Op::Bop(op) => bop::prepare(op, target),
         Op::Increment(_) => adam::prepare_increment(),
+        Op::Assign(_) => assign::prepare(),
+        Op::Clear(_) => assign::prepare_clear(),
+        Op::MovingAverage(op) => moving_average::prepare(op, target),
         Op::FoldAffine(op) => affine::prepare_fold(op),
         Op::Affine(op) => affine::prepare(op, io, target)?,
         Op::TernaryAffine(_) => affine::prepare_ternary(io, target)?,

@@ -3,11 +3,14 @@
 use binary_nets_conformance::Random;
 use binary_nets_conformance::suite::{Inputs, Values};
 use binary_nets_graph::ops::{
-    Adam, AvgPool2d, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, Dropout, Input, Matmul, MaxPool2d,
+    Adam, AvgPool2d, BatchNorm, BinarizeWeight, BinaryConv2d, Bop, Conv2d, Dropout, Input, Matmul, MaxPool2d,
     NormalizeImage, Prelu, Relu, Reshape, Sgd, Sign, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate,
     WeightGradient, WeightScale,
 };
-use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates, dce, differentiate};
+use binary_nets_graph::passes::{
+    Update, UpdateRule, accumulate_gradients, accumulated_gradients, attach_averages, attach_statistics,
+    attach_updates, clip_gradients, dce, differentiate,
+};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Shape, Value, Window};
 
 const CLASSES: usize = 10;
@@ -77,8 +80,8 @@ pub fn forward(batch: usize) -> Graph {
     b.0
 }
 
-/// A whole step of training: forward, loss, backward, statistics and updates.
-pub fn training_step(batch: usize) -> Graph {
+/// Forward, loss, backward and statistics, and the gradients of all parameters by path.
+fn differentiated(batch: usize) -> (Graph, Vec<(String, Value)>) {
     let mut b = Builder(forward(batch));
     let label =
         Input { name: "label".into(), shape: Shape::default(), meaning: Meaning::Index { classes: CLASSES as u32 } };
@@ -86,28 +89,49 @@ pub fn training_step(batch: usize) -> Graph {
     let logits = b.0.output("logits").unwrap();
     let loss = b.op(SoftmaxCrossEntropy { label_smoothing: 0.1 }, &[logits, label]);
     b.0.set_output("loss", loss);
-    let states = b.0.nodes().iter().filter_map(|node| match &node.op {
-        Op::State(state) if matches!(state.kind, StateKind::Parameter | StateKind::Latent) => Some(state.clone()),
+    let paths = b.0.nodes().iter().filter_map(|node| match &node.op {
+        Op::State(state) if matches!(state.kind, StateKind::Parameter | StateKind::Latent) => Some(state.path.as_str()),
         _ => None,
     });
-    let states: Vec<State> = states.collect();
-    let paths: Vec<&str> = states.iter().map(|s| s.path.as_str()).collect();
-    let differentiated = differentiate(&b.0, "loss", &paths).unwrap();
-    let mut graph = differentiated.graph;
-    attach_statistics(&mut graph, None).unwrap();
-    let updates: Vec<Update> = states
-        .iter()
-        .map(|state| {
-            let rule = match state.kind {
-                StateKind::Latent => {
-                    UpdateRule::Adam(Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) })
-                }
-                _ => UpdateRule::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4, clamp: None }),
-            };
-            Update { path: state.path.clone(), rule, lr: "lr".into() }
-        })
-        .collect();
-    attach_updates(&mut graph, &differentiated.gradients, &updates).unwrap();
+    let mut differentiated = differentiate(&b.0, "loss", &paths.collect::<Vec<_>>()).unwrap();
+    attach_statistics(&mut differentiated.graph, None).unwrap();
+    (differentiated.graph, differentiated.gradients)
+}
+
+/// A whole step of training, the last of two batches: forward, loss, backward, statistics, updates with clipped gradients, averages.
+pub fn training_step(batch: usize) -> Graph {
+    let (mut graph, gradients) = differentiated(batch);
+    let gradients = accumulated_gradients(&mut graph, &gradients, 2).unwrap();
+    let gradients = clip_gradients(&mut graph, &gradients, 1.0).unwrap();
+    let adam = Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.01,
+        clamp: Some(1.0),
+        decoupled: true,
+        amsgrad: true,
+    };
+    let sgd = Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4, clamp: None };
+    let update = |(path, _): &(String, Value)| {
+        let rule = match path.as_str() {
+            "conv1.weight" => UpdateRule::Adam(adam.clone()),
+            "conv2.weight" => UpdateRule::Bop(Bop { threshold: 1e-6 }),
+            "head.weight" => UpdateRule::Adam(Adam { decoupled: false, amsgrad: false, ..adam.clone() }),
+            _ => UpdateRule::Sgd(sgd.clone()),
+        };
+        Update { path: path.clone(), rule, lr: "lr".into() }
+    };
+    let updates: Vec<Update> = gradients.iter().map(update).collect();
+    attach_updates(&mut graph, &gradients, &updates).unwrap();
+    attach_averages(&mut graph, 0.9).unwrap();
+    dce(&graph).unwrap()
+}
+
+/// The step of the first of two batches, which only sums the gradients.
+pub fn accumulating_step(batch: usize) -> Graph {
+    let (mut graph, gradients) = differentiated(batch);
+    accumulate_gradients(&mut graph, &gradients).unwrap();
     dce(&graph).unwrap()
 }
 

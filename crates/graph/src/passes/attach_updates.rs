@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ops::{Adam, Finite, Increment, Scalar, Sgd, State, StateKind};
+use crate::ops::{Adam, Bop, Finite, Increment, Scalar, Sgd, State, StateKind};
 use crate::{Graph, GraphError, Init, Op, Shape, Value};
 
 /// How one parameter is updated.
@@ -13,7 +13,7 @@ pub struct Update {
     pub path: String,
     /// The optimizer.
     pub rule: UpdateRule,
-    /// The name of the scalar that is the learning rate.
+    /// The name of the scalar that is the learning rate; of Bop, γ.
     pub lr: String,
 }
 
@@ -25,6 +25,8 @@ pub enum UpdateRule {
     Sgd(Sgd),
     /// Adam.
     Adam(Adam),
+    /// Flips of binary weights.
+    Bop(Bop),
 }
 
 /// The state that counts updates.
@@ -33,8 +35,8 @@ const COUNTER: &str = "#t";
 /// The output that is 1 where every gradient that an update reads is finite, else 0.
 pub const FINITE: &str = "#finite";
 
-/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`
-/// and `path#v` (Adam); a counter of updates, where an optimizer needs one, `#t`. The output [`FINITE`] tells whether the updates may be made.
+/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`, `path#v`
+/// and `path#vmax` (Adam), `path#m` (Bop); a counter of updates, where an optimizer needs one, `#t`. The output [`FINITE`] tells whether the updates may be made.
 pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates: &[Update]) -> Result<(), GraphError> {
     let mut counter = None;
     let mut read = Vec::new();
@@ -64,8 +66,15 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
                     graph.add(Increment {}, &[t], "")?;
                     *counter.insert(t)
                 };
-                let (m, v) = (moment(graph, "m")?, moment(graph, "v")?);
-                graph.add(adam.clone(), &[parameter, gradient, lr, t, m, v], &update.path)?;
+                let mut inputs = vec![parameter, gradient, lr, t, moment(graph, "m")?, moment(graph, "v")?];
+                if adam.amsgrad {
+                    inputs.push(moment(graph, "vmax")?);
+                }
+                graph.add(adam.clone(), &inputs, &update.path)?;
+            }
+            UpdateRule::Bop(bop) => {
+                let m = moment(graph, "m")?;
+                graph.add(bop.clone(), &[parameter, gradient, lr, m], &update.path)?;
             }
         }
     }
@@ -74,7 +83,8 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
     Ok(())
 }
 
-fn add_moment(graph: &mut Graph, path: String, shape: Shape) -> Result<Value, GraphError> {
+/// Adds a state of training's own, which starts at 0.
+pub(super) fn add_moment(graph: &mut Graph, path: String, shape: Shape) -> Result<Value, GraphError> {
     let meaning = crate::Meaning::F32;
     graph.add_one(State { path, shape, kind: StateKind::Moment, init: Init::Constant(0.0), meaning }, &[], "")
 }

@@ -1,8 +1,11 @@
 //! Graph to graph, one pass a file.
 
+mod accumulate_gradients;
+mod attach_averages;
 mod attach_statistics;
 mod attach_updates;
 mod calibration;
+mod clip_gradients;
 mod dce;
 mod differentiate;
 mod evaluation;
@@ -10,9 +13,12 @@ mod freeze;
 mod per_image;
 mod rewrite;
 
+pub use accumulate_gradients::{ACCUMULATED, GRADIENT, accumulate_gradients, accumulated_gradients};
+pub use attach_averages::{AVERAGE, attach_averages};
 pub use attach_statistics::attach_statistics;
 pub use attach_updates::{FINITE, Update, UpdateRule, attach_updates};
 pub use calibration::calibration;
+pub use clip_gradients::clip_gradients;
 pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};
 pub use evaluation::evaluation;

@@ -118,9 +118,14 @@ impl PerImage<'_> {
             | Op::SoftmaxCrossEntropyGrad(_)
             | Op::CountCorrect(_)
             | Op::Finite(_)
+            | Op::GlobalNorm(_)
             | Op::Sgd(_)
             | Op::Adam(_)
+            | Op::Bop(_)
             | Op::Increment(_)
+            | Op::Assign(_)
+            | Op::Clear(_)
+            | Op::MovingAverage(_)
             | Op::FoldAffine(_)
             | Op::FoldStem(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
         };

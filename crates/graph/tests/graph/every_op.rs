@@ -97,5 +97,12 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %mm = state {"path":"binary.weight#m","shape":[3,2,3,3],"kind":"moment","init":ZERO} ()
     %vv = state {"path":"binary.weight#v","shape":[3,2,3,3],"kind":"moment","init":ZERO} ()
     adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0} (%latent, %dq, %lr, %t, %mm, %vv) @binary
+    %vmax = state {"path":"binary.weight#vmax","shape":[3,2,3,3],"kind":"moment","init":ZERO} ()
+    adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.01,"clamp":null,"decoupled":true,"amsgrad":true} (%latent, %dq, %lr, %t, %mm, %vv, %vmax) @binary
+    bop {"threshold":1e-8} (%latent, %dq, %lr, %mm) @binary
+    %norm = global_norm {} (%dw, %dq) : f32[]
+    assign {} (%mm, %dq) @binary
+    clear {} (%mm) @binary
+    moving_average {"decay":0.999} (%vv, %latent) @binary
     output logits = %logits
     output loss = %loss"##;

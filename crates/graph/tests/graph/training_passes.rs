@@ -1,8 +1,11 @@
 //! What training adds to a graph: optimizers and running statistics.
 
 use crate::text::{assert_graph, graph};
-use binary_nets_graph::ops::{Adam, Sgd, StatisticsMomentum};
-use binary_nets_graph::passes::{Update, UpdateRule, attach_statistics, attach_updates};
+use binary_nets_graph::ops::{Adam, Bop, Sgd, StatisticsMomentum};
+use binary_nets_graph::passes::{
+    Update, UpdateRule, accumulate_gradients, accumulated_gradients, attach_averages, attach_statistics,
+    attach_updates, clip_gradients,
+};
 use binary_nets_graph::{Graph, GraphError, Value};
 
 const PARAMETERS: &str = r#"graph batch=1
@@ -13,7 +16,8 @@ const PARAMETERS: &str = r#"graph batch=1
     %db = fill {"value":0.25,"shape":[3]} ()
     %dc = fill {"value":2.0,"shape":[]} ()"#;
 
-const ADAM: Adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
+const ADAM: Adam =
+    Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0), decoupled: false, amsgrad: false };
 
 /// The gradients of w, b and c: the nodes behind the states.
 fn gradients(graph: &Graph) -> Vec<(String, Value)> {
@@ -88,6 +92,121 @@ fn a_gradient_of_an_unknown_parameter_is_named() {
     let error = attach_updates(&mut actual, &gradients, &[update("q", sgd(0.5), "lr")]).unwrap_err();
     let known = "w, b, c".to_owned();
     assert_eq!(error, GraphError::Unknown { kind: "parameter", name: "q".to_owned(), known });
+}
+
+#[test]
+fn amsgrad_and_bop_have_moments_of_their_own() {
+    let mut actual = graph(PARAMETERS);
+    let gradients = gradients(&actual);
+    let amsgrad = UpdateRule::Adam(Adam { decoupled: true, amsgrad: true, ..ADAM });
+    let updates = [update("w", amsgrad, "lr"), update("b", UpdateRule::Bop(Bop { threshold: 1e-8 }), "gamma")];
+    attach_updates(&mut actual, &gradients, &updates).unwrap();
+    let expected = r##"
+        %lr = scalar {"name":"lr"} ()
+        %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
+        increment {} (%t)
+        %m = state {"path":"w#m","shape":[2],"kind":"moment","init":ZERO} ()
+        %v = state {"path":"w#v","shape":[2],"kind":"moment","init":ZERO} ()
+        %vmax = state {"path":"w#vmax","shape":[2],"kind":"moment","init":ZERO} ()
+        adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0,"decoupled":true,"amsgrad":true} (%w, %dw, %lr, %t, %m, %v, %vmax) @w
+        %gamma = scalar {"name":"gamma"} ()
+        %b_m = state {"path":"b#m","shape":[3],"kind":"moment","init":ZERO} ()
+        bop {"threshold":1e-8} (%b, %db, %gamma, %b_m) @b
+        %finite = finite {} (%dw, %db)
+        output #finite = %finite"##;
+    assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
+}
+
+#[test]
+fn gradients_are_clipped_by_the_norm_of_all() {
+    let mut actual = graph(PARAMETERS);
+    let gradients = gradients(&actual);
+    let clipped = clip_gradients(&mut actual, &gradients[..2], 5.0).unwrap();
+    for (path, value) in clipped {
+        actual.set_output(&path, value);
+    }
+    let expected = r#"
+        %norm = global_norm {} (%dw, %db)
+        %most = fill {"value":5.0,"shape":[]} ()
+        %eps = fill {"value":1e-6,"shape":[]} ()
+        %one = fill {"value":1.0,"shape":[]} ()
+        %above = arithmetic {"function":"add"} (%norm, %eps)
+        %ratio = arithmetic {"function":"div"} (%most, %above)
+        %factor = arithmetic {"function":"min"} (%ratio, %one)
+        %cw = arithmetic {"function":"mul"} (%dw, %factor) @w
+        %cb = arithmetic {"function":"mul"} (%db, %factor) @b
+        output w = %cw
+        output b = %cb"#;
+    assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
+}
+
+#[test]
+fn gradients_are_summed_until_the_last_batch() {
+    let mut actual = graph(PARAMETERS);
+    let gradients = gradients(&actual);
+    accumulate_gradients(&mut actual, &gradients[..2]).unwrap();
+    let expected = r##"
+        %aw = state {"path":"w#gradient","shape":[2],"kind":"moment","init":ZERO} ()
+        %sw = arithmetic {"function":"add"} (%aw, %dw) @w
+        assign {} (%aw, %sw) @w
+        %ab = state {"path":"b#gradient","shape":[3],"kind":"moment","init":ZERO} ()
+        %sb = arithmetic {"function":"add"} (%ab, %db) @b
+        assign {} (%ab, %sb) @b
+        %n = state {"path":"#accumulated","shape":[],"kind":"moment","init":ZERO} ()
+        increment {} (%n)
+        %finite = finite {} (%sw, %sb)
+        output #finite = %finite"##;
+    assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
+}
+
+#[test]
+fn the_last_batch_takes_the_mean_and_clears_the_sums() {
+    let mut actual = graph(PARAMETERS);
+    let gradients = gradients(&actual);
+    for (path, value) in accumulated_gradients(&mut actual, &gradients[1..], 4).unwrap() {
+        actual.set_output(&path, value);
+    }
+    let expected = r##"
+        %batches = fill {"value":4.0,"shape":[]} ()
+        %ab = state {"path":"b#gradient","shape":[3],"kind":"moment","init":ZERO} ()
+        %sb = arithmetic {"function":"add"} (%ab, %db) @b
+        clear {} (%ab) @b
+        %mb = arithmetic {"function":"div"} (%sb, %batches) @b
+        %ac = state {"path":"c#gradient","shape":[],"kind":"moment","init":ZERO} ()
+        %sc = arithmetic {"function":"add"} (%ac, %dc) @c
+        clear {} (%ac) @c
+        %mc = arithmetic {"function":"div"} (%sc, %batches) @c
+        %n = state {"path":"#accumulated","shape":[],"kind":"moment","init":ZERO} ()
+        clear {} (%n)
+        output b = %mb
+        output c = %mc"##;
+    assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
+}
+
+/// Not moments, not what stays, and what is updated twice only once.
+#[test]
+fn averages_follow_what_is_updated() {
+    let source = r##"graph batch=5
+        %w = state {"path":"w","shape":[4],"kind":"latent","init":ZERO} ()
+        %still = state {"path":"still","shape":[4],"kind":"parameter","init":ZERO} ()
+        %m = state {"path":"bn.running_mean","shape":[4],"kind":"statistic","init":ZERO} ()
+        %v = state {"path":"bn.running_var","shape":[4],"kind":"statistic","init":ZERO} ()
+        %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
+        %lr = scalar {"name":"lr"} ()
+        update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
+        update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
+        increment {} (%t)
+        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %still, %lr) @w"##;
+    let mut actual = graph(source);
+    attach_averages(&mut actual, 0.999).unwrap();
+    let expected = r#"
+        %ma = state {"path":"bn.running_mean#average","shape":[4],"kind":"moment","init":ZERO} ()
+        moving_average {"decay":0.999} (%ma, %m) @bn.running_mean
+        %va = state {"path":"bn.running_var#average","shape":[4],"kind":"moment","init":ZERO} ()
+        moving_average {"decay":0.999} (%va, %v) @bn.running_var
+        %wa = state {"path":"w#average","shape":[4],"kind":"moment","init":ZERO} ()
+        moving_average {"decay":0.999} (%wa, %w) @w"#;
+    assert_graph(&actual, &(source.to_owned() + expected));
 }
 
 #[test]

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{ImageShape, InMemory, Loader, LoaderOptions, Random, SamplerState, Shuffle};
 use binary_nets_graph::ops::{
-    Adam, Arithmetic, ArithmeticFunction, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, CountCorrect, Input, Matmul,
-    NormalizeImage, Reduce, Reduction, Relu, Scalar, Sgd, SoftmaxCrossEntropy, State, StateKind, Step, Surrogate,
-    SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
+    Adam, Arithmetic, ArithmeticFunction, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, CountCorrect, Dropout,
+    Input, Matmul, NormalizeImage, Reduce, Reduction, Relu, Scalar, Sgd, SoftmaxCrossEntropy, State, StateKind, Step,
+    Surrogate, SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
 };
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec, VERSION, ValueRef};
 use binary_nets_graph::{Init, Meaning, Op, Window};
-use binary_nets_network::Network;
+use binary_nets_network::{Network, TrainingOptions};
 
 pub const SIDE: usize = 8;
 pub const PIXELS: usize = SIDE * SIDE;
@@ -121,6 +121,30 @@ pub fn model_with_custom_surrogate() -> GraphSpec {
     model
 }
 
+/// conv1; then conv2 (binary), relu; then the mean over the image, a dropout if there is one, and fc: no image has a say in what becomes of another.
+pub fn without_norms(dropout: Option<f32>) -> GraphSpec {
+    let mut t = Trace::default();
+    let pixels =
+        Input { name: "image".to_owned(), shape: [SIDE, SIDE, 1].into(), meaning: Meaning::Int { min: 0, max: 255 } };
+    let image = t.add(pixels, &[], "image");
+    let image = t.add(NormalizeImage { mean: vec![MEAN], std: vec![STD] }, &[image], "image");
+    let w1 = t.state("conv1.weight", &[WIDTH, 1, 3, 3], StateKind::Parameter, Init::KaimingNormal);
+    let conv1 = t.add(Conv2d { window: window(3, 1), groups: 1 }, &[image, w1], "conv1");
+    let codes = t.add(Step { gradient: Surrogate::Approx, groups: 1 }, &[conv1], "conv2");
+    let w2 = t.state("conv2.weight", &[WIDTH, WIDTH, 3, 3], StateKind::Latent, Init::KaimingNormal);
+    let binarize = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups: 1 };
+    let (bits, _) = t.add(binarize, &[w2], "conv2");
+    let conv2 = t.add(BinaryConv2d { window: window(3, 1), pad_value: 0 }, &[codes, (bits, 0), (bits, 1)], "conv2");
+    let relu = t.add(Relu {}, &[conv2], "relu");
+    let mut pool = t.add(Reduce { reduction: Reduction::Mean, axes: vec![1, 2], keep: false }, &[relu], "pool");
+    if let Some(p) = dropout {
+        pool = t.add(Dropout { p, stream: 1 }, &[pool], "dropout");
+    }
+    let weight = t.state("fc.weight", &[CLASSES, WIDTH], StateKind::Parameter, Init::KaimingNormal);
+    let logits = t.add(Matmul { transpose_a: false, transpose_b: true }, &[pool, weight], "fc");
+    t.finish(&[("logits", logits)], &[])
+}
+
 /// The mean cross-entropy, and how many are correct.
 pub fn objective() -> GraphSpec {
     let mut t = Trace::default();
@@ -134,7 +158,15 @@ pub fn objective() -> GraphSpec {
 
 /// Adam for the binary weight, SGD with momentum for all else; one learning rate each.
 pub fn updates(network: &Network<Cpu>) -> Vec<Update> {
-    let adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clamp: Some(1.0) };
+    let adam = Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        clamp: Some(1.0),
+        decoupled: false,
+        amsgrad: false,
+    };
     let sgd = Sgd { momentum: 0.9, nesterov: false, weight_decay: 1e-4, clamp: None };
     let update = |state: &State| {
         let (rule, lr) = match state.kind {
@@ -164,12 +196,17 @@ pub fn trainable(cpu: Cpu) -> Network<Cpu> {
 
 /// Compiles the training step.
 pub fn compile(network: &mut Network<Cpu>) {
-    let updates = updates(network);
-    network.compile_training(&objective(), &updates, BATCH).unwrap();
+    compile_with(network, &TrainingOptions::default());
 }
 
-/// Noise with one bright quadrant, whose number is the class.
-pub fn dataset(len: usize) -> Arc<InMemory> {
+/// Compiles the training step with options.
+pub fn compile_with(network: &mut Network<Cpu>, options: &TrainingOptions) {
+    let updates = updates(network);
+    network.compile_training(&objective(), &updates, BATCH, options).unwrap();
+}
+
+/// Images and labels: noise with one bright quadrant, whose number is the class.
+pub fn samples(len: usize) -> (Vec<u8>, Vec<u32>) {
     let (mut images, mut labels) = (Vec::with_capacity(len * PIXELS), Vec::with_capacity(len));
     for i in 0..len {
         let random = Random::new(99).child(i as u64);
@@ -180,6 +217,12 @@ pub fn dataset(len: usize) -> Arc<InMemory> {
         }
         labels.push(label as u32);
     }
+    (images, labels)
+}
+
+/// The samples as a dataset.
+pub fn dataset(len: usize) -> Arc<InMemory> {
+    let (images, labels) = samples(len);
     let shape = ImageShape { height: SIDE, width: SIDE, channels: 1 };
     let classes = (0..CLASSES).map(|class| class.to_string()).collect();
     Arc::new(InMemory::new(shape, images, labels, classes).unwrap())

@@ -1,0 +1,47 @@
+//! What training does with gradients and parameters besides updating them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::NetworkError;
+
+/// The most batches of one update: their count is a float state, and the upper part of what random numbers depend on.
+const MOST_BATCHES: usize = 1 << 24;
+
+/// What training does with gradients and parameters besides updating them. As JSON every field may be left out.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingOptions {
+    /// How many batches make an update, which takes the mean of their gradients.
+    pub accumulate: usize,
+    /// The largest norm of all gradients together: larger ones are scaled down to it.
+    pub clip_norm: Option<f32>,
+    /// The decay of the averages that follow trained parameters and running statistics, in `[0, 1)`.
+    pub average: Option<f64>,
+}
+
+impl Default for TrainingOptions {
+    /// One batch an update, no clipping, no averages.
+    fn default() -> Self {
+        Self { accumulate: 1, clip_norm: None, average: None }
+    }
+}
+
+impl TrainingOptions {
+    /// Fails with [`NetworkError::Argument`] where an option is impossible.
+    pub(crate) fn check(&self) -> Result<(), NetworkError> {
+        let Self { accumulate, clip_norm, average } = self;
+        let wrong = |name: &str, expected: &str, got: String| {
+            Err(NetworkError::Argument(format!("{name}: expected {expected}, got {got}")))
+        };
+        if !(1..=MOST_BATCHES).contains(accumulate) {
+            return wrong("accumulate", &format!("1 to {MOST_BATCHES} batches"), accumulate.to_string());
+        }
+        if let Some(norm) = clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
+            return wrong("clip_norm", "a finite norm above 0", norm.to_string());
+        }
+        if let Some(decay) = average.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return wrong("average", "a decay in [0, 1)", decay.to_string());
+        }
+        Ok(())
+    }
+}
