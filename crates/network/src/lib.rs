@@ -11,11 +11,16 @@ mod init;
 mod loaded;
 mod network;
 mod plans;
+mod replace_file;
+mod resize;
+mod stream;
 mod tensor;
 mod train;
+mod weights;
 
 pub use error::NetworkError;
 pub use evaluate::Evaluation;
 pub use network::{Dump, Network};
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;
+pub use weights::{LoadOptions, LoadReport, Resized};
