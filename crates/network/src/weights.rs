@@ -6,6 +6,7 @@ use std::path::Path;
 
 use binary_nets_exec::Backend;
 use binary_nets_formats::{FormatError, Tensor, safetensors, weights};
+use binary_nets_graph::Shape;
 use binary_nets_graph::ops::{State, StateKind};
 
 use crate::replace_file::replace_file;
@@ -94,17 +95,20 @@ impl<B: Backend> Network<B> {
         let (mut report, mut culprits) = (LoadReport::default(), Vec::new());
         let (mut values, mut used) = (Vec::new(), BTreeSet::new());
         for state in self.states() {
-            let found = find(&sources, &state.path, options.partial);
-            let Some((source, fit)) = found.and_then(|source| Some((source, Fit::of(&source.shape, &state.shape)?)))
-            else {
-                let shape = |source: &Tensor| format!("is {:?} where the model has {}", source.shape, state.shape);
-                culprits.push(format!("'{}' {}", state.path, found.map_or_else(|| "is missing".to_owned(), shape)));
+            let Some(source) = find(&sources, &state.path, options.partial) else {
+                culprits.push(format!("'{}' is missing", state.path));
                 report.missing.push(state.path.clone());
                 continue;
             };
-            if fit != Fit::Same {
-                culprits.push(format!("'{}' is {:?} where the model has {}", state.path, source.shape, state.shape));
+            let fit = Fit::of(&source.shape, &state.shape);
+            if fit != Some(Fit::Same) {
+                let got = Shape::from(source.shape.clone());
+                culprits.push(format!("'{}' is {got} where the model has {}", state.path, state.shape));
             }
+            let Some(fit) = fit else {
+                report.missing.push(state.path.clone());
+                continue;
+            };
             used.insert(&source.path);
             let mut data = self.state(&state.path)?;
             let noise = self.noise(state, source, fit, options);
@@ -123,7 +127,9 @@ impl<B: Backend> Network<B> {
             }
         }
         report.left_over = sources.keys().filter(|key| !used.contains(key)).cloned().collect();
-        culprits.extend(report.left_over.iter().map(|key| format!("'{key}' is left over")));
+        // What has a place but does not go into it has been named.
+        let foreign = report.left_over.iter().filter(|key| self.states.meta(key).is_none());
+        culprits.extend(foreign.map(|key| format!("'{key}' is left over")));
         if !options.partial && !culprits.is_empty() {
             let more = culprits.len().saturating_sub(NAMED);
             culprits.truncate(NAMED);
