@@ -1,7 +1,7 @@
 //! State dicts as `torch.save` writes them since `PyTorch` 1.6: a zip archive of a pickle, `data.pkl`, and a file for each storage, `data/0`, ….
 //!
 //! The state dict is the whole file, or stands in it under the key `state_dict`, as training scripts save it among other things.
-//! Nothing that is pickled is ever executed: see [`pickle`].
+//! Nothing that is pickled is ever executed: the machine that reads the pickle cannot.
 
 mod pickle;
 
