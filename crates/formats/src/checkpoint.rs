@@ -3,8 +3,9 @@
 //! The model's spec, the host's own JSON, step and seed stand in the header's `__metadata__`, beside a CRC-32 of the whole file but its own eight
 //! digits. Equal checkpoints are equal bytes.
 
-use crate::FormatError;
 use crate::header::Header;
+use crate::safetensors::{F32, elements, write};
+use crate::{FormatError, Tensor};
 
 /// Everything that a network is resumed from.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -18,18 +19,7 @@ pub struct Checkpoint {
     /// The seed of the network's random numbers.
     pub seed: u64,
     /// Parameters, running statistics, moments. [`decode`] gives them sorted by path.
-    pub tensors: Vec<CheckpointTensor>,
-}
-
-/// One tensor of a checkpoint.
-#[derive(Clone, PartialEq, Debug)]
-pub struct CheckpointTensor {
-    /// Its key: `layer1.0.conv1.weight`.
-    pub path: String,
-    /// Its extents.
-    pub shape: Vec<usize>,
-    /// Its elements, the last axis fastest.
-    pub data: Vec<f32>,
+    pub tensors: Vec<Tensor>,
 }
 
 /// What the field `format` says.
@@ -37,9 +27,6 @@ const FORMAT: &str = "binary-nets";
 
 /// What the field `version` says: the version that is written and read.
 const VERSION: &str = "1";
-
-/// The type of every tensor, as safetensors calls it.
-const DTYPE: &str = "F32";
 
 /// What stands in front of the checksum. Quotes inside of JSON strings are escaped, so only the field itself looks like this.
 const CHECKSUM_FIELD: &[u8] = b"\"checksum\":\"";
@@ -51,10 +38,6 @@ const CHECKSUM_DIGITS: usize = 8;
 ///
 /// Refuses tensors whose data is not of the size of their shape, keys that occur twice and headers beyond what safetensors allows.
 pub fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, FormatError> {
-    let mut tensors: Vec<&CheckpointTensor> = checkpoint.tensors.iter().collect();
-    tensors.sort_by_key(|t| &t.path);
-
-    let mut header = Header::default();
     let fields = [
         ("format", FORMAT.to_owned()),
         ("version", VERSION.to_owned()),
@@ -64,20 +47,7 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, FormatError> {
         ("seed", checkpoint.seed.to_string()),
         ("checksum", "0".repeat(CHECKSUM_DIGITS)),
     ];
-    header.metadata.extend(fields.map(|(field, value)| (field.to_owned(), value)));
-    let mut data_bytes = 0;
-    for tensor in &tensors {
-        let bytes = size_of_val(&tensor.data[..]);
-        check_size(&tensor.path, &tensor.shape, bytes)?;
-        data_bytes = header.push(&tensor.path, DTYPE, &tensor.shape, bytes, data_bytes)?;
-    }
-
-    let mut bytes = header.encode()?;
-    let data_start = bytes.len();
-    bytes.reserve_exact(data_bytes);
-    for tensor in tensors {
-        bytes.extend(tensor.data.iter().flat_map(|x| x.to_le_bytes()));
-    }
+    let (mut bytes, data_start) = write(fields.map(|(field, value)| (field.to_owned(), value)), &checkpoint.tensors)?;
     let (at, sum) = checksum(&bytes, data_start)?;
     bytes[at..at + CHECKSUM_DIGITS].copy_from_slice(sum.as_bytes());
     Ok(bytes)
@@ -97,14 +67,14 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
     }
 
     let tensors = std::mem::take(&mut header.tensors).into_iter().map(|(path, info)| {
-        if info.dtype != DTYPE {
-            return Err(FormatError::Dtype { path, expected: DTYPE, got: info.dtype });
+        if info.dtype != F32 {
+            return Err(FormatError::Dtype { path, expected: F32, got: info.dtype });
         }
         let [from, to] = info.data_offsets;
-        check_size(&path, &info.shape, to - from)?;
-        let elements = bytes[data_start + from..data_start + to].as_chunks().0;
-        let data = elements.iter().map(|&element| f32::from_le_bytes(element)).collect();
-        Ok(CheckpointTensor { path, shape: info.shape, data })
+        elements(&path, &info.shape, size_of::<f32>(), to - from)?;
+        let data = bytes[data_start + from..data_start + to].as_chunks().0;
+        let data = data.iter().map(|&element| f32::from_le_bytes(element)).collect();
+        Ok(Tensor { path, shape: info.shape, data })
     });
     Ok(Checkpoint {
         tensors: tensors.collect::<Result<_, _>>()?,
@@ -115,14 +85,9 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
     })
 }
 
-/// Whether a shape and a size in bytes are of as many floats.
-fn check_size(path: &str, shape: &[usize], bytes: usize) -> Result<(), FormatError> {
-    let size = shape.iter().try_fold(size_of::<f32>(), |size, &extent| size.checked_mul(extent));
-    if size == Some(bytes) {
-        Ok(())
-    } else {
-        Err(FormatError::Shape { path: path.to_owned(), shape: shape.to_vec(), bytes })
-    }
+/// Whether a safetensors file says that [`encode`] wrote it.
+pub(crate) fn recognises(bytes: &[u8]) -> bool {
+    Header::decode(bytes).is_ok_and(|(header, _)| header.metadata.get("format").is_some_and(|format| format == FORMAT))
 }
 
 /// Where the digits of the checksum stand, and those that should stand there.

@@ -99,4 +99,72 @@ pub enum FormatError {
         /// What its bytes give.
         got: String,
     },
+    /// The file is of none of the kinds that hold weights.
+    #[error("this is neither a safetensors file nor one that torch.save wrote")]
+    Unknown,
+    /// `PyTorch` before 1.6 wrote it, or was asked to write it so.
+    #[error(
+        "this file was written by an old PyTorch (before 1.6) or in its format: load it there and save it again, \
+         torch.save(state_dict, path)"
+    )]
+    Legacy,
+    /// `PyTorch` wrote it on a big-endian machine.
+    #[error("the numbers of this file are '{order}'-endian, only little-endian ones are read")]
+    ByteOrder {
+        /// What the file says.
+        order: String,
+    },
+    /// A zip archive is broken, or uses what is not read.
+    #[error("the zip archive is wrong at byte {offset}: {reason}")]
+    Zip {
+        /// Where in the file.
+        offset: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// An entry of a zip archive is broken, or missing.
+    #[error("the entry '{name}' of the zip archive: {reason}")]
+    Entry {
+        /// The entry.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What a file holds takes more memory than a file of its size should.
+    #[error("'{what}' takes {bytes} bytes, beyond the {limit} that this file may take in memory")]
+    TooLarge {
+        /// The entry or tensor.
+        what: String,
+        /// Its bytes.
+        bytes: usize,
+        /// What the whole file may take.
+        limit: usize,
+    },
+    /// A pickle is broken, or does what no state dict needs.
+    #[error("the pickle is wrong at byte {offset}: {reason}")]
+    Pickle {
+        /// Where in `data.pkl`.
+        offset: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A pickle names a class or function that no state dict needs.
+    #[error(
+        "the pickle asks for '{name}' at byte {offset}, which is refused: only a state dict is read, and nothing is \
+         ever executed; save one with torch.save(model.state_dict(), path)"
+    )]
+    Global {
+        /// `posix.system`.
+        name: String,
+        /// Where in `data.pkl`.
+        offset: usize,
+    },
+    /// A state dict is none, or one of its entries is no tensor that can be read.
+    #[error("'{path}' {reason}")]
+    Tensor {
+        /// The key.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

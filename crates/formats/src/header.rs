@@ -4,8 +4,11 @@
 //! does not say which tensor is to blame; the tests hold both against each other.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::FormatError;
 
@@ -21,10 +24,10 @@ const METADATA: &str = "__metadata__";
 /// The JSON of the header.
 #[derive(PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Header {
-    #[serde(rename = "__metadata__", default)]
+    #[serde(rename = "__metadata__", default, deserialize_with = "unique")]
     pub metadata: BTreeMap<String, String>,
     /// By key.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unique")]
     pub tensors: BTreeMap<String, TensorInfo>,
 }
 
@@ -106,6 +109,32 @@ impl Header {
             std::cmp::Ordering::Greater => Err(FormatError::Truncated { expected, got }),
         }
     }
+}
+
+/// A map in which no key occurs twice; serde would keep the last one.
+fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error> {
+    struct Unique<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
+        type Value = BTreeMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = entries.next_entry::<String, V>()? {
+                if map.contains_key(&key) {
+                    return Err(A::Error::custom(format_args!("the key '{key}' occurs twice")));
+                }
+                map.insert(key, value);
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_map(Unique(PhantomData))
 }
 
 /// The byte that a JSON error is about.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use binary_nets_formats::FormatError;
-use binary_nets_formats::checkpoint::{Checkpoint, CheckpointTensor, decode, encode};
+use binary_nets_formats::checkpoint::{Checkpoint, decode, encode};
+use binary_nets_formats::{FormatError, Tensor};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-fn tensor(path: &str, shape: &[usize], data: &[f32]) -> CheckpointTensor {
-    CheckpointTensor { path: path.to_owned(), shape: shape.to_vec(), data: data.to_vec() }
+fn tensor(path: &str, shape: &[usize], data: &[f32]) -> Tensor {
+    Tensor { path: path.to_owned(), shape: shape.to_vec(), data: data.to_vec() }
 }
 
 /// Two tensors, a quote in the metadata that looks like a checksum, and a seed that no f64 holds.
@@ -205,7 +205,7 @@ fn shapes_and_sizes_must_agree() {
     for (shape, data) in [(vec![2, 3], 5), (vec![], 2), (vec![usize::MAX, usize::MAX], 1), (vec![usize::MAX / 2, 8], 0)]
     {
         let path = "w".to_owned();
-        let tensors = vec![CheckpointTensor { path: path.clone(), shape: shape.clone(), data: vec![0.0; data] }];
+        let tensors = vec![Tensor { path: path.clone(), shape: shape.clone(), data: vec![0.0; data] }];
         let expected = FormatError::Shape { path, shape, bytes: 4 * data };
         assert_eq!(encode(&Checkpoint { tensors, ..Checkpoint::default() }), Err(expected));
     }
@@ -231,10 +231,10 @@ fn keys_must_be_free() {
     }
 }
 
-fn any_tensor() -> impl Strategy<Value = CheckpointTensor> {
+fn any_tensor() -> impl Strategy<Value = Tensor> {
     (".{0,12}", prop::collection::vec(0..4usize, 0..4)).prop_flat_map(|(path, shape)| {
         let elements = shape.iter().product::<usize>();
-        prop::collection::vec(any::<u32>().prop_map(f32::from_bits), elements).prop_map(move |data| CheckpointTensor {
+        prop::collection::vec(any::<u32>().prop_map(f32::from_bits), elements).prop_map(move |data| Tensor {
             path: path.clone(),
             shape: shape.clone(),
             data,

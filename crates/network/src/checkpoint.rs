@@ -1,38 +1,39 @@
 //! Saving and loading.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use binary_nets_exec::Backend;
-use binary_nets_formats::checkpoint::{Checkpoint, CheckpointTensor, decode, encode};
+use binary_nets_formats::Tensor;
+use binary_nets_formats::checkpoint::{Checkpoint, decode, encode};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Init, Meaning};
 
+use crate::replace_file::replace_file;
 use crate::{Network, NetworkError};
 
 impl<B: Backend> Network<B> {
     /// Writes everything that the network is: spec, states, moments, step and seed, and the host's own `metadata`. The file is written beside
     /// and renamed, so a crash leaves the old one whole.
     pub fn save(&self, path: &Path, metadata: &str) -> Result<(), NetworkError> {
-        let tensor = |state: &State| {
-            Ok(CheckpointTensor {
-                path: state.path.clone(),
-                shape: state.shape.to_vec(),
-                data: self.state(&state.path)?,
-            })
-        };
         let checkpoint = Checkpoint {
             spec: self.spec.to_json()?,
             metadata: metadata.to_owned(),
             step: self.step,
             seed: self.seed,
-            tensors: self.states.states().map(tensor).collect::<Result<_, NetworkError>>()?,
+            tensors: self.tensors(self.states.states())?,
         };
         let bytes = encode(&checkpoint).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
         replace_file(path, &bytes).map_err(|source| NetworkError::Io { path: path.to_owned(), source })
+    }
+
+    /// Copies of states, with their paths and shapes.
+    pub(crate) fn tensors<'s>(&self, states: impl Iterator<Item = &'s State>) -> Result<Vec<Tensor>, NetworkError> {
+        let tensor = |state: &State| {
+            Ok(Tensor { path: state.path.clone(), shape: state.shape.to_vec(), data: self.state(&state.path)? })
+        };
+        states.map(tensor).collect()
     }
 
     /// A network as it was saved, and the host's metadata.
@@ -64,7 +65,7 @@ impl<B: Backend> Network<B> {
 }
 
 /// The moments of a checkpoint as a graph of states: names that hold a `#`.
-fn moments(tensors: &[CheckpointTensor]) -> Result<Graph, NetworkError> {
+fn moments(tensors: &[Tensor]) -> Result<Graph, NetworkError> {
     let mut graph = Graph::new(1);
     for tensor in tensors.iter().filter(|t| t.path.contains('#')) {
         let state = State {
@@ -77,26 +78,4 @@ fn moments(tensors: &[CheckpointTensor]) -> Result<Graph, NetworkError> {
         graph.add(state, &[], "")?;
     }
     Ok(graph)
-}
-
-/// Files that this process has written so far: two saves to one place at the same time write different files beside it.
-static WRITTEN: AtomicU64 = AtomicU64::new(0);
-
-/// Writes a file beside its place and renames it.
-fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let beside = folder.join(format!(".{name}.{}.{number}.part", std::process::id()));
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&beside, path));
-    if renamed.is_err() {
-        // The error that is reported is the first one.
-        let _ = fs::remove_file(&beside);
-    }
-    renamed
 }

@@ -36,6 +36,14 @@ pub enum NetworkError {
         /// What is wrong, with the tensor's name.
         message: String,
     },
+    /// Weights do not fit the model.
+    #[error("{}: {message}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit, with the tensors' names.
+        message: String,
+    },
     /// The operating system refused a file.
     #[error("{}: {source}", path.display())]
     Io {

@@ -3,41 +3,25 @@
 use binary_nets_graph::Init;
 use binary_nets_graph::ops::State;
 
+use crate::stream::Stream;
+
 /// The initial elements of a state: a pure function of (seed, path, index).
 pub(crate) fn initial(state: &State, seed: u64) -> Vec<f32> {
     let n = state.shape.elements();
-    // FNV-1a of the path gives each tensor a stream of its own.
-    let path = state
-        .path
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let stream = mix(seed ^ mix(path));
-    let uniform =
-        |i: u64| (mix(stream.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 11) as f64 / (1u64 << 53) as f64;
+    let stream = Stream::new(seed, &state.path);
     match state.init {
         Init::Constant(value) => vec![value; n],
         Init::Uniform { low, high } => {
             let (low, high) = (f64::from(low), f64::from(high));
-            (0..n as u64).map(|i| (low + (high - low) * uniform(i)) as f32).collect()
+            (0..n as u64).map(|i| (low + (high - low) * stream.uniform(i)) as f32).collect()
         }
         Init::KaimingNormal => {
             let fan_out: usize =
                 state.shape.iter().enumerate().filter(|&(axis, _)| axis != 1).map(|(_, &extent)| extent).product();
             let deviation = (2.0 / fan_out as f64).sqrt();
-            // Box and Muller 1958; 1 − u lies in (0, 1].
-            let normal = |i: u64| {
-                (-2.0 * (1.0 - uniform(2 * i)).ln()).sqrt() * (std::f64::consts::TAU * uniform(2 * i + 1)).cos()
-            };
-            (0..n as u64).map(|i| (normal(i) * deviation) as f32).collect()
+            (0..n as u64).map(|i| (stream.normal(i) * deviation) as f32).collect()
         }
     }
-}
-
-/// The finaliser of `SplitMix64` (Steele, Lea and Flood 2014).
-const fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

@@ -13,9 +13,13 @@ mod loaded;
 mod network;
 mod options;
 mod plans;
+mod replace_file;
+mod resize;
 mod signs;
+mod stream;
 mod tensor;
 mod train;
+mod weights;
 
 pub use error::NetworkError;
 pub use evaluate::Evaluation;
@@ -23,3 +27,4 @@ pub use network::{Dump, Network};
 pub use options::TrainingOptions;
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;
+pub use weights::{LoadOptions, LoadReport, Resized};

@@ -133,7 +133,9 @@ impl From<NetworkError> for Failure {
             NetworkError::Graph(error) => error.into(),
             NetworkError::Exec(error) => error.into(),
             NetworkError::Data(error) => error.into(),
-            NetworkError::Format { .. } | NetworkError::Checkpoint { .. } => Self::new(Code::Format, message),
+            NetworkError::Format { .. } | NetworkError::Checkpoint { .. } | NetworkError::Weights { .. } => {
+                Self::new(Code::Format, message)
+            }
             NetworkError::Io { .. } => Self::new(Code::Io, message),
             NetworkError::Elements { .. } => Self::new(Code::Shape, message),
             NetworkError::NotFinite { path, .. } => Self::at(Code::NotFinite, &path, message),
@@ -196,7 +198,16 @@ impl From<FormatError> for Failure {
             | FormatError::Shape { .. }
             | FormatError::Offset { .. }
             | FormatError::Key { .. }
-            | FormatError::Checksum { .. } => Code::Format,
+            | FormatError::Checksum { .. }
+            | FormatError::Unknown
+            | FormatError::Legacy
+            | FormatError::ByteOrder { .. }
+            | FormatError::Zip { .. }
+            | FormatError::Entry { .. }
+            | FormatError::TooLarge { .. }
+            | FormatError::Pickle { .. }
+            | FormatError::Global { .. }
+            | FormatError::Tensor { .. } => Code::Format,
         };
         Self::new(code, error.to_string())
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_graph::passes::Update;
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_network::{Network, TensorView, TrainingOptions};
+use binary_nets_network::{LoadOptions, Network, TensorView, TrainingOptions};
 use napi::Env;
 use napi::bindgen_prelude::{
     ClassInstance, Float32ArraySlice, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown,
@@ -20,7 +20,9 @@ use crate::argument::{self, Fields, MAX_INTEGER, wrong};
 use crate::error::{Code, Failure, call, guard};
 use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
 use crate::promise::promise;
-use crate::value::{NativeEvaluation, NativeFlips, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
+use crate::value::{
+    NativeEvaluation, NativeFlips, NativeLoadReport, NativeParameter, NativeStep, NativeTensor, Tensor, dump,
+};
 use crate::worker::Worker;
 
 /// State and programs of a network, and the thread they live on.
@@ -82,6 +84,44 @@ impl NativeNetwork {
                 *status.metadata() = metadata;
                 Ok(())
             })
+        };
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// Replaces parameters and running statistics by those of another file.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeLoadReport>")]
+    pub fn load_weights<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "{ partial?: boolean; symmetric?: boolean; noise?: number; seed?: number }")]
+        options: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let given = Fields::new(options, "options")?;
+            let default = LoadOptions::default();
+            let options = LoadOptions {
+                partial: given.optional("partial", argument::boolean)?.unwrap_or(default.partial),
+                symmetric: given.optional("symmetric", argument::boolean)?.unwrap_or(default.symmetric),
+                noise: given.optional("noise", argument::number)?.unwrap_or(default.noise),
+                seed: given.optional("seed", |value, name| argument::integer(value, name, 0..=MAX_INTEGER))?,
+            };
+            Ok(move |network: &mut Network<Cpu>| Ok(network.load_weights(&path, &options)?))
+        };
+        self.long(env, prepare, |_, report| Ok(NativeLoadReport::new(report)))
+    }
+
+    /// Writes parameters and running statistics as safetensors.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn save_weights<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            Ok(move |network: &mut Network<Cpu>| Ok(network.save_weights(&path)?))
         };
         self.long(env, prepare, |_, ()| Ok(()))
     }

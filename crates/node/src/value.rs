@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use binary_nets_graph::ops::{State, StateKind};
-use binary_nets_network::{Dump, Evaluation, Prediction, StepReport, TensorView};
+use binary_nets_network::{Dump, Evaluation, LoadReport, Prediction, Resized, StepReport, TensorView};
 use napi::Env;
 use napi::bindgen_prelude::{Float32ArraySlice, Unknown};
 use napi_derive::napi;
@@ -63,6 +63,54 @@ pub struct NativeParameter {
     pub shape: Vec<u32>,
     /// `parameter`, `latent` or `statistic`.
     pub kind: String,
+}
+
+/// What was done with the tensors of a file of weights.
+#[napi(object, object_from_js = false)]
+pub struct NativeLoadReport {
+    /// Paths that were loaded as they are.
+    pub loaded: Vec<String>,
+    /// Tensors that were repeated.
+    pub tiled: Vec<NativeResized>,
+    /// Tensors of which a corner was copied.
+    pub cut: Vec<NativeResized>,
+    /// Paths that the file has nothing for.
+    pub missing: Vec<String>,
+    /// Keys that the model has no place for.
+    pub left_over: Vec<String>,
+}
+
+/// A tensor that has changed its shape or its place.
+#[napi(object, object_from_js = false)]
+pub struct NativeResized {
+    /// The model's path.
+    pub path: String,
+    /// The file's key.
+    pub key: String,
+    /// The shape in the file.
+    pub from: Vec<u32>,
+    /// The shape in the model.
+    pub to: Vec<u32>,
+}
+
+impl NativeLoadReport {
+    pub fn new(report: LoadReport) -> Self {
+        let resized = |list: Vec<Resized>| list.into_iter().map(NativeResized::new).collect();
+        Self {
+            loaded: report.loaded,
+            tiled: resized(report.tiled),
+            cut: resized(report.cut),
+            missing: report.missing,
+            left_over: report.left_over,
+        }
+    }
+}
+
+impl NativeResized {
+    fn new(resized: Resized) -> Self {
+        let Resized { path, key, from, to } = resized;
+        Self { path, key, from: extents(&from), to: extents(&to) }
+    }
 }
 
 impl NativeStep {

@@ -34,22 +34,22 @@ pub fn cpu(threads: usize) -> Cpu {
 
 /// Nodes as they are traced.
 #[derive(Default)]
-struct Trace {
+pub struct Trace {
     nodes: Vec<NodeSpec>,
 }
 
 impl Trace {
-    fn add(&mut self, op: impl Into<Op>, inputs: &[ValueRef], path: &str) -> ValueRef {
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[ValueRef], path: &str) -> ValueRef {
         self.nodes.push(NodeSpec { op: op.into(), inputs: inputs.to_vec(), path: path.to_owned() });
         (self.nodes.len() - 1, 0)
     }
 
-    fn state(&mut self, path: &str, shape: &[usize], kind: StateKind, init: Init) -> ValueRef {
+    pub fn state(&mut self, path: &str, shape: &[usize], kind: StateKind, init: Init) -> ValueRef {
         let state = State { path: path.to_owned(), shape: shape.into(), kind, init, meaning: Meaning::F32 };
         self.add(state, &[], "")
     }
 
-    fn norm(&mut self, x: ValueRef, channels: usize, path: &str) -> ValueRef {
+    pub fn norm(&mut self, x: ValueRef, channels: usize, path: &str) -> ValueRef {
         let mut vector =
             |name: &str, kind, value| self.state(&format!("{path}.{name}"), &[channels], kind, Init::Constant(value));
         let inputs = [
@@ -62,7 +62,7 @@ impl Trace {
         self.add(BatchNorm { eps: 1e-5, momentum: 0.1 }, &inputs, path)
     }
 
-    fn finish(self, outputs: &[(&str, ValueRef)], layers: &[(&str, ValueRef)]) -> GraphSpec {
+    pub fn finish(self, outputs: &[(&str, ValueRef)], layers: &[(&str, ValueRef)]) -> GraphSpec {
         let named = |list: &[(&str, ValueRef)]| list.iter().map(|&(name, at)| (name.to_owned(), at)).collect();
         GraphSpec { version: VERSION, nodes: self.nodes, outputs: named(outputs), layers: named(layers) }
     }
@@ -74,6 +74,22 @@ fn window(kernel: usize, stride: usize) -> Window {
 
 /// conv1, bn1, relu; then conv2 (binary), bn2, + shortcut, relu; then the mean over the image and fc.
 pub fn model() -> GraphSpec {
+    model_of(|t, codes| {
+        let conv2 = binary_conv(t, codes, WIDTH, "conv2");
+        (conv2, t.norm(conv2, WIDTH, "bn2"))
+    })
+}
+
+/// A binary 3×3 convolution of codes of the first one's channels.
+pub fn binary_conv(t: &mut Trace, codes: ValueRef, channels: usize, path: &str) -> ValueRef {
+    let weight = t.state(&format!("{path}.weight"), &[channels, WIDTH, 3, 3], StateKind::Latent, Init::KaimingNormal);
+    let binarize = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups: 1 };
+    let (bits, _) = t.add(binarize, &[weight], path);
+    t.add(BinaryConv2d { window: window(3, 1), pad_value: 0 }, &[codes, (bits, 0), (bits, 1)], path)
+}
+
+/// The same with another middle between the codes and the shortcut: a convolution that can be looked at, and the result.
+pub fn model_of(middle: impl FnOnce(&mut Trace, ValueRef) -> (ValueRef, ValueRef)) -> GraphSpec {
     let mut t = Trace::default();
     let pixels =
         Input { name: "image".to_owned(), shape: [SIDE, SIDE, 1].into(), meaning: Meaning::Int { min: 0, max: 255 } };
@@ -85,12 +101,7 @@ pub fn model() -> GraphSpec {
     let relu1 = t.add(Relu {}, &[bn1], "relu1");
 
     let codes = t.add(Step { gradient: Surrogate::Approx, groups: 1 }, &[relu1], "conv2");
-    let w2 = t.state("conv2.weight", &[WIDTH, WIDTH, 3, 3], StateKind::Latent, Init::KaimingNormal);
-    let binarize = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups: 1 };
-    let (bits, _) = t.add(binarize, &[w2], "conv2");
-    let binary = BinaryConv2d { window: window(3, 1), pad_value: 0 };
-    let conv2 = t.add(binary, &[codes, (bits, 0), (bits, 1)], "conv2");
-    let bn2 = t.norm(conv2, WIDTH, "bn2");
+    let (conv2, bn2) = middle(&mut t, codes);
     let sum = t.add(Arithmetic { function: ArithmeticFunction::Add }, &[bn2, relu1], "add");
     let relu2 = t.add(Relu {}, &[sum], "relu2");
 

@@ -1,0 +1,31 @@
+//! How much memory the contents of a file may take.
+
+use crate::FormatError;
+
+/// How many times its size a file may take in memory. What `PyTorch` saves takes up to four: bytes that are read as floats.
+const FACTOR: usize = 16;
+
+/// What a file may take besides, for small ones with large expanded tensors.
+const FLOOR: usize = 1 << 20;
+
+/// The bytes that may still be allocated. Compressed entries and tensors that repeat their storage can ask for any amount.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    left: usize,
+}
+
+impl Budget {
+    /// The memory of a file of so many bytes.
+    pub const fn new(file: usize) -> Self {
+        let limit = file.saturating_mul(FACTOR).saturating_add(FLOOR);
+        Self { limit, left: limit }
+    }
+
+    /// Takes bytes for what is called so in the file.
+    pub fn spend(&mut self, what: &str, bytes: usize) -> Result<(), FormatError> {
+        let too_large = || FormatError::TooLarge { what: what.to_owned(), bytes, limit: self.limit };
+        self.left = self.left.checked_sub(bytes).ok_or_else(too_large)?;
+        Ok(())
+    }
+}
