@@ -1,6 +1,5 @@
 //! Training steps.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use binary_nets_data::Loader;
@@ -10,7 +9,9 @@ use binary_nets_graph::passes::{FINITE, Update, attach_statistics, attach_update
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
 
+use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
+use crate::teacher::taught;
 use crate::{NamedTensors, Network, NetworkError, TensorView};
 
 /// The compiled step of a network.
@@ -32,16 +33,6 @@ pub struct StepReport {
 }
 
 impl<B: Backend> Network<B> {
-    /// The graph of a model and an objective on its outputs, for a batch.
-    pub(crate) fn with_objective(&self, objective: &GraphSpec, batch: usize) -> Result<Graph, GraphError> {
-        let mut graph = Graph::new(batch);
-        let outputs = self.spec.inline(&mut graph, &BTreeMap::new())?.outputs;
-        for (name, value) in objective.inline(&mut graph, &outputs)?.outputs {
-            graph.set_output(&name, value);
-        }
-        Ok(graph)
-    }
-
     /// Compiles the training step: model, objective, gradients, running statistics and updates, for batches of that size. The objective's inputs are the
     /// model's outputs, by name, and tensors of the batch; its outputs are `loss` and metrics, `f32[]` each. Parameters without an update are frozen.
     pub fn compile_training(
@@ -87,14 +78,28 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
+    /// The compiled step.
+    pub(crate) fn trainer(&self) -> Result<&Trainer<B>, NetworkError> {
+        let missing = || NetworkError::Argument("no training step has been compiled".to_owned());
+        self.trainer.as_ref().ok_or_else(missing)
+    }
+
+    /// Writes what a step reads, with what the teacher says of its images.
+    pub(crate) fn write_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<(), NetworkError> {
+        let Trainer { loaded, batch, .. } = self.trainer()?;
+        let (asked, batch) = (taught(loaded), *batch);
+        let taught = self.teach(&asked, tensors, batch)?;
+        let mut all = tensors.to_vec();
+        all.extend(taught.iter().map(|p| (p.name.as_str(), TensorView::F32(&p.data))));
+        self.trainer()?.loaded.write(&self.backend, &all, scalars, batch)
+    }
+
     /// Makes one step. A loss or a gradient that is not finite, and a cancelled step, change nothing.
     pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
-        let Some(trainer) = &self.trainer else {
-            return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
-        };
-        let (loaded, run) = (&trainer.loaded, self.run_info());
+        self.write_step(tensors, scalars)?;
+        let (trainer, run) = (self.trainer()?, self.run_info());
+        let loaded = &trainer.loaded;
         let memory = loaded.memory(&self.state, &self.workspace);
-        loaded.write(&self.backend, tensors, scalars, trainer.batch)?;
         loaded.compute(&self.backend, &memory, &run)?;
         let mut finite = true;
         let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples: trainer.batch };
@@ -127,9 +132,10 @@ impl<B: Backend> Network<B> {
         loader: &mut Loader,
         scalars: &[(&str, f32)],
     ) -> Result<Option<StepReport>, NetworkError> {
-        let Some(batch) = loader.next_batch()? else { return Ok(None) };
+        let nodes = self.trainer.iter().flat_map(|trainer| trainer.graph.nodes());
+        check_targets(nodes.map(|node| &node.op), loader.dataset())?;
+        let Some(batch) = self.next_batch(loader)? else { return Ok(None) };
         let image = self.image_name()?.to_owned();
-        let tensors = [(image.as_str(), TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
-        self.train_step(&tensors, scalars).map(Some)
+        self.train_step(&tensors(&image, &batch), scalars).map(Some)
     }
 }
