@@ -23,6 +23,9 @@ use crate::promise::promise;
 use crate::value::{NativeConfusion, NativeEvaluation, NativeParameter, NativeStep, NativeTensor, Tensor, dump};
 use crate::worker::Worker;
 
+/// The most runs that a profile takes the best of.
+const MAX_REPEATS: u64 = 10_000;
+
 /// State and programs of a network, and the thread they live on.
 #[napi(custom_finalize)]
 pub struct NativeNetwork {
@@ -313,7 +316,7 @@ impl NativeNetwork {
         let prepare = || {
             let batch = Fields::new(batch, "batch")?.each(Tensor::new)?;
             let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
-            let repeats = argument::count(repeats, "repeats", u64::from(u32::MAX))?;
+            let repeats = argument::count(repeats, "repeats", MAX_REPEATS)?;
             Ok(move |network: &mut Network<Cpu>| {
                 let times = network.profile_step(&views(&batch), &named(&scalars), repeats)?;
                 serde_json::to_string(&times).map_err(|e| Failure::new(Code::Internal, e.to_string()))
