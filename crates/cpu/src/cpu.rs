@@ -15,11 +15,12 @@ use crate::target::Target;
 
 /// Runs programs on the processor, on threads of its own.
 ///
-/// Runs queue up and are taken one after the other. Results do not depend on the number of threads; element-wise ops and integers do not depend on
+/// Clones share the threads. Runs queue up and are taken one after the other. Results do not depend on the number of threads; element-wise ops and integers do not depend on
 /// the instruction set either.
+#[derive(Clone)]
 pub struct Cpu {
     target: Target,
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
 impl Cpu {
@@ -30,7 +31,7 @@ impl Cpu {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(Self { target: Target { isa, threads }, engine: Engine::new(threads)? })
+        Ok(Self { target: Target { isa, threads }, engine: Arc::new(Engine::new(threads)?) })
     }
 
     /// The instruction set that its kernels use.

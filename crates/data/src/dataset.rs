@@ -51,6 +51,14 @@ pub trait Dataset: Send + Sync {
     /// The label of sample `index < len()`.
     fn label(&self, index: usize) -> u32;
 
+    /// How many floats each sample carries besides its label, such as several labels or the values of a regression; 0 where there are none.
+    fn targets(&self) -> usize {
+        0
+    }
+
+    /// Writes the targets of sample `index < len()` into `target`, which holds exactly [`Self::targets`] floats. A dataset without any writes nothing.
+    fn read_target(&self, _index: usize, _target: &mut [f32]) {}
+
     /// Writes image `index < len()`, `[height, width, channels]`, into `image`, which holds exactly its bytes.
     fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError>;
 

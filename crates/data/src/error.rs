@@ -73,6 +73,14 @@ pub enum DataError {
         /// How many classes there are.
         classes: usize,
     },
+    /// A target is infinite or no number.
+    #[error("the targets of sample {index} hold {target}, which is not finite")]
+    TargetNotFinite {
+        /// The sample.
+        index: usize,
+        /// The target.
+        target: f32,
+    },
     /// A sample's index is not below the number of samples.
     #[error("sample {index} does not exist: the dataset holds {len}")]
     IndexOutOfRange {
@@ -91,6 +99,9 @@ pub enum DataError {
         /// What it was.
         got: String,
     },
+    /// The wait for a batch was called off; the loader goes on where it is.
+    #[error("cancelled")]
+    Cancelled,
     /// The loader has ended, after an error that was already reported or because one of its threads panicked.
     #[error("the loader has stopped after an earlier error")]
     Stopped,

@@ -1,15 +1,17 @@
-//! A dataset held as two arrays.
+//! A dataset held as arrays.
 
 use crate::dataset::check_read;
 use crate::{DataError, Dataset, ImageShape};
 
-/// Images and labels in memory.
+/// Images, labels and, where there are any, targets in memory.
 #[derive(Clone, Debug)]
 pub struct InMemory {
     shape: ImageShape,
     images: Vec<u8>,
     labels: Vec<u32>,
     classes: Vec<String>,
+    /// `[n, k]`
+    targets: Vec<f32>,
 }
 
 impl InMemory {
@@ -33,7 +35,24 @@ impl InMemory {
         if let Some((index, &label)) = labels.iter().enumerate().find(|&(_, &label)| label as usize >= classes.len()) {
             return Err(DataError::LabelOutOfRange { index, label, classes: classes.len() });
         }
-        Ok(Self { shape, images, labels, classes })
+        Ok(Self { shape, images, labels, classes, targets: Vec::new() })
+    }
+
+    /// The dataset with targets `[n, k]`, k of them for each sample.
+    ///
+    /// Fails when they do not fall into n parts of 1 or more, or when one is not finite.
+    pub fn with_targets(mut self, targets: Vec<f32>) -> Result<Self, DataError> {
+        let n = self.labels.len();
+        if targets.is_empty() || !targets.len().is_multiple_of(n) {
+            let expected = format!("a multiple of {n} numbers, the same for each sample");
+            return Err(DataError::option("targets", expected, &targets.len()));
+        }
+        let each = targets.len() / n;
+        if let Some(place) = targets.iter().position(|target| !target.is_finite()) {
+            return Err(DataError::TargetNotFinite { index: place / each, target: targets[place] });
+        }
+        self.targets = targets;
+        Ok(self)
     }
 }
 
@@ -52,6 +71,14 @@ impl Dataset for InMemory {
 
     fn label(&self, index: usize) -> u32 {
         self.labels[index]
+    }
+
+    fn targets(&self) -> usize {
+        self.targets.len() / self.labels.len()
+    }
+
+    fn read_target(&self, index: usize, target: &mut [f32]) {
+        target.copy_from_slice(&self.targets[index * target.len()..][..target.len()]);
     }
 
     fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {

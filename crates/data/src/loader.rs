@@ -5,9 +5,13 @@ use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::augment::augment_random;
 use crate::{Augmentation, DataError, Dataset, Sampler, SamplerState};
+
+/// How long a wait for a batch goes on before it looks whether it was cancelled.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How a [`Loader`] makes batches.
 #[derive(Clone, Debug)]
@@ -34,12 +38,14 @@ impl LoaderOptions {
 }
 
 /// The content of a batch of n samples.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Samples {
     /// `[n, height, width, channels]`.
     pub images: Vec<u8>,
     /// `[n]`.
     pub labels: Vec<u32>,
+    /// `[n, k]`: the k targets of each sample; empty where the dataset has none.
+    pub targets: Vec<f32>,
     /// `[n]`: each sample's index in the dataset.
     pub indices: Vec<u32>,
 }
@@ -137,7 +143,13 @@ impl Loader {
     ///
     /// Returns the error of a batch in that batch's turn; from then on [`DataError::Stopped`].
     pub fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
-        match self.shared.wait()? {
+        self.next_batch_unless(&AtomicBool::new(false))
+    }
+
+    /// As [`Self::next_batch`], but once `cancelled` is set it waits no longer than a moment and fails with [`DataError::Cancelled`]; the batch comes with
+    /// the next call.
+    pub fn next_batch_unless(&mut self, cancelled: &AtomicBool) -> Result<Option<Batch>, DataError> {
+        match self.shared.wait(cancelled)? {
             Outcome::Filled(samples) => {
                 self.state.position += samples.len() as u64;
                 Ok(Some(Batch { samples, home: Arc::clone(&self.shared) }))
@@ -153,6 +165,11 @@ impl Loader {
     /// The state after what was handed out, whatever has been prepared beyond: the state to save in a checkpoint.
     pub fn state(&self) -> SamplerState {
         self.state
+    }
+
+    /// What the batches are made of.
+    pub fn dataset(&self) -> &dyn Dataset {
+        &*self.shared.dataset
     }
 
     /// How many batches a whole epoch has.
@@ -299,11 +316,14 @@ impl Shared {
 
     fn fill(&self, task: &mut Task, scratch: &mut Vec<u8>) -> Result<(), DataError> {
         let (shape, classes) = (self.dataset.shape(), self.dataset.classes().len());
+        let targets = self.dataset.targets();
         let samples = &mut task.samples;
         samples.images.resize(task.range.len() * shape.bytes(), 0);
+        samples.targets.resize(task.range.len() * targets, 0.0);
         samples.labels.clear();
         samples.indices.clear();
-        for (position, image) in task.range.clone().zip(samples.images.chunks_exact_mut(shape.bytes())) {
+        for (place, image) in samples.images.chunks_exact_mut(shape.bytes()).enumerate() {
+            let position = task.range.start + place;
             if self.stopped() {
                 return Err(DataError::Stopped);
             }
@@ -320,6 +340,7 @@ impl Shared {
             if label as usize >= classes {
                 return Err(DataError::LabelOutOfRange { index, label, classes });
             }
+            self.dataset.read_target(index, &mut samples.targets[place * targets..][..targets]);
             samples.labels.push(label);
             samples.indices.push(index as u32);
         }
@@ -333,8 +354,8 @@ impl Shared {
         self.batch_done.notify_one();
     }
 
-    /// Waits for the first pending outcome.
-    fn wait(&self) -> Result<Outcome, DataError> {
+    /// Waits for the first pending outcome, looking now and then whether it is still wanted.
+    fn wait(&self, cancelled: &AtomicBool) -> Result<Outcome, DataError> {
         let mut queue = self.lock();
         loop {
             if queue.failed {
@@ -352,7 +373,10 @@ impl Shared {
                 queue.free.push(Samples::default());
                 self.buffer_freed.notify_one();
             }
-            queue = self.batch_done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if cancelled.load(Ordering::Relaxed) {
+                return Err(DataError::Cancelled);
+            }
+            queue = self.batch_done.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -62,6 +62,14 @@ impl Dataset for Subset {
         self.dataset.label(self.indices[index] as usize)
     }
 
+    fn targets(&self) -> usize {
+        self.dataset.targets()
+    }
+
+    fn read_target(&self, index: usize, target: &mut [f32]) {
+        self.dataset.read_target(self.indices[index] as usize, target);
+    }
+
     fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
         self.dataset.read(self.whole_index(index)?, image)
     }

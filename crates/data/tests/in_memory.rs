@@ -34,6 +34,32 @@ fn arrays_that_do_not_fit_are_errors() {
 }
 
 #[test]
+fn targets_are_read_by_sample_and_through_subsets() {
+    let plain = dataset(vec![0; 6], vec![0, 1, 0]).unwrap();
+    assert_eq!(plain.targets(), 0);
+    let targets = vec![0.5, -1.0, 2.5, 3.0, -4.5, 5.0];
+    let dataset: Arc<dyn Dataset> = Arc::new(plain.clone().with_targets(targets.clone()).unwrap());
+    let read = |dataset: &dyn Dataset, index| {
+        let mut target = vec![0.0; dataset.targets()];
+        dataset.read_target(index, &mut target);
+        target
+    };
+    for index in 0..3 {
+        assert_eq!(read(&*dataset, index), targets[index * 2..][..2]);
+    }
+    let subset = Subset::new(dataset, vec![2, 0, 2]).unwrap();
+    assert_eq!(subset.targets(), 2);
+    assert_eq!([0, 1, 2].map(|index| read(&subset, index)[0]), [-4.5, 0.5, -4.5]);
+
+    for wrong in [vec![], vec![0.0; 2], vec![0.0; 4]] {
+        let error = plain.clone().with_targets(wrong).unwrap_err();
+        assert!(matches!(error, DataError::InvalidOption { option: "targets", .. }), "{error}");
+    }
+    let error = plain.with_targets(vec![0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0]).unwrap_err();
+    assert!(matches!(error, DataError::TargetNotFinite { index: 1, target } if target.is_nan()), "{error}");
+}
+
+#[test]
 fn subsets_select_and_reorder() {
     let whole: Arc<dyn Dataset> = Arc::new(dataset((0..10).collect(), vec![0, 1, 1, 0, 1]).unwrap());
     let content = |subset: Subset| -> Vec<(u8, u32)> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,12 @@ use binary_nets_data::{
 
 const SHAPE: ImageShape = ImageShape { height: 4, width: 5, channels: 2 };
 
+/// Images, labels and two targets a sample.
 fn dataset(len: usize) -> Arc<InMemory> {
     let images = (0..len * SHAPE.bytes()).map(|i| (i * 31 % 253) as u8).collect();
     let labels = (0..len as u32).map(|i| i % 3).collect();
-    Arc::new(InMemory::new(SHAPE, images, labels, ["a", "b", "c"].map(String::from).to_vec()).unwrap())
+    let whole = InMemory::new(SHAPE, images, labels, ["a", "b", "c"].map(String::from).to_vec()).unwrap();
+    Arc::new(whole.with_targets((0..2 * len).map(|i| i as f32 / 4.0).collect()).unwrap())
 }
 
 fn options(batch_size: usize, drop_last: bool, workers: usize) -> LoaderOptions {
@@ -54,6 +56,9 @@ fn plain_loop(
                 }
                 samples.images.extend(image);
                 samples.labels.push(dataset.label(index as usize));
+                let mut target = vec![0.0; dataset.targets()];
+                dataset.read_target(index as usize, &mut target);
+                samples.targets.extend(target);
                 samples.indices.push(index);
             }
             batches.push(Some(samples));
@@ -269,6 +274,56 @@ fn dropping_ends_promptly_whatever_the_threads_do() {
         for _ in 0..200 {
             drop(start(dataset(20), Sequential::new(20), options(5, true, 2)));
         }
+    });
+}
+
+/// A dataset that is read only once its gate is open.
+struct Gated(AtomicBool);
+
+impl Dataset for Gated {
+    fn len(&self) -> usize {
+        4
+    }
+
+    fn shape(&self) -> ImageShape {
+        SHAPE
+    }
+
+    fn classes(&self) -> &[String] {
+        const { &[String::new()] }
+    }
+
+    fn label(&self, _: usize) -> u32 {
+        0
+    }
+
+    fn read(&self, _: usize, _: &mut [u8]) -> Result<(), DataError> {
+        while !self.0.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_wait_that_is_cancelled_ends_and_loses_nothing() {
+    in_time(|| {
+        let dataset = Arc::new(Gated(AtomicBool::new(false)));
+        let mut loader = start(dataset.clone(), Sequential::new(4), LoaderOptions::new(2));
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&cancelled);
+        let other = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(30));
+            flag.store(true, Ordering::Relaxed);
+        });
+        assert!(matches!(loader.next_batch_unless(&cancelled), Err(DataError::Cancelled)));
+        other.join().unwrap();
+        assert_eq!(loader.state(), SamplerState::default());
+        dataset.0.store(true, Ordering::Relaxed);
+        for indices in [[0, 1], [2, 3]] {
+            assert_eq!(loader.next_batch().unwrap().unwrap().indices, indices);
+        }
+        assert!(loader.next_batch().unwrap().is_none());
     });
 }
 

@@ -29,7 +29,7 @@ impl<B: Backend> Network<B> {
         let mut loaded = None;
         let mut done = 0;
         while done < batches {
-            let Some(batch) = loader.next_batch()? else { break };
+            let Some(batch) = self.next_batch(loader)? else { break };
             let (size, loaded) = if let Some(loaded) = &loaded {
                 loaded
             } else {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_data::Loader;
+use binary_nets_data::{Loader, Samples};
 use binary_nets_exec::Backend;
-use binary_nets_graph::ops::Input;
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Graph, passes::dce};
 
+use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
+use crate::teacher::taught;
 use crate::{Network, NetworkError, Prediction, TensorView};
 
 /// What an evaluation yields.
@@ -45,10 +45,11 @@ impl<B: Backend> Network<B> {
     /// Evaluates one epoch of a loader, from where it stands, with the frozen network.
     pub fn evaluate(&mut self, loader: &mut Loader, objective: &GraphSpec) -> Result<Evaluation, NetworkError> {
         let mut evaluation = Evaluation::default();
-        while let Some(batch) = loader.next_batch()? {
+        check_targets(objective.nodes.iter().map(|node| &node.op), loader.dataset())?;
+        while let Some(batch) = self.next_batch(loader)? {
             let n = batch.len();
             let outputs = self.predict_frozen(&batch.images, n, &[])?;
-            for (name, value) in self.objective(objective, &outputs, &batch.labels, n)? {
+            for (name, value) in self.objective(objective, &outputs, &batch)? {
                 if name == "loss" {
                     evaluation.loss += f64::from(value) * n as f64;
                 } else {
@@ -68,9 +69,9 @@ impl<B: Backend> Network<B> {
         &mut self,
         objective: &GraphSpec,
         outputs: &[Prediction],
-        labels: &[u32],
-        samples: usize,
+        batch: &Samples,
     ) -> Result<Vec<(String, f32)>, NetworkError> {
+        let samples = batch.len();
         if self.objectives.spec.as_ref() != Some(objective) {
             self.objectives = Objectives { spec: Some(objective.clone()), programs: BTreeMap::new() };
         }
@@ -79,30 +80,17 @@ impl<B: Backend> Network<B> {
             let loaded = self.load(&graph)?;
             self.objectives.programs.insert(samples, loaded);
         }
+        let asked = self.objectives.programs.get(&samples).map(taught).unwrap_or_default();
+        let image = self.image_name()?.to_owned();
+        let given = tensors(&image, batch);
+        let taught = self.teach(&asked, &given, samples)?;
         let Some(loaded) = self.objectives.programs.get(&samples) else { return Ok(Vec::new()) };
-        let mut tensors: Vec<(&str, TensorView)> =
-            outputs.iter().map(|p| (p.name.as_str(), TensorView::F32(&p.data))).collect();
-        tensors.push(("label", TensorView::U32(labels)));
-        tensors.retain(|(name, _)| loaded.has_input(name));
+        let predicted = outputs.iter().chain(&taught).map(|p| (p.name.as_str(), TensorView::F32(&p.data)));
+        // An output of the model may be called as the batch's tensors are; the objective then means the output.
+        let tensors: Vec<(&str, TensorView)> = predicted.chain(given).collect();
         let memory = loaded.memory(&self.state, &self.workspace);
         loaded.write(&self.backend, &tensors, &[], samples)?;
         loaded.compute(&self.backend, &memory, &self.run_info())?;
         Ok(loaded.program.outputs().iter().map(|b| (b.name.clone(), read(&self.backend, &memory, b, 0)[0])).collect())
-    }
-
-    /// The objective alone; the model's outputs are its inputs, of the shapes that the model gives them.
-    fn objective_graph(&self, objective: &GraphSpec, batch: usize) -> Result<Graph, NetworkError> {
-        let model = self.model(batch, &[])?;
-        let mut graph = Graph::new(batch);
-        let mut given = BTreeMap::new();
-        for (name, value) in model.outputs() {
-            let meta = model.meta(*value);
-            let input = Input { name: name.clone(), shape: meta.shape[1..].into(), meaning: meta.meaning };
-            given.insert(name.clone(), graph.add_one(input, &[], "")?);
-        }
-        for (name, value) in objective.inline(&mut graph, &given)?.outputs {
-            graph.set_output(&name, value);
-        }
-        Ok(dce(&graph)?)
     }
 }

@@ -3,28 +3,36 @@
 #![forbid(unsafe_code)]
 
 mod averages;
+mod batch;
 mod calibrate;
 mod checkpoint;
+mod confusion;
 mod error;
 mod evaluate;
 mod frozen;
 mod init;
 mod loaded;
 mod network;
+mod objective;
 mod options;
 mod plans;
+mod profile;
 mod replace_file;
 mod resize;
 mod signs;
+mod snapshot;
 mod stream;
+mod teacher;
 mod tensor;
 mod train;
 mod weights;
 
+pub use confusion::Confusion;
 pub use error::NetworkError;
 pub use evaluate::Evaluation;
 pub use network::{Dump, Network};
 pub use options::TrainingOptions;
+pub use snapshot::Snapshot;
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;
 pub use weights::{LoadOptions, LoadReport, Resized};

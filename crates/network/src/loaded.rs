@@ -41,10 +41,6 @@ impl<B: Backend> Loaded<B> {
         }
     }
 
-    fn input(&self, name: &str) -> Option<&Binding> {
-        self.program.inputs().iter().find(|b| b.name == name)
-    }
-
     /// Writes every input that the program has, from tensors of `samples` samples; tensors that it does not have are passed over.
     pub fn write(
         &self,
@@ -105,11 +101,6 @@ impl<B: Backend> Loaded<B> {
     /// Runs the steps that change no state.
     pub fn compute(&self, backend: &B, memory: &Memory<B::Buffer>, run: &Run) -> Result<(), ExecError> {
         backend.run(&self.program, self.program.compute(), memory, run)
-    }
-
-    /// Whether the program has an input of that name.
-    pub fn has_input(&self, name: &str) -> bool {
-        self.input(name).is_some()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use binary_nets_exec::{Address, Backend, ExecError, Run, StateTable, plan};
-use binary_nets_graph::ops::{State, StateKind};
+use binary_nets_graph::ops::{Input, State, StateKind};
 use binary_nets_graph::passes::{calibration, dce, evaluation, freeze, per_image};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::summary::{Row, summary};
@@ -36,6 +36,7 @@ pub struct Network<B: Backend> {
     pub(crate) objectives: Objectives<B>,
     /// The signs of latent weights at the last mark.
     pub(crate) marked: Option<Signs>,
+    pub(crate) teacher: Option<Box<Network<B>>>,
     pub(crate) cancel: Arc<AtomicBool>,
 }
 
@@ -95,6 +96,7 @@ impl<B: Backend> Network<B> {
             frozen: BTreeMap::new(),
             objectives: Objectives::default(),
             marked: None,
+            teacher: None,
             cancel: Arc::default(),
         };
         network.image_name()?;
@@ -179,12 +181,17 @@ impl<B: Backend> Network<B> {
 
     /// The name of the model's image: its one input.
     pub(crate) fn image_name(&self) -> Result<&str, NetworkError> {
+        Ok(&self.image()?.name)
+    }
+
+    /// The model's image: its one input.
+    pub(crate) fn image(&self) -> Result<&Input, NetworkError> {
         let mut images = self.spec.nodes.iter().filter_map(|n| match &n.op {
             Op::Input(input) => Some(input),
             _ => None,
         });
         match (images.next(), images.next()) {
-            (Some(image), None) if matches!(image.meaning, Meaning::Int { .. }) => Ok(&image.name),
+            (Some(image), None) if matches!(image.meaning, Meaning::Int { .. }) => Ok(image),
             _ => Err(NetworkError::Argument("a model has one input, a uint8 image".to_owned())),
         }
     }

@@ -22,10 +22,11 @@ impl<B: Backend> Network<B> {
         steps.map(|step| format!("{}: {}", step.op, step.kernel_name)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The memory that the network holds: states, workspace and the regions of its programs, in bytes.
+    /// The memory that the network holds, with its teacher's: states, workspace and the regions of its programs, in bytes.
     pub fn bytes(&self) -> usize {
         let constants: usize = self.frozen.values().map(|frozen| frozen.state_bytes).sum();
         let regions: usize = self.programs().map(Loaded::region_bytes).sum();
-        self.states.bytes() + self.workspace_bytes + constants + regions
+        let teacher = self.teacher().map_or(0, Self::bytes);
+        self.states.bytes() + self.workspace_bytes + constants + regions + teacher
     }
 }

@@ -1,6 +1,5 @@
 //! Training steps.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use binary_nets_data::Loader;
@@ -13,7 +12,9 @@ use binary_nets_graph::passes::{
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
 
+use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
+use crate::teacher::taught;
 use crate::{NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
 
 /// The compiled step of a network.
@@ -27,6 +28,11 @@ pub(crate) struct Trainer<B: Backend> {
 }
 
 impl<B: Backend> Trainer<B> {
+    /// The program of a step that updates, or that only accumulates.
+    pub fn step(&self, updates: bool) -> &Loaded<B> {
+        self.accumulate.as_ref().filter(|_| !updates).unwrap_or(&self.update)
+    }
+
     /// Its programs.
     pub fn loaded(&self) -> impl Iterator<Item = &Loaded<B>> {
         self.accumulate.iter().chain([&self.update])
@@ -56,16 +62,6 @@ pub struct StepReport {
 }
 
 impl<B: Backend> Network<B> {
-    /// The graph of a model and an objective on its outputs, for a batch.
-    pub(crate) fn with_objective(&self, objective: &GraphSpec, batch: usize) -> Result<Graph, GraphError> {
-        let mut graph = Graph::new(batch);
-        let outputs = self.spec.inline(&mut graph, &BTreeMap::new())?.outputs;
-        for (name, value) in objective.inline(&mut graph, &outputs)?.outputs {
-            graph.set_output(&name, value);
-        }
-        Ok(graph)
-    }
-
     /// Compiles the training step: model, objective, gradients, running statistics and updates, for batches of that size. The objective's inputs are the
     /// model's outputs, by name, and tensors of the batch; its outputs are `loss` and metrics, `f32[]` each. Parameters without an update are frozen.
     ///
@@ -122,6 +118,12 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
+    /// The compiled step.
+    pub(crate) fn trainer(&self) -> Result<&Trainer<B>, NetworkError> {
+        let missing = || NetworkError::Argument("no training step has been compiled".to_owned());
+        self.trainer.as_ref().ok_or_else(missing)
+    }
+
     /// How many batches have been accumulated for the next update.
     fn accumulated(&self) -> Result<usize, NetworkError> {
         let known = self.states.address(ACCUMULATED).is_some();
@@ -135,21 +137,31 @@ impl<B: Backend> Network<B> {
         sums.iter().try_for_each(|state| self.set_state(&state.path, &vec![0.0; state.shape.elements()]))
     }
 
+    /// Writes what a step reads, with what the teacher says of its images.
+    pub(crate) fn write_step(
+        &mut self,
+        updates: bool,
+        tensors: &NamedTensors,
+        scalars: &[(&str, f32)],
+    ) -> Result<(), NetworkError> {
+        let trainer = self.trainer()?;
+        let (asked, batch) = (taught(trainer.step(updates)), trainer.setup.batch);
+        let taught = self.teach(&asked, tensors, batch)?;
+        let mut all = tensors.to_vec();
+        all.extend(taught.iter().map(|p| (p.name.as_str(), TensorView::F32(&p.data))));
+        self.trainer()?.step(updates).write(&self.backend, &all, scalars, batch)
+    }
+
     /// Makes one step: an update, or with accumulation a part of one. A loss or a gradient that is not finite, and a cancelled step, change nothing.
     pub fn train_step(&mut self, tensors: &NamedTensors, scalars: &[(&str, f32)]) -> Result<StepReport, NetworkError> {
-        let Some(trainer) = &self.trainer else {
-            return Err(NetworkError::Argument("no training step has been compiled".to_owned()));
-        };
         let accumulated = self.accumulated()?;
-        let (loaded, updated) = match &trainer.accumulate {
-            Some(loaded) if accumulated + 1 < trainer.setup.options.accumulate => (loaded, false),
-            _ => (&trainer.update, true),
-        };
+        let updated = accumulated + 1 >= self.trainer()?.setup.options.accumulate;
+        self.write_step(updated, tensors, scalars)?;
+        let trainer = self.trainer()?;
+        let (loaded, samples) = (trainer.step(updated), trainer.setup.batch);
         // Batches of one update have random numbers of their own.
         let run = Run { step: self.step | (accumulated as u64) << 40, ..self.run_info() };
-        let samples = trainer.setup.batch;
         let memory = loaded.memory(&self.state, &self.workspace);
-        loaded.write(&self.backend, tensors, scalars, samples)?;
         loaded.compute(&self.backend, &memory, &run)?;
         let mut finite = true;
         let mut report = StepReport { loss: f32::NAN, metrics: Vec::new(), samples, updated };
@@ -182,10 +194,11 @@ impl<B: Backend> Network<B> {
         loader: &mut Loader,
         scalars: &[(&str, f32)],
     ) -> Result<Option<StepReport>, NetworkError> {
-        let Some(batch) = loader.next_batch()? else { return Ok(None) };
+        let nodes = self.trainer.iter().flat_map(|trainer| trainer.graph.nodes());
+        check_targets(nodes.map(|node| &node.op), loader.dataset())?;
+        let Some(batch) = self.next_batch(loader)? else { return Ok(None) };
         let image = self.image_name()?.to_owned();
-        let tensors = [(image.as_str(), TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
-        self.train_step(&tensors, scalars).map(Some)
+        self.train_step(&tensors(&image, &batch), scalars).map(Some)
     }
 }
 

@@ -3,13 +3,17 @@
 mod tiny;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{DataError, Dataset, ImageShape, InMemory, Loader, LoaderOptions, SamplerState, Sequential};
+use binary_nets_exec::ExecError;
 use binary_nets_graph::ops::{Arithmetic, Reduce, Reduction};
 use binary_nets_graph::spec::NodeSpec;
-use binary_nets_graph::{GraphError, Op};
-use binary_nets_network::{Network, NetworkError, Prediction};
+use binary_nets_graph::{GraphError, Meaning, Op};
+use binary_nets_network::{Confusion, Network, NetworkError, Prediction};
 use tiny::{
     CLASSES, MEAN, PIXELS, SIDE, STD, WIDTH, cpu, dataset, loader, network, objective, states, train, trainable,
 };
@@ -18,12 +22,7 @@ use tiny::{
 const IMAGES: usize = 65;
 
 fn pixels() -> Vec<u8> {
-    let data = dataset(IMAGES);
-    let mut pixels = vec![0; IMAGES * PIXELS];
-    for (i, image) in pixels.chunks_exact_mut(PIXELS).enumerate() {
-        data.read(i, image).unwrap();
-    }
-    pixels
+    tiny::pixels(&*dataset(IMAGES))
 }
 
 /// The bits of the logits of all images, predicted so many at a time.
@@ -245,4 +244,148 @@ fn a_recalibration_that_fails_half_way_changes_nothing() {
     let error = network.recalibrate(&mut loader, 4).unwrap_err();
     assert!(matches!(error, NetworkError::Data(_)), "{error}");
     assert_eq!(states(&network), before);
+}
+
+/// The number of images of each class that are taken for each, counted from the logits.
+fn counted(network: &mut Network<Cpu>, data: &InMemory) -> Vec<u64> {
+    let mut counts = vec![0; CLASSES * CLASSES];
+    let logits = network.predict(&tiny::pixels(data), data.len(), &["logits"]).unwrap().remove(0).data;
+    for (i, row) in logits.chunks_exact(CLASSES).enumerate() {
+        let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let first = row.iter().position(|&x| x == top).unwrap();
+        counts[data.label(i) as usize * CLASSES + first] += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_confusion_matrix_counts_every_sample_once() {
+    let data = dataset(IMAGES);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 6);
+    let expected = counted(&mut network, &data);
+    let of_both_kinds = expected.iter().step_by(CLASSES + 1).sum::<u64>();
+    assert!(of_both_kinds > 0 && of_both_kinds < IMAGES as u64, "some are right, some are wrong: {expected:?}");
+    for batch in [1, 16, IMAGES] {
+        let confusion = network.confusion(&mut tiny::in_order(data.clone(), batch)).unwrap();
+        assert_eq!(confusion, Confusion { classes: CLASSES, counts: expected.clone() }, "batches of {batch}");
+    }
+
+    // Of equal logits the first counts.
+    network.set_state("fc.weight", &[0.0; CLASSES * WIDTH]).unwrap();
+    network.set_state("fc.bias", &[-1.0, 2.0, 2.0, 0.0]).unwrap();
+    let confusion = network.confusion(&mut tiny::in_order(data.clone(), 16)).unwrap();
+    let count = |class| data.labels().iter().filter(|&&label| label == class).count() as u64;
+    for class in 0..CLASSES {
+        let mut row = [0; CLASSES];
+        row[1] = count(class as u32);
+        assert_eq!(confusion.counts[class * CLASSES..][..CLASSES], row);
+    }
+}
+
+#[test]
+fn a_confusion_matrix_needs_logits_of_the_classes_of_the_data() {
+    let message = |spec, data: Arc<dyn Dataset>| {
+        let mut network = Network::new(cpu(1), spec, 0).unwrap();
+        match network.confusion(&mut tiny::in_order(data, 8)).unwrap_err() {
+            NetworkError::Argument(message) => message,
+            error => panic!("{error}"),
+        }
+    };
+    let mut renamed = tiny::model();
+    let logits = renamed.outputs.remove("logits").unwrap();
+    renamed.outputs.insert("scores".to_owned(), logits);
+    let expected = "a confusion matrix needs an output 'logits', which the network has not";
+    assert_eq!(message(renamed.clone(), dataset(8)), expected);
+    renamed.outputs.insert("logits".to_owned(), renamed.layers["bn1"]);
+    assert!(message(renamed, dataset(8)).contains("[1, 8, 8, 8]"));
+    assert_eq!(message(tiny::model(), of_ten_classes()), "the data has 10 classes, the network's logits have 4");
+}
+
+/// Data of more classes than the network has logits.
+fn of_ten_classes() -> Arc<InMemory> {
+    let shape = ImageShape { height: SIDE, width: SIDE, channels: 1 };
+    let classes = (0..10).map(|class| class.to_string()).collect();
+    Arc::new(InMemory::new(shape, vec![7; 16 * PIXELS], (0..16).map(|i| i % 10).collect(), classes).unwrap())
+}
+
+#[test]
+fn data_of_other_classes_than_the_logits_are_refused_by_name() {
+    let mut network = network(cpu(1));
+    for (classes, count) in [(10, "10"), (3, "3")] {
+        let objective = tiny::objective_of(classes);
+        let expected = format!("the data has {count} classes, the network's logits have 4");
+        let evaluated = network.evaluate(&mut tiny::in_order(of_ten_classes(), 8), &objective).unwrap_err();
+        let compiled = network.compile_training(&objective, &[], 8, &TrainingOptions::default()).unwrap_err();
+        for error in [evaluated, compiled] {
+            assert!(matches!(&error, NetworkError::Argument(message) if *message == expected), "{error}");
+        }
+    }
+    // Another fault of an objective keeps its own words.
+    let mut t = tiny::Trace::default();
+    let logits = t.input("logits", &[], Meaning::F32);
+    let other = t.input("target", &[7], Meaning::F32);
+    let loss = t.add(Arithmetic::SUB, &[logits, other], "loss");
+    let error =
+        network.compile_training(&t.finish(&[("loss", loss)], &[]), &[], 8, &TrainingOptions::default()).unwrap_err();
+    assert!(matches!(&error, NetworkError::Graph(GraphError::Shape { path, .. }) if path == "loss"), "{error}");
+}
+
+/// Data that come once a gate is open; after some seconds all the same, so that a call that does not listen fails instead of waiting for ever.
+struct Gated(Arc<InMemory>, AtomicBool);
+
+impl Dataset for Gated {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shape(&self) -> ImageShape {
+        self.0.shape()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.0.classes()
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.0.label(index)
+    }
+
+    fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
+        let start = Instant::now();
+        while !self.1.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.0.read(index, image)
+    }
+}
+
+#[test]
+fn cancelling_ends_the_wait_for_data() {
+    let data = Arc::new(Gated(dataset(IMAGES), AtomicBool::new(false)));
+    let mut batches = tiny::in_order(data.clone(), 16);
+    let mut network = trainable(cpu(1));
+    let flag = network.cancel_flag();
+    type Call = fn(&mut Network<Cpu>, &mut Loader) -> Result<(), NetworkError>;
+    let calls: [Call; 4] = [
+        |network, batches| network.evaluate(batches, &objective()).map(drop),
+        |network, batches| network.confusion(batches).map(drop),
+        |network, batches| network.recalibrate(batches, 2).map(drop),
+        |network, batches| network.train_next(batches, &tiny::RATES).map(drop),
+    ];
+    for call in calls {
+        flag.store(false, Ordering::Relaxed);
+        let error = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                flag.store(true, Ordering::Relaxed);
+            });
+            call(&mut network, &mut batches).unwrap_err()
+        });
+        assert!(matches!(error, NetworkError::Exec(ExecError::Cancelled)), "{error}");
+    }
+    flag.store(false, Ordering::Relaxed);
+    data.1.store(true, Ordering::Relaxed);
+    let evaluation = network.evaluate(&mut batches, &objective()).unwrap();
+    assert_eq!(evaluation.samples, IMAGES, "no batch is lost");
 }

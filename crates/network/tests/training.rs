@@ -294,3 +294,28 @@ fn what_cannot_be_trained_is_refused_by_name() {
     assert_eq!(culprit(network.train_step(&range, &RATES).unwrap_err()), "label", "no such class");
     assert_eq!(network.step(), 0);
 }
+
+#[test]
+fn a_profile_times_the_ops_of_a_step_and_changes_nothing() {
+    let data = dataset(96);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 2);
+    let before = everything(&network);
+    let batch = loader(&data, SamplerState::default()).next_batch().unwrap().unwrap();
+    let tensors = [("image", TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
+    let times = network.profile_step(&tensors, &RATES, 3).unwrap();
+    assert!(everything(&network) == before);
+    for op in ["binary_conv2d", "binary_conv2d_grad_input", "binary_conv2d_grad_weight"] {
+        let found: Vec<_> = times.iter().filter(|time| time.op == op).collect();
+        assert!(found.len() == 1 && found[0].path == "conv2" && found[0].seconds > 0.0, "{op}: {found:?}");
+        assert!(network.kernels().contains(&format!("{op}: {}", found[0].kernel)));
+    }
+    assert!(times.iter().all(|time| time.op != "adam" && time.op != "sgd"), "no updates");
+
+    // The step that comes next is the one that would have come.
+    let mut twin = trainable(cpu(2));
+    train(&mut twin, &mut loader(&data, SamplerState::default()), 2);
+    assert_eq!(network.train_step(&tensors, &RATES).unwrap(), twin.train_step(&tensors, &RATES).unwrap());
+    assert!(everything(&network) == everything(&twin));
+    assert!(matches!(network.profile_step(&tensors, &RATES, 0), Err(NetworkError::Argument(_))));
+}

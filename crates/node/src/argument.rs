@@ -89,6 +89,11 @@ impl Element for f32 {
     }
 }
 
+/// Whether an argument was left out.
+pub fn is_absent(value: Unknown) -> Result<bool, Failure> {
+    Ok(matches!(value.get_type()?, ValueType::Undefined | ValueType::Null))
+}
+
 /// What JavaScript calls a typed array, or what else a value is.
 pub fn array_name(value: Unknown) -> Result<String, Failure> {
     if !value.is_typedarray()? {
@@ -148,10 +153,10 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(Unknown, &str) -> Result<T, Failure>,
     ) -> Result<Option<T>, Failure> {
         let value: Unknown = self.object.get_named_property(field)?;
-        match value.get_type()? {
-            ValueType::Undefined | ValueType::Null => Ok(None),
-            _ => read(value, &format!("{}.{field}", self.name)).map(Some),
+        if is_absent(value)? {
+            return Ok(None);
         }
+        read(value, &format!("{}.{field}", self.name)).map(Some)
     }
 
     /// A field that must be there.

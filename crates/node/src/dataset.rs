@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use binary_nets_data::{Dataset, ImageOptions, ImageShape, InMemory, Subset, image_folder, market1501, mnist};
 use napi::Env;
-use napi::bindgen_prelude::{ObjectFinalize, Uint8ArraySlice, Unknown};
+use napi::bindgen_prelude::{Float32ArraySlice, ObjectFinalize, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
 
 use crate::account::Account;
@@ -29,6 +29,9 @@ pub struct NativeSample {
     pub image: Uint8ArraySlice<'static>,
     /// An index into the classes.
     pub label: u32,
+    /// Its targets, where the dataset has any.
+    #[napi(ts_type = "Float32Array")]
+    pub target: Option<Float32ArraySlice<'static>>,
 }
 
 impl NativeDataset {
@@ -39,7 +42,8 @@ impl NativeDataset {
     }
 
     fn in_memory(env: &Env, dataset: InMemory) -> Result<Self, Failure> {
-        let bytes = dataset.len() * (dataset.shape().bytes() + size_of::<u32>());
+        let targets = dataset.targets() * size_of::<f32>();
+        let bytes = dataset.len() * (dataset.shape().bytes() + size_of::<u32>() + targets);
         Self::new(env, Arc::new(dataset), bytes)
     }
 }
@@ -90,7 +94,7 @@ impl NativeDataset {
         })
     }
 
-    /// A copy of images `[n, height, width, channels]` and labels `[n]`.
+    /// A copy of images `[n, height, width, channels]`, labels `[n]` and, where given, targets `[n, k]`.
     #[napi(catch_unwind)]
     pub fn from_arrays(
         env: &Env,
@@ -100,6 +104,7 @@ impl NativeDataset {
         #[napi(ts_arg_type = "number")] width: Unknown,
         #[napi(ts_arg_type = "number")] channels: Unknown,
         #[napi(ts_arg_type = "string[]")] classes: Unknown,
+        #[napi(ts_arg_type = "Float32Array")] targets: Option<Unknown>,
     ) -> napi::Result<Self> {
         call(env, || {
             let shape = ImageShape {
@@ -110,7 +115,11 @@ impl NativeDataset {
             let classes = argument::texts(classes, "classes")?;
             let images = argument::array(images, "images")?;
             let labels = argument::array(labels, "labels")?;
-            Self::in_memory(env, InMemory::new(shape, images, labels, classes)?)
+            let dataset = InMemory::new(shape, images, labels, classes)?;
+            match targets {
+                None => Self::in_memory(env, dataset),
+                Some(targets) => Self::in_memory(env, dataset.with_targets(argument::array(targets, "targets")?)?),
+            }
         })
     }
 
@@ -154,6 +163,12 @@ impl NativeDataset {
         self.dataset.classes().to_vec()
     }
 
+    /// How many floats each sample carries besides its label.
+    #[napi(getter, catch_unwind)]
+    pub fn targets(&self) -> u32 {
+        self.dataset.targets() as u32
+    }
+
     /// How many broken files were passed over so far.
     #[napi(getter, catch_unwind)]
     pub fn broken(&self) -> u32 {
@@ -167,7 +182,16 @@ impl NativeDataset {
             let index = argument::integer(index, "index", 0..=self.dataset.len() as u64 - 1)? as usize;
             let mut image = vec![0; self.dataset.shape().bytes()];
             self.dataset.read(index, &mut image)?;
-            Ok(NativeSample { image: Uint8ArraySlice::copy_from(env, image)?, label: self.dataset.label(index) })
+            let target = match self.dataset.targets() {
+                0 => None,
+                k => {
+                    let mut target = vec![0.0; k];
+                    self.dataset.read_target(index, &mut target);
+                    Some(Float32ArraySlice::copy_from(env, target)?)
+                }
+            };
+            let image = Uint8ArraySlice::copy_from(env, image)?;
+            Ok(NativeSample { image, label: self.dataset.label(index), target })
         })
     }
 }

@@ -178,7 +178,9 @@ impl From<DataError> for Failure {
             DataError::Empty { .. }
             | DataError::LabelOutOfRange { .. }
             | DataError::IndexOutOfRange { .. }
+            | DataError::TargetNotFinite { .. }
             | DataError::InvalidOption { .. } => Code::Argument,
+            DataError::Cancelled => Code::Aborted,
             DataError::Stopped => Code::Disposed,
         };
         Self::new(code, error.to_string())

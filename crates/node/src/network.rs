@@ -21,9 +21,13 @@ use crate::error::{Code, Failure, call, guard};
 use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
 use crate::promise::promise;
 use crate::value::{
-    NativeEvaluation, NativeFlips, NativeLoadReport, NativeParameter, NativeStep, NativeTensor, Tensor, dump,
+    NativeConfusion, NativeEvaluation, NativeFlips, NativeLoadReport, NativeParameter, NativeStep, NativeTensor,
+    Tensor, dump,
 };
 use crate::worker::Worker;
+
+/// The most runs that a profile takes the best of.
+const MAX_REPEATS: u64 = 10_000;
 
 /// State and programs of a network, and the thread they live on.
 #[napi(custom_finalize)]
@@ -303,9 +307,7 @@ impl NativeNetwork {
             let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
             Ok(move |network: &mut Network<Cpu>| {
                 let start = Instant::now();
-                let tensors: Vec<(&str, TensorView)> =
-                    batch.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
-                Ok(NativeStep::new(network.train_step(&tensors, &named(&scalars))?, start))
+                Ok(NativeStep::new(network.train_step(&views(&batch), &named(&scalars))?, start))
             })
         };
         self.long(env, prepare, |_, step| Ok(step))
@@ -327,6 +329,65 @@ impl NativeNetwork {
             })
         };
         self.long(env, prepare, |_, evaluation| Ok(evaluation))
+    }
+
+    /// Counts which classes the frozen network takes for which, over one epoch of a loader.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeConfusion>")]
+    pub fn confusion<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let mut lease = lease(loader)?;
+            Ok(move |network: &mut Network<Cpu>| Ok(NativeConfusion::new(network.confusion(lease.loader()?)?)))
+        };
+        self.long(env, prepare, |_, confusion| Ok(confusion))
+    }
+
+    /// Gives the network a teacher, which is a copy of another network as it is when this is called; null takes it away.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn set_teacher<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "NativeNetwork | null")] teacher: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let snapshot = if argument::is_absent(teacher)? {
+                None
+            } else {
+                let teacher = ClassInstance::<Self>::from_unknown(teacher)
+                    .map_err(|_| wrong("teacher", "a NativeNetwork or null", "something else"))?;
+                Some(teacher.worker.ask(|network| Ok(network.snapshot()?))?)
+            };
+            Ok(move |network: &mut Network<Cpu>| {
+                let copy = |snapshot| Network::from_snapshot(network.backend().clone(), snapshot);
+                let teacher = snapshot.map(copy).transpose()?;
+                Ok(network.set_teacher(teacher)?)
+            })
+        };
+        self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// The times of the compiled training step's ops but its updates, each the best of several runs, as JSON `[{ op, path, kernel, seconds }]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn profile<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Record<string, Uint8Array | Uint32Array | Float32Array>")] batch: Unknown,
+        #[napi(ts_arg_type = "Record<string, number>")] scalars: Unknown,
+        #[napi(ts_arg_type = "number")] repeats: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let batch = Fields::new(batch, "batch")?.each(Tensor::new)?;
+            let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
+            let repeats = argument::count(repeats, "repeats", MAX_REPEATS)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                let times = network.profile_step(&views(&batch), &named(&scalars), repeats)?;
+                serde_json::to_string(&times).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+            })
+        };
+        self.long(env, prepare, |_, times| Ok(times))
     }
 
     /// Outputs or layers of the frozen network for images `[count, h, w, c]`.
@@ -452,6 +513,10 @@ fn lease(loader: Unknown) -> Result<Lease, Failure> {
     let loader = ClassInstance::<NativeLoader>::from_unknown(loader)
         .map_err(|_| wrong("loader", "a NativeLoader", "something else"))?;
     loader.lend()
+}
+
+fn views(batch: &[(String, Tensor)]) -> Vec<(&str, TensorView<'_>)> {
+    batch.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect()
 }
 
 fn named(scalars: &[(String, f32)]) -> Vec<(&str, f32)> {

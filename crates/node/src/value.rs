@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use binary_nets_graph::ops::{State, StateKind};
-use binary_nets_network::{Dump, Evaluation, LoadReport, Prediction, Resized, StepReport, TensorView};
+use binary_nets_network::{Confusion, Dump, Evaluation, LoadReport, Prediction, Resized, StepReport, TensorView};
 use napi::Env;
 use napi::bindgen_prelude::{Float32ArraySlice, Unknown};
 use napi_derive::napi;
@@ -43,6 +43,15 @@ pub struct NativeEvaluation {
     pub samples: u32,
     /// The mean of `loss` over the samples, the sums of the objective's other outputs.
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// How often each class was taken for each.
+#[napi(object, object_from_js = false)]
+pub struct NativeConfusion {
+    /// The number of classes.
+    pub classes: u32,
+    /// `[classes, classes]`: a row for each true class, a column for each predicted one.
+    pub counts: Vec<f64>,
 }
 
 /// A copy of a tensor.
@@ -136,6 +145,13 @@ impl NativeEvaluation {
         let mut metrics = evaluation.sums;
         metrics.insert("loss".to_owned(), evaluation.loss);
         Self { samples: evaluation.samples as u32, metrics }
+    }
+}
+
+impl NativeConfusion {
+    pub fn new(confusion: Confusion) -> Self {
+        let counts = confusion.counts.into_iter().map(|count| count as f64).collect();
+        Self { classes: confusion.classes as u32, counts }
     }
 }
 

@@ -1,6 +1,7 @@
-//! Programs on a backend that is obviously right: plans, random graphs, updates, repetition, diagnosis.
+//! Programs on a backend that is obviously right: plans, random graphs, updates, repetition, diagnosis, profiles.
 
 mod backend;
 mod diagnose;
 mod plan;
+mod profile;
 mod random_graphs;

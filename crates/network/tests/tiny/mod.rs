@@ -7,7 +7,9 @@ use std::fs;
 use std::sync::Arc;
 
 use binary_nets_cpu::{Cpu, Isa};
-use binary_nets_data::{ImageShape, InMemory, Loader, LoaderOptions, Random, SamplerState, Shuffle};
+use binary_nets_data::{
+    Dataset, ImageShape, InMemory, Loader, LoaderOptions, Random, SamplerState, Sequential, Shuffle,
+};
 use binary_nets_graph::ops::{
     Adam, Arithmetic, ArithmeticFunction, BatchNorm, BinarizeWeight, BinaryConv2d, Conv2d, CountCorrect, Dropout,
     Input, Matmul, NormalizeImage, Reduce, Reduction, Relu, Scalar, Sgd, SoftmaxCrossEntropy, State, StateKind, Step,
@@ -42,6 +44,11 @@ impl Trace {
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[ValueRef], path: &str) -> ValueRef {
         self.nodes.push(NodeSpec { op: op.into(), inputs: inputs.to_vec(), path: path.to_owned() });
         (self.nodes.len() - 1, 0)
+    }
+
+    /// An input of a batch.
+    pub fn input(&mut self, name: &str, shape: &[usize], meaning: Meaning) -> ValueRef {
+        self.add(Input { name: name.to_owned(), shape: shape.into(), meaning }, &[], "")
     }
 
     pub fn state(&mut self, path: &str, shape: &[usize], kind: StateKind, init: Init) -> ValueRef {
@@ -158,13 +165,28 @@ pub fn without_norms(dropout: Option<f32>) -> GraphSpec {
 
 /// The mean cross-entropy, and how many are correct.
 pub fn objective() -> GraphSpec {
+    objective_of(CLASSES as u32)
+}
+
+/// As [`objective`], for labels of that many classes.
+pub fn objective_of(classes: u32) -> GraphSpec {
     let mut t = Trace::default();
-    let input = |name: &str, meaning| Input { name: name.to_owned(), shape: [].into(), meaning };
-    let logits = t.add(input("logits", Meaning::F32), &[], "");
-    let label = t.add(input("label", Meaning::Index { classes: CLASSES as u32 }), &[], "");
+    let logits = t.input("logits", &[], Meaning::F32);
+    let label = t.input("label", &[], Meaning::Index { classes });
     let loss = t.add(SoftmaxCrossEntropy { label_smoothing: 0.0 }, &[logits, label], "loss");
     let correct = t.add(CountCorrect { k: 1 }, &[logits, label], "correct");
     t.finish(&[("loss", loss), ("correct", correct)], &[])
+}
+
+/// The mean square of logits − an input of the batch.
+pub fn regression(target: &str, shape: &[usize]) -> GraphSpec {
+    let mut t = Trace::default();
+    let logits = t.input("logits", &[], Meaning::F32);
+    let target = t.input(target, shape, Meaning::F32);
+    let difference = t.add(Arithmetic::SUB, &[logits, target], "loss");
+    let square = t.add(Arithmetic::MUL, &[difference, difference], "loss");
+    let loss = t.add(Reduce { reduction: Reduction::Mean, axes: vec![0, 1], keep: false }, &[square], "loss");
+    t.finish(&[("loss", loss)], &[])
 }
 
 /// Adam for the binary weight, SGD with momentum for all else; one learning rate each.
@@ -210,6 +232,12 @@ pub fn compile(network: &mut Network<Cpu>) {
     compile_with(network, &TrainingOptions::default());
 }
 
+/// Compiles the training step for an objective.
+pub fn compile_for(network: &mut Network<Cpu>, objective: &GraphSpec) {
+    let updates = updates(network);
+    network.compile_training(objective, &updates, BATCH, &TrainingOptions::default()).unwrap();
+}
+
 /// Compiles the training step with options.
 pub fn compile_with(network: &mut Network<Cpu>, options: &TrainingOptions) {
     let updates = updates(network);
@@ -239,9 +267,24 @@ pub fn dataset(len: usize) -> Arc<InMemory> {
     Arc::new(InMemory::new(shape, images, labels, classes).unwrap())
 }
 
+/// The pixels of all images of a dataset.
+pub fn pixels(dataset: &dyn Dataset) -> Vec<u8> {
+    let mut pixels = vec![0; dataset.len() * PIXELS];
+    for (i, image) in pixels.chunks_exact_mut(PIXELS).enumerate() {
+        dataset.read(i, image).unwrap();
+    }
+    pixels
+}
+
+/// One epoch of a dataset in order.
+pub fn in_order(dataset: Arc<dyn Dataset>, batch: usize) -> Loader {
+    let sampler = Arc::new(Sequential::new(dataset.len()));
+    Loader::new(dataset, sampler, LoaderOptions::new(batch), SamplerState::default()).unwrap()
+}
+
 /// Shuffled batches of a dataset, from a place in it.
 pub fn loader(dataset: &Arc<InMemory>, state: SamplerState) -> Loader {
-    let sampler = Shuffle::new(binary_nets_data::Dataset::len(&**dataset), 5);
+    let sampler = Shuffle::new(dataset.len(), 5);
     let options = LoaderOptions { drop_last: true, ..LoaderOptions::new(BATCH) };
     Loader::new(dataset.clone(), Arc::new(sampler), options, state).unwrap()
 }

@@ -1,0 +1,58 @@
+//! Which classes a network takes for which.
+
+use binary_nets_data::Loader;
+use binary_nets_exec::Backend;
+
+use crate::objective::other_classes;
+use crate::{Network, NetworkError};
+
+/// How often each class was taken for each.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Confusion {
+    /// The number of classes, C: that of the logits.
+    pub classes: usize,
+    /// `[C, C]`: row t, column p counts the samples of class t with their largest logit at p, the first of equal ones.
+    pub counts: Vec<u64>,
+}
+
+impl<B: Backend> Network<B> {
+    /// Counts over one epoch of a loader, from where it stands, with the frozen network's output `logits`, `[n, C]`.
+    pub fn confusion(&mut self, loader: &mut Loader) -> Result<Confusion, NetworkError> {
+        let classes = self.classes()?;
+        let data = loader.dataset().classes().len();
+        if data != classes {
+            return Err(NetworkError::Argument(other_classes(data, classes)));
+        }
+        let mut confusion = Confusion { classes, counts: vec![0; classes * classes] };
+        while let Some(batch) = self.next_batch(loader)? {
+            for prediction in self.predict_frozen(&batch.images, batch.len(), &["logits"])? {
+                for (row, &label) in prediction.data.chunks_exact(classes).zip(&batch.labels) {
+                    confusion.counts[label as usize * classes + largest(row)] += 1;
+                }
+            }
+        }
+        Ok(confusion)
+    }
+
+    /// The length of the logits of one sample.
+    fn classes(&self) -> Result<usize, NetworkError> {
+        let model = self.model(1, &[])?;
+        let logits = model.outputs().iter().find(|(name, _)| name.as_str() == "logits");
+        let shape = logits.map(|(_, value)| model.meta(*value).shape.to_vec());
+        match shape.as_deref() {
+            Some(&[_, classes]) => Ok(classes),
+            Some(shape) => Err(NetworkError::Argument(format!(
+                "a confusion matrix needs an output 'logits' [n, classes], the network's is {shape:?}"
+            ))),
+            None => Err(NetworkError::Argument(
+                "a confusion matrix needs an output 'logits', which the network has not".to_owned(),
+            )),
+        }
+    }
+}
+
+/// The place of the first of the largest numbers.
+fn largest(row: &[f32]) -> usize {
+    let larger = |best: usize, (place, &x): (usize, &f32)| if x > row[best] { place } else { best };
+    row.iter().enumerate().fold(0, larger)
+}
