@@ -16,7 +16,7 @@ pub struct StepTime {
     pub path: String,
     /// The name of the kernel that was chosen.
     pub kernel: &'static str,
-    /// The shortest time of several runs, less that of a run of no step.
+    /// The shortest time of several runs, less what a run of no step takes.
     pub seconds: f64,
 }
 
@@ -37,8 +37,8 @@ pub fn profile<B: Backend>(
     let mut best = vec![f64::INFINITY; program.compute().len()];
     let mut nothing = f64::INFINITY;
     for _ in 0..repeats.max(1) {
-        time(&mut nothing, 0..0)?;
         for i in program.compute() {
+            time(&mut nothing, 0..0)?;
             time(&mut best[i], i..i + 1)?;
         }
     }

@@ -217,24 +217,21 @@ impl NativeNetwork {
     }
 
     /// Exchanges parameters and running statistics with their averages.
-    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn swap_averages<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(network.swap_averages()?));
-        self.long(env, prepare, |_, ()| Ok(()))
+    #[napi(catch_unwind)]
+    pub fn swap_averages(&self, env: &Env) -> napi::Result<()> {
+        call(env, || self.worker.ask(|network| Ok(network.swap_averages()?)))
     }
 
     /// Remembers the signs of all latent weights.
-    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn mark_signs<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(network.mark_signs()?));
-        self.long(env, prepare, |_, ()| Ok(()))
+    #[napi(catch_unwind)]
+    pub fn mark_signs(&self, env: &Env) -> napi::Result<()> {
+        call(env, || self.worker.ask(|network| Ok(network.mark_signs()?)))
     }
 
     /// How many latent weights have another sign than at the last mark.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeFlips>")]
-    pub fn flipped_signs<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let prepare = || Ok(move |network: &mut Network<Cpu>| Ok(NativeFlips::new(network.flipped_signs()?)));
-        self.long(env, prepare, |_, flips| Ok(flips))
+    #[napi(catch_unwind)]
+    pub fn flipped_signs(&self, env: &Env) -> napi::Result<NativeFlips> {
+        call(env, || self.worker.ask(|network| Ok(NativeFlips::new(network.flipped_signs()?))))
     }
 
     /// A graph as text.
@@ -252,7 +249,7 @@ impl NativeNetwork {
         })
     }
 
-    /// Compiles the training step; `options` is JSON: `{ "accumulate": 1, "clip_norm": null, "average": null }`.
+    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null }` where nothing is said.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn compile_training<'env>(
         &self,
@@ -260,14 +257,15 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "string")] objective: Unknown,
         #[napi(ts_arg_type = "string")] updates: Unknown,
         #[napi(ts_arg_type = "number")] batch_size: Unknown,
-        #[napi(ts_arg_type = "string")] options: Unknown,
+        #[napi(ts_arg_type = "string")] options: Option<Unknown>,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
             let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
             let updates: Vec<Update> = serde_json::from_str(&argument::text(updates, "updates")?)
                 .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?;
             let batch = argument::count(batch_size, "batchSize", MAX_BATCH)?;
-            let options: TrainingOptions = serde_json::from_str(&argument::text(options, "options")?)
+            let options = options.map(|options| argument::text(options, "options")).transpose()?;
+            let options: TrainingOptions = serde_json::from_str(options.as_deref().unwrap_or("{}"))
                 .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?;
             Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch, &options)?))
         };
