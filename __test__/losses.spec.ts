@@ -56,7 +56,7 @@ const targeted = fromArrays({
 
 async function evaluate(loss: Loss<Outputs>, dataset = data) {
   await using net = await create()
-  return net.evaluate(dataset, { loss })
+  return await net.evaluate(dataset, { loss })
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)

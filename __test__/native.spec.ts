@@ -84,9 +84,12 @@ const dataset = (count = 16) =>
 const loader = (data = dataset()) =>
   new NativeLoader(data, { batchSize: BATCH, sampler: '"sequential"', seed: 1, dropLast: true })
 
+/** Every batch makes an update. */
+const once = JSON.stringify({ accumulate: 1, clip_norm: null, average: null })
+
 async function create(json = spec, threads = 1) {
   const net = await NativeNetwork.create(json, { seed: 1, threads })
-  await net.compileTraining(objective, updates, BATCH)
+  await net.compileTraining(objective, updates, BATCH, once)
   return net
 }
 
@@ -94,7 +97,7 @@ async function create(json = spec, threads = 1) {
 async function createSlow() {
   const side = 96
   const net = await NativeNetwork.create(JSON.stringify(model({ side, width: 32, depth: 8 })), { seed: 1, threads: 1 })
-  await net.compileTraining(objective, JSON.stringify([{ path: 'conv0.weight', rule: { sgd }, lr: 'lr' }]), BATCH)
+  await net.compileTraining(objective, JSON.stringify([{ path: 'conv0.weight', rule: { sgd }, lr: 'lr' }]), BATCH, once)
   return { net, batch: { image: new Uint8Array(BATCH * side * side).fill(9), label: new Uint32Array(BATCH) } }
 }
 

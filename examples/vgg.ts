@@ -7,6 +7,7 @@ import {
   batchNorm2d,
   binaryConv2d,
   binaryLinear,
+  block,
   conv2d,
   cosine,
   fit,
@@ -20,7 +21,6 @@ import {
   Network,
   progress,
   rest,
-  type Sym,
   scaledSign,
   sequential,
   sign,
@@ -54,7 +54,9 @@ const classifier = sequential(
   binaryLinear(7 * 7 * 64, 128, { input: sign('approx'), weight: scaledSign({ scale: 'channel' }) }),
   ...[batchNorm1d(128), linear(128, 10)],
 )
-const model = (pixels: Sym) => ({ logits: pixels.pipe(features, classifier) })
+const model = block({ features, classifier }, ({ features, classifier }, pixels) => ({
+  logits: pixels.pipe(features, classifier),
+}))
 
 await using net = await Network.create(model, {
   input: image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } }),

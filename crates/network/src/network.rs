@@ -16,7 +16,6 @@ use crate::evaluate::Objectives;
 use crate::frozen::FrozenNetwork;
 use crate::init::initial;
 use crate::loaded::Loaded;
-use crate::signs::Signs;
 use crate::train::Trainer;
 
 /// A network on a backend.
@@ -34,8 +33,6 @@ pub struct Network<B: Backend> {
     pub(crate) trainer: Option<Trainer<B>>,
     pub(crate) frozen: BTreeMap<Vec<String>, FrozenNetwork<B>>,
     pub(crate) objectives: Objectives<B>,
-    /// The signs of latent weights at the last mark.
-    pub(crate) marked: Option<Signs>,
     pub(crate) teacher: Option<Box<Network<B>>>,
     pub(crate) cancel: Arc<AtomicBool>,
 }
@@ -95,7 +92,6 @@ impl<B: Backend> Network<B> {
             trainer: None,
             frozen: BTreeMap::new(),
             objectives: Objectives::default(),
-            marked: None,
             teacher: None,
             cancel: Arc::default(),
         };

@@ -13,7 +13,7 @@ use binary_nets_exec::ExecError;
 use binary_nets_graph::ops::{Arithmetic, Reduce, Reduction};
 use binary_nets_graph::spec::NodeSpec;
 use binary_nets_graph::{GraphError, Meaning, Op};
-use binary_nets_network::{Confusion, Network, NetworkError, Prediction};
+use binary_nets_network::{Confusion, Network, NetworkError, Prediction, TrainingOptions};
 use tiny::{
     CLASSES, MEAN, PIXELS, SIDE, STD, WIDTH, cpu, dataset, loader, network, objective, states, train, trainable,
 };

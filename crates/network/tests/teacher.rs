@@ -9,7 +9,7 @@ use binary_nets_cpu::Cpu;
 use binary_nets_data::{Augmentation, Dataset, InMemory, Loader, LoaderOptions, SamplerState, Shuffle};
 use binary_nets_exec::ExecError;
 use binary_nets_graph::Op;
-use binary_nets_network::{Network, NetworkError, TensorView};
+use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
     BATCH, CLASSES, PIXELS, RATES, compile_for, cpu, dataset, everything, in_order, loader, model, network, objective,
     pixels, regression, states, train, trainable,
@@ -111,11 +111,16 @@ fn what_an_objective_asks_of_a_teacher_must_be_there() {
     let data = || in_order(dataset(SAMPLES), 16);
     let mut alone = network(cpu(1));
     let missing = "the objective takes 'teacher.logits', the network has no teacher";
-    assert_eq!(message(&alone.compile_training(&taught, &[], BATCH).unwrap_err()), missing);
+    assert_eq!(
+        message(&alone.compile_training(&taught, &[], BATCH, &TrainingOptions::default()).unwrap_err()),
+        missing
+    );
     assert_eq!(message(&alone.evaluate(&mut data(), &taught).unwrap_err()), missing);
 
     let mut student = student();
-    let error = student.compile_training(&regression("teacher.features", &[]), &[], BATCH).unwrap_err();
+    let error = student
+        .compile_training(&regression("teacher.features", &[]), &[], BATCH, &TrainingOptions::default())
+        .unwrap_err();
     assert_eq!(message(&error), "the objective takes 'teacher.features', the teacher's outputs are logits");
 
     compile_for(&mut student, &taught);

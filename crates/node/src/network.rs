@@ -11,7 +11,7 @@ use binary_nets_graph::spec::GraphSpec;
 use binary_nets_network::{LoadOptions, Network, TensorView, TrainingOptions};
 use napi::Env;
 use napi::bindgen_prelude::{
-    ClassInstance, Float32ArraySlice, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown,
+    ClassInstance, Float32ArraySlice, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8ArraySlice, Unknown,
 };
 use napi_derive::napi;
 
@@ -222,16 +222,28 @@ impl NativeNetwork {
         call(env, || self.worker.ask(|network| Ok(network.swap_averages()?)))
     }
 
-    /// Remembers the signs of all latent weights.
-    #[napi(catch_unwind)]
-    pub fn mark_signs(&self, env: &Env) -> napi::Result<()> {
-        call(env, || self.worker.ask(|network| Ok(network.mark_signs()?)))
+    /// The signs of all latent weights, one bit each.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array")]
+    pub fn signs(&self, env: &Env) -> napi::Result<Uint8ArraySlice<'static>> {
+        call(env, || {
+            let words = self.worker.ask(|network| Ok(network.signs()?))?;
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            Ok(Uint8ArraySlice::copy_from(env, bytes)?)
+        })
     }
 
-    /// How many latent weights have another sign than at the last mark.
+    /// How many latent weights have another sign than in what `signs` gave before.
     #[napi(catch_unwind)]
-    pub fn flipped_signs(&self, env: &Env) -> napi::Result<NativeFlips> {
-        call(env, || self.worker.ask(|network| Ok(NativeFlips::new(network.flipped_signs()?))))
+    pub fn flipped_signs(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "Uint8Array")] before: Unknown,
+    ) -> napi::Result<NativeFlips> {
+        call(env, || {
+            let bytes: Vec<u8> = argument::array(before, "before")?;
+            let words: Vec<u64> = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect();
+            self.worker.ask(move |network| Ok(NativeFlips::new(network.flipped_signs(&words)?)))
+        })
     }
 
     /// A graph as text.

@@ -14,8 +14,8 @@ import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
-import { call, callLong } from './native.js'
-import { type Abortable, inside, Network, prepareLoss } from './network.js'
+import { call, callLong, type NativeNetwork } from './native.js'
+import { type Abortable, inside, Network, objectiveOf, setTeacher } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
 import type { Schedule } from './schedules.js'
@@ -138,7 +138,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const { train, validation, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
     if (train instanceof Dataset) checkImages('fit', 'train', train, network.input)
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
-    const objective = await prepareLoss(network, loss, train)
+    const objective = objectiveOf(network, loss, train)
+    if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
     const { accumulate = 1, clipNorm = null, average = null } = options
     const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average })
@@ -155,6 +156,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       sums: NOTHING,
       loader: source.place(),
       best: null,
+      signs: '',
     }
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
     if (before === null) call(() => self.native.resetMoments())
@@ -192,10 +194,9 @@ async function trainEpoch<O extends Outputs>(
   schedules: Readonly<Record<string, Schedule>>,
 ): Promise<void> {
   const self = inside(network)
-  call(() => self.native.markSigns())
   for (;;) {
     options.signal?.throwIfAborted()
-    const at = current(self.training)
+    const at = withSigns(current(self.training), self.native)
     const done = at.epoch * at.batches + at.step
     const scalars = Object.entries(schedules).map(([name, schedule]) => [
       name,
@@ -210,6 +211,12 @@ async function trainEpoch<O extends Outputs>(
     self.training = training
     await options.onStep?.(stepEvent(training, options.epochs, report.loss))
   }
+}
+
+/** The place at the begin of an epoch, with the signs that its end is compared with. */
+function withSigns(at: Training, native: NativeNetwork): Training {
+  if (at.step > 0) return at
+  return { ...at, signs: Buffer.from(call(() => native.signs())).toString('base64') }
 }
 
 function stepEvent({ epoch, step, batches, sums }: Training, epochs: number, batchLoss: number): StepEvent {
@@ -232,7 +239,7 @@ async function endEpoch<O extends Outputs>(
   const at = current(self.training)
   const { validation: dataset, loss } = options
   const { seconds } = at.sums
-  const { flipped, total } = call(() => self.native.flippedSigns())
+  const { flipped, total } = call(() => self.native.flippedSigns(Buffer.from(at.signs, 'base64')))
   const train = {
     ...means(at.sums),
     seconds,

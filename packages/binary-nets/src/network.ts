@@ -18,7 +18,7 @@ import { BinaryNetsError } from './errors.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import { LoadReport } from './load-report.js'
-import { crossEntropy, type Loss } from './losses.js'
+import { crossEntropy, type Loss, type Teacher } from './losses.js'
 import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
 import { call, callLong, NativeNetwork } from './native.js'
@@ -104,19 +104,21 @@ export interface Inside {
 
 export let inside: <O extends Outputs>(network: Network<O>) => Inside
 
-/** The graph of a loss on some data, as JSON; its teacher, if it has one, is copied to the network as it is now. */
-export async function prepareLoss<O extends Outputs>(
+/** The graph of a loss on some data, as JSON. */
+export function objectiveOf<O extends Outputs>(
   network: Network<O>,
   loss: Loss<O>,
   { classes, targets }: { readonly classes: readonly string[]; readonly targets: number },
-): Promise<string> {
-  const { native, outputs } = inside(network)
-  const { teacher } = loss
-  if (teacher !== undefined && !(teacher instanceof Network)) reject('a loss', 'teacher', 'a network', teacher)
-  const names = teacher === undefined ? [] : inside(teacher).outputs
-  const spec = traceLoss(loss as Loss, outputs, { classes: classes.length, targets, teacher: names })
-  if (teacher !== undefined) await callLong(() => native.setTeacher(inside(teacher).native))
-  return JSON.stringify(spec)
+): string {
+  const names = Object.keys(loss.teacher?.outputs ?? {})
+  const data = { classes: classes.length, targets, teacher: names }
+  return JSON.stringify(traceLoss(loss as Loss, inside(network).outputs, data))
+}
+
+/** Copies a loss's teacher to the network, as it is now. */
+export async function setTeacher<O extends Outputs>(network: Network<O>, teacher: Teacher): Promise<void> {
+  if (!(teacher instanceof Network)) return reject('a loss', 'teacher', 'a network', teacher)
+  await callLong(() => inside(network).native.setTeacher(inside(teacher).native))
 }
 
 /**
@@ -263,7 +265,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkFunction('evaluate', 'loss', loss)
     checkInteger('evaluate', 'batchSize', batchSize)
     checkImages('evaluate', 'dataset', dataset, this.input)
-    const objective = await prepareLoss(this, loss, dataset)
+    const objective = objectiveOf(this, loss, dataset)
+    if (loss.teacher !== undefined) await setTeacher(this, loss.teacher)
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const { samples, metrics } = await this.#ask(options, (native) => native.evaluate(loader, objective))
