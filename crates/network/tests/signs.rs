@@ -21,7 +21,7 @@ fn flips_are_counted() {
     assert_eq!(network.flipped_signs(&before).unwrap(), (0, TOTAL));
     let mut other = weights.clone();
     // 63, 66 and 573 were negative, the rest positive; zeros count as positive.
-    for (i, w) in [(63, 0.25), (64, -0.25), (65, 0.0), (66, -0.0), (130, -0.0), (573, 1.0), (575, -1.0)] {
+    for (i, w) in [(63, 0.25), (64, -0.25), (65, 0.0), (66, 0.0), (130, -0.0), (573, 1.0), (575, -1.0)] {
         other[i] = w;
     }
     network.set_state(PATH, &other).unwrap();
