@@ -146,8 +146,9 @@ test('while batches are passed over to resume, which are left', async (t) => {
   const { train, seen } = sticking(1)
   const controller = new AbortController()
   const run = fit(net, { ...options, train, resume: true, signal: controller.signal })
-  setTimeout(() => controller.abort(reason), 5)
+  const poll = setInterval(() => seen.asked === 2 && controller.abort(reason), 1)
   t.is(await t.throwsAsync(run.done), reason)
+  clearInterval(poll)
   t.deepEqual(seen, { left: 1, asked: 2 })
 
   const short = fromBatches(() => [], { classes: CLASSES, batches: 4 })

@@ -126,7 +126,8 @@ test('labels that are told right are counted', async (t) => {
   const right = LOGITS.map((row, n) => mean(row.map((x, c) => (x >= 0 === (TARGETS[n]?.[c] === 1) ? 1 : 0))))
   const { top1 } = await evaluate(binaryCrossEntropy(), targeted)
   t.true(close(top1, mean(right)))
-  const place = (row: readonly number[], label: number) => row.filter((x) => x > (row[label] as number)).length
+  const place = (row: readonly number[], label: number) =>
+    row.filter((x, c) => x > (row[label] as number) || (x === row[label] && c < label)).length
   const within = (k: number) => mean(LOGITS.map((row, n) => (place(row, LABELS[n] as number) < k ? 1 : 0)))
   const top2 = { top2: ({ logits }: Outputs, { label }: { label: Sym }) => countCorrect(logits, label, 2) }
   const counted = await evaluate(counting<Outputs>(crossEntropy(), top2))

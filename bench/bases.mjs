@@ -89,7 +89,9 @@ const row = (layer, what, { ms, many }) => {
 }
 const report = new Report('bench:bases')
 const titles = ['layer', '', 'K = 1, ms', `K = ${K}, ms`, `ratio / ${K}`, '']
-report.say(`parallelResnet18WithSqueeze, ${SIDE}×${SIDE}, batch ${BATCH}, ${one.isa}, one core, best of ${ROUNDS * REPEATS}`)
+report.say(
+  `parallelResnet18WithSqueeze, ${SIDE}×${SIDE}, batch ${BATCH}, ${one.isa}, one core, best of ${ROUNDS * REPEATS}`,
+)
 report.say()
 for (const [title, ops] of Object.entries({ 'Binary convolutions': CONVOLUTIONS, Packing: PACKING })) {
   const chosen = pairs.filter(({ op }) => op in ops)

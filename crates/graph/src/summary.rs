@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ops::StateKind;
-use crate::{Graph, Op, Shape};
+use crate::{Graph, Meaning, Op, Shape, ValueMeta};
 
 /// Multiply-adds by kind: with ±1 weights on packed bits, and with floats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -24,54 +24,52 @@ pub struct Row {
     pub kind: String,
     /// The output of one sample, without the batch.
     pub output: Shape,
-    /// Parameters that ship as one bit.
+    /// Parameters that ship as bits: latent weights.
     pub binary_parameters: u64,
+    /// The bits that those ship as: one each, or two where they are ternary.
+    pub packed_bits: u64,
     /// Parameters that ship as 32 bits.
     pub float_parameters: u64,
     /// Multiply-adds of one sample.
     pub macs: Macs,
 }
 
-/// Rows in order of definition: one for each path that computes something.
+/// One row for each path that computes or keeps something, in the order in which they are done.
 ///
-/// Parameters count for the layer whose path is their path's folder; running statistics and moments are no parameters.
+/// Parameters count for the layer whose path their node has; running statistics and moments are no parameters.
 pub fn summary(graph: &Graph) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for node in graph.nodes() {
-        let path = match &node.op {
-            Op::State(state) => state.path.rsplit_once('.').map_or(state.path.as_str(), |(layer, _)| layer),
-            _ => node.path.as_str(),
-        };
+    let mut rows: Vec<(usize, Row)> = Vec::new();
+    for (place, node) in graph.nodes().iter().enumerate() {
         if matches!(node.op, Op::Input(_) | Op::Scalar(_)) {
             continue;
         }
-        let i = rows.iter().position(|row| row.path == path).unwrap_or_else(|| {
-            rows.push(Row {
-                path: path.to_owned(),
-                kind: String::new(),
-                output: Shape::default(),
-                binary_parameters: 0,
-                float_parameters: 0,
-                macs: Macs::default(),
-            });
+        let i = rows.iter().position(|(_, row)| row.path == node.path).unwrap_or_else(|| {
+            rows.push((place, Row::new(&node.path)));
             rows.len() - 1
         });
-        let row = &mut rows[i];
-        if let Op::State(state) = &node.op {
-            let n = state.shape.elements() as u64;
-            match state.kind {
-                StateKind::Latent => row.binary_parameters += n,
-                StateKind::Parameter => row.float_parameters += n,
-                StateKind::Statistic | StateKind::Moment | StateKind::Constant => {}
-            }
-            continue;
-        }
+        let (last, row) = &mut rows[i];
+        *last = place;
         let inputs: Vec<_> = node.inputs.iter().map(|&v| graph.meta(v)).collect();
         let outputs: Vec<_> = node.outputs.iter().map(|&v| graph.meta(v)).collect();
         let macs = node.op.macs(&inputs, &outputs);
-        let telling = macs != Macs::default();
-        if telling || row.kind.is_empty() || row.macs == Macs::default() {
-            node.op.name().clone_into(&mut row.kind);
+        match &node.op {
+            Op::State(state) => {
+                let n = state.shape.elements() as u64;
+                match state.kind {
+                    StateKind::Latent => {
+                        row.binary_parameters += n;
+                        row.packed_bits += n;
+                    }
+                    StateKind::Parameter => row.float_parameters += n,
+                    StateKind::Statistic | StateKind::Moment | StateKind::Constant => {}
+                }
+                continue;
+            }
+            Op::TernarizeWeight(_) => row.packed_bits += inputs[0].shape.elements() as u64,
+            _ => {}
+        }
+        if macs != Macs::default() || row.macs == Macs::default() {
+            row.kind = kind(&node.op, &inputs);
         }
         if let Some(output) = outputs.first() {
             row.output = output.shape.get(1..).unwrap_or_default().into();
@@ -80,6 +78,38 @@ pub fn summary(graph: &Graph) -> Vec<Row> {
         row.macs.binary += macs.binary / n;
         row.macs.float += macs.float / n;
     }
-    rows.retain(|row| !row.kind.is_empty());
-    rows
+    // A block stands behind what is in it, also where it begins with tensors of its own.
+    rows.sort_by_key(|(last, _)| *last);
+    let kept = |row: &Row| !row.kind.is_empty() || row.binary_parameters + row.float_parameters > 0;
+    rows.into_iter().map(|(_, row)| row).filter(kept).collect()
+}
+
+impl Row {
+    fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind: String::new(),
+            output: Shape::default(),
+            binary_parameters: 0,
+            packed_bits: 0,
+            float_parameters: 0,
+            macs: Macs::default(),
+        }
+    }
+}
+
+/// An op as the table calls it: a convolution of several groups with their number, a function by its own name.
+fn kind(op: &Op, inputs: &[&ValueMeta]) -> String {
+    let name = match op {
+        Op::Arithmetic(op) => op.function.name(),
+        Op::Reduce(op) => op.reduction.name(),
+        Op::Unary(op) => op.function.name(),
+        _ => op.name(),
+    };
+    let groups = match (op, inputs.first().map(|input| input.meaning)) {
+        (Op::Conv2d(conv), _) => conv.groups,
+        (Op::BinaryConv2d(_) | Op::TernaryConv2d(_), Some(Meaning::Bit { groups, .. })) => groups,
+        _ => 1,
+    };
+    if groups == 1 { name.to_owned() } else { format!("{name} ×{groups}") }
 }

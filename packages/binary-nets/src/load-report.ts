@@ -2,6 +2,8 @@
 export interface Reshaped {
   /** The path in the network. */
   readonly path: string
+  /** The key in the file. */
+  readonly key: string
   /** The shape in the file. */
   readonly from: readonly number[]
   /** The shape in the network. */
@@ -31,7 +33,8 @@ export class LoadReport {
 
   /** A table: how many tensors went which way, and which, but for those that were copied as they were. */
   toString(): string {
-    const reshaped = ({ path, from, to }: Reshaped) => `${path}  ${from.join('×')} → ${to.join('×')}`
+    const reshaped = ({ path, key, from, to }: Reshaped) =>
+      `${path}  ${key === path ? '' : `${key} `}${from.join('×')} → ${to.join('×')}`
     const groups: [name: string, tensors: readonly string[]][] = [
       ['loaded', this.loaded],
       ['tiled', this.tiled.map(reshaped)],

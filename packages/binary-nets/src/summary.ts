@@ -11,8 +11,10 @@ export interface SummaryRow {
   readonly kind: string
   /** The shape of its output for one image. */
   readonly output: readonly number[]
-  /** Parameters that ship as one bit. */
+  /** Parameters that ship as bits. */
   readonly binaryParameters: number
+  /** The bits that those ship as: one each, or two where they are ternary. */
+  readonly packedBits: number
   /** Parameters that ship as 32 bits. */
   readonly floatParameters: number
   readonly macs: Macs
@@ -77,8 +79,8 @@ export class Summary {
 
 const GAP = '  '
 
-function packedBytes({ binaryParameters, floatParameters }: SummaryRow): number {
-  return Math.ceil(binaryParameters / 8) + 4 * floatParameters
+function packedBytes({ packedBits, floatParameters }: SummaryRow): number {
+  return Math.ceil(packedBits / 8) + 4 * floatParameters
 }
 
 function fit(cell: string, width: number, left: boolean): string {

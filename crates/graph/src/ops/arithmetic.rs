@@ -26,6 +26,20 @@ pub enum ArithmeticFunction {
     Max,
 }
 
+impl ArithmeticFunction {
+    /// The name in specs, dumps and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// An element-wise function of two tensors; axes are matched from the last, extents of 1 stretch. Output: `f32` of the shared shape.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,6 +20,17 @@ pub enum Reduction {
     Max,
 }
 
+impl Reduction {
+    /// The name in specs, dumps and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Mean => "mean",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// A function over whole axes. Input and output: f32.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -28,6 +28,21 @@ pub enum UnaryFunction {
     PowerOfTwo,
 }
 
+impl UnaryFunction {
+    /// The name in specs, dumps and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Neg => "neg",
+            Self::Abs => "abs",
+            Self::Exp => "exp",
+            Self::Log => "log",
+            Self::Sqrt => "sqrt",
+            Self::Tanh => "tanh",
+            Self::PowerOfTwo => "power_of_two",
+        }
+    }
+}
+
 /// An element-wise function. Input and output: f32 of one shape.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -295,9 +295,9 @@ fn a_learned_slope_stands_in_the_run_graph_and_constants_in_the_fold_graph() {
         %y = prelu {} (%x, %s) @relu
         %t = state {"path":"scale.arithmetic5","shape":[3],"kind":"constant","init":ZERO} ()
         %z = prelu {} (%y, %t) @again
+        %h = one_hot {} (%label) @label
         %c = state {"path":"scale.constant4","shape":[3],"kind":"constant","init":ZERO} ()
         %v = arithmetic {"function":"mul"} (%z, %c) @scale
-        %h = one_hot {} (%label) @label
         %u = arithmetic {"function":"mul"} (%v, %h) @scale
         output u = %u"#,
     );
