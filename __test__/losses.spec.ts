@@ -1,10 +1,10 @@
 // Losses against their formulas in plain numbers. The network gives its pixels as logits and features, so a loss sees what the test writes.
 import test from 'ava'
 import {
+  amongTop,
   batchHardTriplet,
   binaryCrossEntropy,
   constants,
-  countCorrect,
   counting,
   crossEntropy,
   distillation,
@@ -129,8 +129,7 @@ test('labels that are told right are counted', async (t) => {
   const place = (row: readonly number[], label: number) =>
     row.filter((x, c) => x > (row[label] as number) || (x === row[label] && c < label)).length
   const within = (k: number) => mean(LOGITS.map((row, n) => (place(row, LABELS[n] as number) < k ? 1 : 0)))
-  const top2 = { top2: ({ logits }: Outputs, { label }: { label: Sym }) => countCorrect(logits, label, 2) }
-  const counted = await evaluate(counting<Outputs>(crossEntropy(), top2))
+  const counted = await evaluate(counting<Outputs>(crossEntropy(), { top2: amongTop(2) }))
   t.true(close(counted.top1, within(1)))
   t.true(close(counted.metrics['top2'] ?? Number.NaN, within(2)))
 })

@@ -50,6 +50,15 @@ test('the table', (t) => {
   )
 })
 
+test('bases share a line', (t) => {
+  const [, row] = summary.rows
+  if (row === undefined) return t.fail()
+  const rows = [0, 1, 2].map((base) => ({ ...row, path: `layer1.0.bases.${base}.conv1` }))
+  const table = new Summary(rows).toString().split('\n')
+  t.is(table.length, 6)
+  t.regex(table[2] ?? '', /^layer1\.0\.bases\.\*\.conv1 {2}binary_conv2d ×3 {2}28×28×16 {2}6,912 {10}864 B {7}5\.4 M$/)
+})
+
 test('long paths give way, so that no line is wider than 100 columns', (t) => {
   const [row] = summary.rows
   if (row === undefined) return t.fail()

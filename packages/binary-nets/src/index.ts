@@ -24,6 +24,7 @@ export type { Image } from './images.js'
 export * from './layers/index.js'
 export { LoadReport, type Reshaped } from './load-report.js'
 export {
+  amongTop,
   batchHardTriplet,
   binaryCrossEntropy,
   type CrossEntropyOptions,

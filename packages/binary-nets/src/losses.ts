@@ -76,7 +76,13 @@ export function countCorrect(logits: Sym, label: Sym, k = 1): Sym {
   return one(recorderOf(logits).record({ count_correct: { k } }, [logits, label]))
 }
 
-/** Adds a count to what a loss gives, such as `counting(crossEntropy(), { top5: ({ logits }, { label }) => countCorrect(logits, label, 5) })`. */
+/** For {@link counting}: the samples whose label is among their `k` largest logits. */
+export function amongTop(k: number): (outputs: Logits, batch: LossBatch) => Sym {
+  checkInteger('amongTop', 'k', k)
+  return ({ logits }, { label }) => countCorrect(logits, label, k)
+}
+
+/** Adds counts to what a loss gives: `counting(crossEntropy(), { top5: amongTop(5) })`. Means over the samples stand in an evaluation's `metrics`. */
 export function counting<O extends Outputs>(
   loss: Loss<O>,
   counts: Readonly<Record<string, (outputs: O, batch: LossBatch) => Sym>>,

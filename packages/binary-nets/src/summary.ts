@@ -44,9 +44,9 @@ export class Summary {
     }
   }
 
-  /** A table of at most 100 columns. */
+  /** A table of at most 100 columns, in which layers that several bases have alike share a line. */
   toString(): string {
-    const body = this.rows.map((row) => [
+    const body = basesTogether(this.rows).map((row) => [
       row.path,
       row.kind,
       row.output.join('×'),
@@ -78,6 +78,29 @@ export class Summary {
 }
 
 const GAP = '  '
+
+/** Rows in which `layer1.0.bases.*.conv1` stands for those of all bases; the output is that of one. */
+function basesTogether(rows: readonly SummaryRow[]): SummaryRow[] {
+  const together = new Map<string, SummaryRow[]>()
+  for (const row of rows) {
+    const path = row.path.replace(/\.bases\.\d+\./, '.bases.*.')
+    together.set(path, [...(together.get(path) ?? []), row])
+  }
+  return [...together].map(([path, bases]) => {
+    const [first] = bases
+    if (first === undefined || bases.length === 1) return first as SummaryRow
+    const sum = (of: (row: SummaryRow) => number) => bases.reduce((total, row) => total + of(row), 0)
+    return {
+      path,
+      kind: `${first.kind} ×${bases.length}`,
+      output: first.output,
+      binaryParameters: sum((row) => row.binaryParameters),
+      packedBits: sum((row) => row.packedBits),
+      floatParameters: sum((row) => row.floatParameters),
+      macs: { binary: sum((row) => row.macs.binary), float: sum((row) => row.macs.float) },
+    }
+  })
+}
 
 function packedBytes({ packedBits, floatParameters }: SummaryRow): number {
   return Math.ceil(packedBits / 8) + 4 * floatParameters
