@@ -107,7 +107,7 @@ const terms = [
   [0.5, crossEntropy()],
   [2, batchHardTriplet({ margin: 9 })],
 ] as const
-check('a weighted sum', weightedSum<Outputs>(terms), 0.5 * entropies(0) + 2 * triplets(9))
+check('a weighted sum', weightedSum(terms), 0.5 * entropies(0) + 2 * triplets(9))
 
 const binary = LOGITS.map((row, n) =>
   mean(
@@ -147,7 +147,7 @@ test('distillation asks a teacher about the same images', async (t) => {
   const got = await evaluate(distillation(teacher, { temperature }))
   const expected = temperature ** 2 * mean(divergence)
   t.true(close(got.loss, expected), `${got.loss}, expected ${expected}`)
-  const half = weightedSum<Outputs>([
+  const half = weightedSum([
     [0.5, distillation(teacher, { temperature })],
     [0.5, crossEntropy()],
   ])

@@ -1,11 +1,16 @@
 // The public types: what they give, and what they refuse.
 import {
   adam,
+  adamW,
+  amongTop,
+  batchHardTriplet,
   binaryConv2d,
   binaryResnet18,
   block,
+  counting,
   crossEntropy,
   type Dataset,
+  distillation,
   type Epoch,
   fit,
   fromArrays,
@@ -13,16 +18,19 @@ import {
   isBinary,
   type Layer,
   type Loss,
+  libra,
   linear,
   mnist,
   Network,
   type Prediction,
+  reidBinaryResnet18,
   relu,
   rest,
   type Sym,
   scaledSign,
   sign,
   step,
+  weightedSum,
 } from 'binary-nets'
 
 const input = image({ height: 28, width: 28, channels: 1 })
@@ -120,3 +128,36 @@ fit(embeddings, { train, epochs: 1, optimizer: adam(), loss: spread })
 // @ts-expect-error nothing is named loss
 const none: Loss = ({ logits }) => ({ cost: logits })
 none satisfies Loss
+
+// Losses of several outputs, where the model has them.
+const people = await Network.create(reidBinaryResnet18({ classes: 10 }), { input })
+const both = weightedSum([
+  [1, crossEntropy({ labelSmoothing: 0.1 })],
+  [0.5, batchHardTriplet()],
+])
+fit(people, { train, epochs: 1, optimizer: adamW(), loss: both })
+fit(people, { train, epochs: 1, optimizer: adam(), loss: counting(crossEntropy(), { top5: amongTop(5) }) })
+fit(people, { train, epochs: 1, optimizer: adam(), loss: distillation(digits) })
+// @ts-expect-error there are no logits
+fit(embeddings, { train, epochs: 1, optimizer: adam(), loss: both })
+// @ts-expect-error a teacher is a network
+distillation(binaryResnet18())
+
+// Quantizers.
+binaryConv2d(1, 2, { kernel: 3, input: sign({ gradient: (x, g) => g.mul(x) }), weight: libra() })
+// @ts-expect-error a gradient gives a value
+sign({ gradient: () => 1 })
+// @ts-expect-error weights are quantized by a function
+binaryConv2d(1, 2, { kernel: 3, weight: 'channel' })
+
+// Blocks of several values.
+interface Two {
+  readonly left: Sym
+  readonly right: Sym
+}
+const pair = block({ each: [linear(4, 4), relu] }, ({ each: [first, second] }, { left, right }: Two): Two => {
+  return { left: first(left), right: second(right) }
+})
+pair satisfies (x: Two) => Two
+// @ts-expect-error one value is not two
+x.pipe(pair)

@@ -161,8 +161,21 @@ export function batchHardTriplet(options: TripletOptions = {}): Loss<{ readonly 
   }
 }
 
+/** The outputs that all of some losses need. */
+type OutputsOf<L> = (
+  L extends (outputs: infer O, batch: LossBatch) => LossResult
+    ? (outputs: O) => void
+    : never
+) extends (outputs: infer All) => void
+  ? All extends Outputs
+    ? All
+    : never
+  : never
+
 /** A weighted sum of losses, `[[1, crossEntropy()], [0.5, batchHardTriplet()]]`; their counts are all given, the first of one name. */
-export function weightedSum<O extends Outputs>(terms: readonly (readonly [weight: number, loss: Loss<O>])[]): Loss<O> {
+export function weightedSum<const T extends readonly (readonly [weight: number, loss: Loss<never>])[]>(
+  terms: T,
+): Loss<OutputsOf<T[number][1]>> {
   if (!Array.isArray(terms) || terms.length === 0) reject('weightedSum', 'terms', 'a list of [weight, loss]', terms)
   for (const [weight, loss] of terms) {
     checkNumber('weightedSum', 'a weight', weight)
@@ -171,10 +184,10 @@ export function weightedSum<O extends Outputs>(terms: readonly (readonly [weight
   const teachers = new Set(terms.flatMap(([, loss]) => loss.teacher ?? []))
   if (teachers.size > 1) reject('weightedSum', 'terms', 'losses of one teacher', terms)
   return withTeacher([...teachers][0], (outputs, batch) => {
-    const results = terms.map(([weight, term]) => ({ weight, ...term(outputs, batch) }))
-    const total = results.map(({ weight, loss }) => (loss as Sym).mul(weight as number))
-    const counts = results.toReversed().map(({ weight: _, ...counts }) => counts)
-    return { ...Object.assign({}, ...counts), loss: total.reduce((sum, term) => sum.add(term)) }
+    const results = terms.map(([weight, term]) => [weight, term(outputs as never, batch)] as const)
+    const counts = Object.assign({}, ...results.map(([, result]) => result).toReversed())
+    const weighted = results.map(([weight, { loss }]) => loss.mul(weight))
+    return { ...counts, loss: weighted.reduce((sum, loss) => sum.add(loss)) }
   })
 }
 
