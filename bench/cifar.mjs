@@ -16,7 +16,7 @@ import { Report } from './report.mjs'
 
 const WIDTH = 16
 const EPOCHS = 5
-const IMAGES = 20_000
+const IMAGES = 10_000
 const PEAK = 5e-3
 
 const folder = process.argv.slice(2).find((argument) => !argument.startsWith('--'))

@@ -17,6 +17,18 @@ export class Report {
     this.say()
   }
 
+  /** Of a list those that the command names, or all. A report of some is none to keep. */
+  chosen(list, name) {
+    const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+    if (names.length === 0) return list
+    const unknown = names.find((one) => !list.some((item) => name(item) === one))
+    if (unknown !== undefined || process.argv.includes('--record')) {
+      console.error(unknown === undefined ? 'Only a report of all is recorded.' : `There is no ${unknown}.`)
+      process.exit(1)
+    }
+    return list.filter((item) => names.includes(name(item)))
+  }
+
   say(line = '') {
     console.log(line)
     this.#lines.push(line)
