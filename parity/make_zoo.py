@@ -106,7 +106,8 @@ FIXTURES = {
     "reid-binary": (
         "reidBinaryResnet18", {"stem": "small"}, (24, 12),
         {"loss": [[1, {"crossEntropy": {"labelSmoothing": 0.1}}]]}),
-    "reid-squeeze-2": ("reidParallelResnet18WithSqueeze", {"stem": "small", "parallel": 2}, SMALL, {}),
+    "reid-squeeze-2-plain": (
+        "reidParallelResnet18WithSqueeze", {"stem": "small", "parallel": 2, "multiplication": False}, (24, 12), {}),
     "reid-no-squeeze-2-dropout": (
         "reidParallelResnet18NoSqueeze",
         {"stem": "imagenet", "parallel": 2, "fcDims": [16], "dropout": 0.25}, TALL, {"evaluate_only": True}),
@@ -137,10 +138,12 @@ FIXTURES = {
     "group-net-2-layer-scaled": (
         "groupNetResnet18",
         {"stem": "small", "parallel": 2, "span": "layer", "merge": "scaled", "downsample": "float"}, SMALL, {}),
+    "group-net-34": ("groupNetResnet34", {"stem": "small", "parallel": 1}, (10, 10), {"lr": 0.005}),
     "bi-real": ("biRealResnet18", {"stem": "small", "zeroInitResidual": True}, (18, 18), {}),
-    "bi-real-imagenet": ("biRealResnet18", {"stem": "imagenet"}, TALL, {}),
-    "react-net": ("reactNetResnet18", {"stem": "small"}, SMALL, {}),
-    "xnor": ("xnorResnet18", {"stem": "imagenet"}, TALL, {"lr": 0.2}),
+    "bi-real-imagenet": ("biRealResnet18", {"stem": "imagenet", "padValue": 1}, TALL, {}),
+    "react-net": (
+        "reactNetResnet18", {"stem": "imagenet", "padValue": 1, "zeroInitResidual": True}, TALL, {}),
+    "xnor": ("xnorResnet18", {"stem": "imagenet", "padValue": 1}, TALL, {"lr": 0.3}),
     "float": ("resnet18", {"stem": "imagenet", "zeroInitResidual": True}, TALL, {}),
 }  # fmt: skip
 

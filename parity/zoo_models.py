@@ -293,9 +293,9 @@ class GroupNetBlock(nn.Module):
 
 
 class BiRealBlock(nn.Module):
-    def __init__(self, cin, cout, stride):
+    def __init__(self, cin, cout, stride, *, pad_value):
         super().__init__()
-        options = {"codes": sign_codes(polynomial), "scale": "channel", "gradient": "clip"}
+        options = {"codes": sign_codes(polynomial), "scale": "channel", "gradient": "clip", "pad_value": pad_value}
         self.conv1, self.bn1 = BinaryConv(cin, cout, stride, **options), nn.BatchNorm2d(cout)
         self.conv2, self.bn2 = BinaryConv(cout, cout, **options), nn.BatchNorm2d(cout)
         self.downsample = pooled_shortcut(cin, cout, stride)
@@ -336,8 +336,8 @@ class RPReLU(nn.Module):
 
 
 class ReactBlock(BiRealBlock):
-    def __init__(self, cin, cout, stride):
-        super().__init__(cin, cout, stride)
+    def __init__(self, cin, cout, stride, *, pad_value):
+        super().__init__(cin, cout, stride, pad_value=pad_value)
         self.rsign1, self.rprelu1 = RSign(cin), RPReLU(cout)
         self.rsign2, self.rprelu2 = RSign(cout), RPReLU(cout)
 
@@ -347,15 +347,14 @@ class ReactBlock(BiRealBlock):
 
 
 class XnorBlock(nn.Module):
-    def __init__(self, cin, cout, stride):
+    """No norm stands behind the last convolution, so nothing could start at zero."""
+
+    def __init__(self, cin, cout, stride, *, pad_value):
         super().__init__()
-        options = {"codes": sign_codes(box), "scale": "channel", "gradient": "xnor"}
+        options = {"codes": sign_codes(box), "scale": "channel", "gradient": "xnor", "pad_value": pad_value}
         self.bn1, self.conv1 = nn.BatchNorm2d(cin), BinaryConv(cin, cout, stride, **options)
         self.bn2, self.conv2 = nn.BatchNorm2d(cout), BinaryConv(cout, cout, **options)
         self.relu, self.downsample = Relu(), pooled_shortcut(cin, cout, stride)
-
-    def last_norms(self):
-        return [self.bn2]
 
     def forward(self, x):
         y = self.relu(self.conv1(self.bn1(x)))
@@ -464,16 +463,16 @@ def group_net(*, parallel=1, downsample="binary", gate=True, merge="mean", span=
     )
 
 
-def bi_real(**options):
-    return ResNet(by_shape(BiRealBlock), order=("norm", "pool"), **options)
+def bi_real(padValue=0, **options):
+    return ResNet(by_shape(BiRealBlock, pad_value=padValue), order=("norm", "pool"), **options)
 
 
-def react_net(**options):
-    return ResNet(by_shape(ReactBlock), order=("norm", "pool"), **options)
+def react_net(padValue=0, **options):
+    return ResNet(by_shape(ReactBlock, pad_value=padValue), order=("norm", "pool"), **options)
 
 
-def xnor(**options):
-    return ResNet(by_shape(XnorBlock), **options)
+def xnor(padValue=0, **options):
+    return ResNet(by_shape(XnorBlock, pad_value=padValue), **options)
 
 
 def float_resnet(**options):
