@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import test from 'ava'
 import {
   adam,
+  amongTop,
+  counting,
+  crossEntropy,
   type Epoch,
   type FitOptions,
   fit,
@@ -156,6 +159,29 @@ test('moving averages stand beside the parameters, and validations see them', as
   t.deepEqual(net.getParameter(path), raw)
   using plain = await create()
   t.throws(() => plain.swapAverages(), { code: 'BNETS_ARGUMENT' })
+})
+
+test('the best network of a run with averages is saved as it was validated', async (t) => {
+  using net = await create()
+  const checkpoints = join(folder, 'averaged')
+  const { epochs } = await fit(net, { ...options, epochs: 2, validation, average: 0.9, checkpoints }).done
+  const best = epochs.findLast((epoch) => epoch.best)
+  using loaded = await Network.load<Outputs>(join(checkpoints, 'best.safetensors'))
+  t.deepEqual(await loaded.evaluate(validation), best?.validation)
+})
+
+test('what a run could not do is refused before it begins', async (t) => {
+  using net = await create()
+  const argument = (message: RegExp) => ({ code: 'BNETS_ARGUMENT', message })
+  const refused = (more: Partial<FitOptions<Outputs>>, message: RegExp) =>
+    t.throwsAsync(fit(net, { ...options, epochs: 1, ...more }).done, argument(message))
+  await refused({ accumulate: 9 }, /accumulate should be at most the run's 8 batches, got 9/)
+  await refused(
+    { scalars: { steep: () => 1 } },
+    /scalars should be those that the model reads, which are none, got "steep"/,
+  )
+  await refused({ loss: counting<Outputs>(crossEntropy(), { loss: amongTop(2) }) }, /does not give itself, got "loss"/)
+  t.is(net.step, 0)
 })
 
 test('frozen parameters stay as they are', async (t) => {

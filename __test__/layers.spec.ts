@@ -12,6 +12,7 @@ import {
   identity,
   image,
   type Layer,
+  libra,
   linear,
   maxPool2d,
   pooledShortcut,
@@ -185,6 +186,10 @@ test('options are checked, naming option and value', (t) => {
   throws(() => sign(3 as never), /sign: gradient should be a name or \{ gradient: \(x, g\) => … \}, got 3/)
   throws(() => scaledSign({ gradient: {} as never }), /scaledSign: gradient should be a name or/)
   throws(() => ternary({ threshold: 2 }), /ternary: threshold should be a number from 0 to 1, got 2/)
+  throws(() => rsign(0), /rsign: channels should be an integer of at least 1, got 0/)
+  throws(() => sign({ swish: { beta: -1 } }), /swish: beta should be a number of at least/)
+  throws(() => sign({} as never), /sign: gradient should be a name or \{ gradient/)
+  throws(() => libra({ steep: 1 } as never), /libra: there is no option steep; there are: start, end/)
   throws(() => recu({ start: 0.2 }), /recu: start should be a number from 0.5 to/)
   throws(() => binaryLinear(4, 0), /binaryLinear: features should be an integer of at least 1, got 0/)
   throws(() => step('tanh' as never), /step: gradient/)

@@ -2,8 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import test from 'ava'
 import {
+  batchNorm2d,
   binaryResnet18,
   biRealResnet18,
+  block,
+  conv2d,
   groupNetResnet18,
   groupNetResnet34,
   image,
@@ -12,8 +15,11 @@ import {
   parallelResnet18WithFusionGate,
   parallelResnet18WithSqueeze,
   type ResNet,
+  type ResNetBlock,
   reactNetResnet18,
+  reidBinaryResnet18,
   reidParallelResnet18WithFusionGateFc,
+  resnet,
   resnet18,
   resnet34,
   trace,
@@ -167,7 +173,11 @@ test('hidden layers stand in front of the classifier', (t) => {
     ...['classifier.weight 10×6', 'classifier.bias 10'],
   ])
   t.true(keys(reidParallelResnet18WithFusionGateFc(SMALL)).includes('classifier.weight 10×512'))
-  t.throws(() => resnet18({ fcDims: [5] }), { code: 'BNETS_ARGUMENT', message: /fcDims should be empty/ })
+  t.true(keys(biRealResnet18({ ...SMALL, fcDims: [5] })).includes('classifier.weight 10×5'))
+  t.deepEqual(keys(biRealResnet18({ ...SMALL, head: 'classifier' })), ['classifier.weight 10×64', 'classifier.bias 10'])
+  const code = { code: 'BNETS_ARGUMENT' }
+  t.throws(() => resnet18({ fcDims: [5], head: 'fc' }), { ...code, message: /resnet18: head should be 'classifier'/ })
+  t.throws(() => resnet18({ dropout: 0.5 }), { ...code, message: /dropout should be 0 where there are no fcDims/ })
 })
 
 test('zeroInitResidual starts the last norm of each block at 0, and no other', (t) => {
@@ -187,6 +197,38 @@ test('a layer can be named wherever it computes something', (t) => {
   t.false('layer1.0.downsample' in layers, 'an identity has no value of its own')
   t.deepEqual(layers['fc'], outputs['logits'])
   t.deepEqual(layers['avgpool'], outputs['features'])
+})
+
+test('a residual network of blocks of the user', (t) => {
+  const flat: ResNetBlock = ({ inPlanes, planes, stride }) =>
+    block({ conv: conv2d(inPlanes, planes, { kernel: 1, stride }), norm: batchNorm2d(planes) }, ({ conv, norm }, x) =>
+      x.pipe(conv, norm),
+    )
+  const paths = states(resnet({ ...SMALL, block: flat, layers: [1, 1, 2, 1] })).map(({ path }) => path)
+  t.true(paths.includes('layer3.1.conv.weight'))
+  t.true(paths.includes('fc.weight'))
+  const throws = (definition: object, message: RegExp) =>
+    t.throws(() => resnet(definition as never), { code: 'BNETS_ARGUMENT', message })
+  throws({ layers: [1, 1, 1, 1] }, /resnet: block should be a function, got undefined/)
+  throws({ block: flat, layers: [1, 1, 1] }, /resnet: layers should be four numbers of blocks, got \[1, 1, 1\]/)
+  throws({ block: flat, layers: [1, 1, 1, 1], bases: {} }, /resnet: bases: enter should be a function/)
+})
+
+test('messages name the builder that was called', (t) => {
+  const message = (name: string) => new RegExp(`^${name}: classes should be an integer of at least 1, got 0`)
+  for (const build of [
+    reidParallelResnet18WithFusionGateFc,
+    xnorResnet18,
+    groupNetResnet34,
+    parallelResnet18NoSqueeze,
+  ]) {
+    t.throws(() => build({ classes: 0 }), { code: 'BNETS_ARGUMENT', message: message(build.name) })
+  }
+  const options = { code: 'BNETS_ARGUMENT', message: /^reidBinaryResnet18: there is no option loss/ }
+  t.throws(() => reidBinaryResnet18({ loss: 'triplet' } as never), options)
+  t.throws(() => xnorResnet18({ zeroInitResidual: true } as never), {
+    message: /xnorResnet18: zeroInitResidual should be/,
+  })
 })
 
 test('options of a model are checked', (t) => {

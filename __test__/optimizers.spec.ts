@@ -16,11 +16,11 @@ test('one optimizer is for every parameter, and for no statistic', (t) => {
     adam: { ...MOMENTS, weight_decay: 0, clamp: null },
   }
   t.deepEqual(updates, [
-    { path: 'conv1.weight', rule, lr: 'lr0' },
-    { path: 'layer1.0.conv1.weight', rule, lr: 'lr0' },
+    { path: 'conv1.weight', rule, lr: '#lr0' },
+    { path: 'layer1.0.conv1.weight', rule, lr: '#lr0' },
   ])
-  t.deepEqual(Object.keys(learningRates), ['lr0'])
-  t.is(learningRates['lr0']?.(0, 10), 1e-3)
+  t.deepEqual(Object.keys(learningRates), ['#lr0'])
+  t.is(learningRates['#lr0']?.(0, 10), 1e-3)
 })
 
 test('each parameter takes the first rule that selects it', (t) => {
@@ -38,18 +38,18 @@ test('each parameter takes the first rule that selects it', (t) => {
       rule: {
         sgd: { momentum: 0.9, nesterov: true, weight_decay: 1e-4, clamp: null },
       },
-      lr: 'lr1',
+      lr: '#lr1',
     },
     {
       path: 'layer1.0.conv1.weight',
       rule: {
         adam: { ...MOMENTS, weight_decay: 0, clamp: 1 },
       },
-      lr: 'lr0',
+      lr: '#lr0',
     },
   ])
-  t.is(learningRates['lr0']?.(5, 10), 1)
-  t.is(learningRates['lr1']?.(5, 10), 0.1)
+  t.is(learningRates['#lr0']?.(5, 10), 1)
+  t.is(learningRates['#lr1']?.(5, 10), 0.1)
 })
 
 test('what is frozen has no update', (t) => {
@@ -92,5 +92,9 @@ test('AdamW decays apart from the gradient, AMSGrad keeps the largest moment, Bo
   t.deepEqual(rule, { bop: { threshold: 1e-6 } })
   t.is(lr(3, 10), 1e-3)
   t.throws(() => bop({ gamma: -1 }), { code: 'BNETS_ARGUMENT', message: /bop: gamma should be a number of at least 0/ })
+  t.throws(() => assignUpdates(bop(), parameters), {
+    code: 'BNETS_ARGUMENT',
+    message: /bop should be .* got "conv1\.weight"/,
+  })
   t.throws(() => adamW({ amsgrad: 1 as never }), { code: 'BNETS_ARGUMENT', message: /adamW: amsgrad should be true/ })
 })

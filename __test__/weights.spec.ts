@@ -11,6 +11,7 @@ import {
   groupNetResnet18,
   image,
   Network,
+  parallelResnet18NoSqueeze,
   parallelResnet18WithFusionGate,
   resnet18,
 } from 'binary-nets'
@@ -66,11 +67,25 @@ test('a network of one base becomes three bases that go apart', async (t) => {
   await fit(net, { train, epochs: 1, batchSize: 16, optimizer }).done
   const trained = net.getParameter(path)
   t.notDeepEqual(base(trained, 1, 3), base(trained, 2, 3))
+})
 
-  using equal = await create(model)
-  await equal.loadWeights(float, { partial: true, symmetric: true })
-  t.deepEqual(base(equal.getParameter(path), 1, 3), source.getParameter(path))
-  t.deepEqual(base(equal.getParameter(path), 2, 3), source.getParameter(path))
+test('equal bases learn the same for ever, and noise drives others further apart', async (t) => {
+  const path = 'layer3.1.conv2.weight'
+  const distances = async (symmetric: boolean) => {
+    using net = await create(parallelResnet18NoSqueeze({ ...small, parallel: 2 }))
+    await net.loadWeights(float, { partial: true, symmetric })
+    const distance = () => {
+      const weights = net.getParameter(path)
+      const [first, second] = [base(weights, 0, 2), base(weights, 1, 2)]
+      return Math.hypot(...first.map((w, i) => w - (second[i] as number)))
+    }
+    const before = distance()
+    await fit(net, { train, epochs: 2, batchSize: 16, optimizer: adam({ lr: 1e-2 }) }).done
+    return { before, after: distance() }
+  }
+  t.deepEqual(await distances(true), { before: 0, after: 0 })
+  const { before, after } = await distances(false)
+  t.true(before > 0 && after > 2 * before, `${before}, then ${after}`)
 })
 
 test("Group-Net's bases take what stands without them", async (t) => {
@@ -87,6 +102,8 @@ test('pretrained weights are loaded when a network is made', async (t) => {
   using net = await create(parallelResnet18WithFusionGate({ ...small, parallel: 2, pretrained: float }))
   using source = await create(resnet18(small), 7)
   t.deepEqual(net.getParameter('conv1.weight'), source.getParameter('conv1.weight'))
+  t.true(net.pretrained?.loaded.includes('conv1.weight'))
+  t.is(source.pretrained, null)
   const missing = create(resnet18({ ...small, pretrained: join(folder, 'nowhere.pth') }))
   await t.throwsAsync(missing, { code: 'BNETS_IO', message: /nowhere\.pth/ })
 })

@@ -31,13 +31,16 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   readonly epochs: number
   /** Default: 64. A last batch that would be smaller is left out. */
   readonly batchSize?: number
-  /** How many batches one update takes the mean gradient of. Default: 1. */
+  /**
+   * How many batches one update takes the mean gradient of. They are counted on over the ends of epochs; those that are left at the end of the run make no update.
+   * Schedules count batches. Default: 1.
+   */
   readonly accumulate?: number
   /** The largest norm of all gradients together; longer ones are shortened to it, as PyTorch's `clip_grad_norm_` does. Default: they are not. */
   readonly clipNorm?: number
   /**
-   * The decay of moving averages of parameters and running statistics, such as 0.999. Validations then see the averages; the network keeps both, and
-   * {@link Network.swapAverages} exchanges them. Default: none are kept.
+   * The decay of moving averages of parameters and running statistics, such as 0.999. Validations then see the averages, and `best.safetensors` has them in the place of
+   * the parameters; the network keeps both, and {@link Network.swapAverages} exchanges them. Default: none are kept.
    */
   readonly average?: number
   /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
@@ -145,7 +148,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average })
     await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize, step))
     const schedules = { progress: (step: number, total: number) => step / total, ...options.scalars, ...learningRates }
-    checkScalars(network, schedules)
+    checkScalars(network, options.scalars ?? {})
 
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0
@@ -161,6 +164,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
     if (before === null) call(() => self.native.resetMoments())
     else checkResumed(before, training)
+    const batches = options.epochs * source.batches
+    if (batches < accumulate) reject('fit', 'accumulate', `at most the run's ${batches} batches`, accumulate)
     self.training = training
     self.classes ??= train.classes
 
@@ -175,7 +180,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       await history?.add(result)
       if (checkpoints !== undefined) {
         await network.save(join(checkpoints, 'last.safetensors'), pick(options))
-        if (result.best) await network.save(join(checkpoints, 'best.safetensors'), pick(options))
+        const best = () => network.save(join(checkpoints, 'best.safetensors'), pick(options))
+        if (result.best) await (options.average === undefined ? best() : averaged(network, best))
       }
       yield result
     }
@@ -270,10 +276,15 @@ async function averaged<O extends Outputs, T>(network: Network<O>, run: () => Pr
   }
 }
 
-/** Every number that the model's gradients read has a schedule. */
-function checkScalars<O extends Outputs>(network: Network<O>, schedules: Readonly<Record<string, Schedule>>): void {
-  const missing = network.scalars.find((name) => !(name in schedules))
-  if (missing !== undefined) reject('fit', 'scalars', `a schedule of ${missing}, which the model reads`, schedules)
+/** Every number that the model's gradients read has a schedule, and no other. */
+function checkScalars<O extends Outputs>({ scalars }: Network<O>, given: Readonly<Record<string, Schedule>>): void {
+  const unknown = Object.keys(given).find((name) => name !== 'progress' && !scalars.includes(name))
+  if (unknown !== undefined) {
+    const known = scalars.length > 0 ? scalars.join(', ') : 'none'
+    reject('fit', 'scalars', `those that the model reads, which are ${known}`, unknown)
+  }
+  const missing = scalars.find((name) => name !== 'progress' && !(name in given))
+  if (missing !== undefined) reject('fit', 'scalars', `a schedule of ${missing}, which the model reads`, given)
 }
 
 function isStuck({ epoch, best }: Training, patience = Number.POSITIVE_INFINITY): boolean {

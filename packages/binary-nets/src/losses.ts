@@ -88,10 +88,14 @@ export function counting<O extends Outputs>(
   counts: Readonly<Record<string, (outputs: O, batch: LossBatch) => Sym>>,
 ): Loss<O> {
   checkFunction('counting', 'loss', loss)
+  if (typeof counts !== 'object' || counts === null) reject('counting', 'counts', 'functions by name', counts)
   for (const [name, count] of Object.entries(counts)) checkFunction('counting', name, count)
   return withTeacher(loss.teacher, (outputs, batch) => {
+    const result = loss(outputs, batch)
+    const taken = Object.keys(counts).find((name) => name in result)
+    if (taken !== undefined) reject('counting', 'a count', 'of a name that the loss does not give itself', taken)
     const counted = Object.entries(counts).map(([name, count]) => [name, count(outputs, batch)])
-    return { ...loss(outputs, batch), ...Object.fromEntries(counted) }
+    return { ...result, ...Object.fromEntries(counted) }
   })
 }
 

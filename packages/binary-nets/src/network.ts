@@ -129,6 +129,7 @@ export async function setTeacher<O extends Outputs>(network: Network<O>, teacher
  */
 export class Network<O extends Outputs = { readonly logits: Sym }> implements Disposable, AsyncDisposable {
   readonly #inside: Inside
+  #pretrained: LoadReport | null = null
   /** The outputs by name, each with the path of the layer that it comes from. */
   readonly outputs: { readonly [Name in keyof O]: string }
   /** The paths of the layers in order, inner ones first. */
@@ -175,8 +176,14 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const given = { ...checkRunOptions('Network.create', options), seed }
     const native = await callLong(() => NativeNetwork.create(JSON.stringify(spec), given))
     const network = new Network<O>(native, { classes: classes ?? null, training: null })
-    if (model.pretrained !== undefined) await network.loadWeights(model.pretrained, { partial: true, seed })
-    return network
+    if (model.pretrained === undefined) return network
+    try {
+      network.#pretrained = await network.loadWeights(model.pretrained, { partial: true, seed })
+      return network
+    } catch (error) {
+      network.dispose()
+      throw error
+    }
   }
 
   /** Reads what {@link save} wrote. `fit` with `resume: true` goes on where the run stood. */
@@ -199,6 +206,11 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const metadata: Metadata = { classes, training }
     await withIoErrors(path, () => mkdir(dirname(path), { recursive: true }))
     await this.#long(options, (native) => native.save(path, JSON.stringify(metadata)))
+  }
+
+  /** What became of the file that the model's `pretrained` named; null without one. */
+  get pretrained(): LoadReport | null {
+    return this.#pretrained
   }
 
   /** How many updates the weights have had. */

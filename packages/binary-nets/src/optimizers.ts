@@ -47,7 +47,7 @@ export type Selector = (parameter: Parameter) => boolean
 /** One optimizer for all, or a list in which each parameter takes the first that selects it. */
 export type Optimizers = Optimizer | readonly (readonly [Selector, Optimizer])[]
 
-/** Selects the latent weights of binary convolutions. */
+/** Selects the latent weights of binary and ternary layers. */
 export const isBinary: Selector = ({ kind }) => kind === 'latent'
 
 /** Selects whatever the rules before have left. */
@@ -59,7 +59,7 @@ export const frozen: Optimizer = { rule: null, lr: constant(0) }
 interface CommonOptions {
   /** The learning rate: a number or a schedule. */
   readonly lr?: number | Schedule
-  /** The factor of the weight that is added to its gradient. Default: 0. */
+  /** The factor of the weight that is added to its gradient, or by which `adamW` makes it smaller. Default: 0, and 1e-2 for `adamW`. */
   readonly weightDecay?: number
   /** Weights are kept within `±clamp`, as binary latents are (BinaryNet). Default: they are not. */
   readonly clamp?: number
@@ -81,7 +81,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
 
 /** AdamW (Loshchilov and Hutter 2019) as PyTorch defines it: the weight decays by `lr·weightDecay`, which is 1e-2 by default, apart from its gradient. */
 export function adamW(options: AdamOptions = {}): Optimizer {
-  return adaptive('adamW', { weightDecay: 1e-2, ...options }, true)
+  return adaptive('adamW', { ...options, weightDecay: options.weightDecay ?? 1e-2 }, true)
 }
 
 function adaptive(owner: string, options: AdamOptions, decoupled: boolean): Optimizer {
@@ -174,10 +174,13 @@ export function assignUpdates(optimizers: Optimizers, parameters: readonly Param
         `optimizer: no rule selects ${parameter.path}; end the list with [rest, …]`,
       )
     }
-    if (rule !== null) updates.push({ path: parameter.path, rule, lr: `lr${index}` })
+    if (rule !== null && 'bop' in rule && parameter.kind !== 'latent') {
+      reject('optimizer', 'bop', 'for binary weights alone, as [isBinary, bop()] says', parameter.path)
+    }
+    if (rule !== null) updates.push({ path: parameter.path, rule, lr: `#lr${index}` })
   }
   const learningRates: Readonly<Record<string, Schedule>> = Object.fromEntries(
-    rules.flatMap(([, { rule, lr }], index) => (rule === null ? [] : [[`lr${index}`, lr]])),
+    rules.flatMap(([, { rule, lr }], index) => (rule === null ? [] : [[`#lr${index}`, lr]])),
   )
   return { updates, learningRates }
 }

@@ -33,7 +33,7 @@ export interface Model<O extends Outputs = Outputs> {
   readonly pretrained?: string
 }
 
-/** A parameter or statistic of a layer, as {@link layer} gives it. */
+/** A parameter or statistic of a layer, as {@link layer} gives it; one without a name has the layer's own path. */
 export type Own = (name: string, shape: readonly number[], init: StateOptions['init'], kind?: StateKind) => Sym
 
 /**
@@ -235,7 +235,7 @@ class Trace implements Recorder {
   }
 
   #join(name: string): string {
-    return this.#path === '' ? name : `${this.#path}.${name}`
+    return [this.#path, name].filter((step) => step !== '').join('.')
   }
 
   #duplicate(path: string): BinaryNetsError {

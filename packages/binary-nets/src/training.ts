@@ -2,7 +2,7 @@
 export interface Evaluation {
   /** The mean over the samples. */
   readonly loss: number
-  /** The part of the samples whose largest logit was their label's; NaN where the loss counts no `correct`. */
+  /** What the loss counts as `correct`, per sample: for most losses the part whose largest logit was their label's; NaN where it counts nothing so. */
   readonly top1: number
   readonly samples: number
   /** What else the loss counts, per sample. */

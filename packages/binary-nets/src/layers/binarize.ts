@@ -1,6 +1,6 @@
-import { checkFunction, checkNumber, checkOneOf, checkOptions, reject } from '../arguments.js'
+import { checkInteger, checkNumber, checkOneOf, checkOptions, reject } from '../arguments.js'
 import type { Surrogate } from '../spec.js'
-import { one, recorderOf, type Sym } from '../sym.js'
+import { type Layer, one, recorderOf, type Sym } from '../sym.js'
 import { layer, type PseudoGradient, traceGradient } from '../trace.js'
 
 /** From numbers to codes of one bit, packed in the groups of the convolution that reads them. */
@@ -43,15 +43,24 @@ export function heaviside(): Binarize {
   return step('clip')
 }
 
+export interface RSignOptions {
+  /** Default: `'approx'`. */
+  readonly gradient?: CodeGradient
+  /** The groups of the convolution that reads the codes. Default: 1. */
+  readonly groups?: number
+}
+
 /**
- * RSign (ReActNet, Liu et al. 2020): the sign of `x + b` with a learned b for each of the channels; keeps `bias` `[channels]`. As a layer in front of a
- * binary convolution whose `input` is `identity`, it has a path of its own.
+ * RSign (ReActNet, Liu et al. 2020): the sign of `x + b` with a learned b for each of the channels; keeps `bias` `[channels]`. It stands as a layer in front of a
+ * binary convolution whose `input` is `identity`, and so has a path of its own.
  */
-export function rsign(channels: number, options: { readonly gradient?: CodeGradient } = {}): Binarize {
-  checkOptions('rsign', options, ['gradient'])
-  const codes = sign(options.gradient ?? 'approx')
-  const shifted = layer((x, own) => x.add(own('bias', [channels], { constant: 0 })))
-  return (x, groups = 1) => codes(shifted(x), groups)
+export function rsign(channels: number, options: RSignOptions = {}): Layer {
+  checkInteger('rsign', 'channels', channels)
+  checkOptions('rsign', options, ['gradient', 'groups'])
+  const { gradient = 'approx', groups = 1 } = options
+  checkInteger('rsign', 'groups', groups)
+  const codes = sign(gradient)
+  return layer((x, own) => codes(x.add(own('bias', [channels], { constant: 0 })), groups))
 }
 
 /** The slope of a swish-like curve, `g·β(2 − βx·tanh(βx/2))/(1 + cosh βx)` (BNN+, Darabi et al. 2018); β is 5 by default. */
@@ -100,6 +109,7 @@ export function checkGradient(owner: string, gradient: CodeGradient): Surrogate 
   if (typeof gradient !== 'object' || gradient === null) {
     return reject(owner, 'gradient', 'a name or { gradient: (x, g) => … }', gradient)
   }
-  if ('swish' in gradient) return gradient
-  return { custom: traceGradient(checkFunction(owner, 'gradient', gradient.gradient)) }
+  if ('swish' in gradient) return swish(gradient.swish)
+  if (typeof gradient.gradient === 'function') return { custom: traceGradient(gradient.gradient) }
+  return reject(owner, 'gradient', 'a name or { gradient: (x, g) => … }', gradient)
 }

@@ -10,6 +10,7 @@ export {
   ede,
   heaviside,
   type OwnGradient,
+  type RSignOptions,
   rsign,
   type Swish,
   sign,

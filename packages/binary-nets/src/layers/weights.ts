@@ -54,16 +54,20 @@ export function scaledSign(options: ScaledSignOptions = {}): WeightQuantizer {
 }
 
 /**
- * IR-Net's Libra (Qin et al. 2020): weights standardised by output channel, then their sign times the power of two that is nearest to their mean magnitude.
- * The gradient of the sign is {@link ede}'s by default.
+ * IR-Net's Libra (Qin et al. 2020): weights standardised by output channel, `ŵ = (w − mean)/std`, then `2ˢ·sign(ŵ)` with the power of two that is nearest to mean |ŵ|.
+ * For the gradient g of that product, ŵ gets {@link ede}'s slope times `2ˢ·g`, and w what the standardisation makes of it. It reads the scalar `progress`.
  */
-export function libra(options: EdeOptions & { readonly gradient?: WeightGradient } = {}): WeightQuantizer {
-  const { gradient, ...steepness } = options
-  const given = checkWeightGradient('libra', gradient ?? ede(steepness))
+export function libra(options: EdeOptions = {}): WeightQuantizer {
+  checkOptions('libra', options, ['start', 'end'])
+  const { gradient } = ede(options)
+  const scale = (w: Sym, keep: boolean) => w.abs().mean([1, 2, 3], { keep }).powerOfTwo()
+  const given = checkWeightGradient('libra', {
+    gradient: (w, g, scalar) => gradient(w, g.mul(scale(w, true)), scalar),
+  })
   return ({ latent, fanIn, groups, product }) => {
     const w = standardised('libra', latent, fanIn)
     const [bits] = binarize(w, groups, 'none', given)
-    return product(bits, w.abs().mean([1, 2, 3]).powerOfTwo())
+    return product(bits, scale(w, false))
   }
 }
 

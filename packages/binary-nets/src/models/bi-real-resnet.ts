@@ -1,30 +1,15 @@
-import { checkOneOf, checkOptions } from '../arguments.js'
 import { batchNorm2d, binaryConv2d, block, pooledShortcut, scaledSign, sign } from '../layers/index.js'
-import {
-  ONE_MAP,
-  RESNET_18,
-  RESNET_OPTIONS,
-  type ResNet,
-  type ResNetBlock,
-  type ResNetOptions,
-  resnet,
-} from './resnet.js'
+import type { ResNet, ResNetBlock } from './resnet.js'
+import { type SignResNetOptions, signResnet18, withoutRelu } from './sign-resnet.js'
 
-/** What the networks with codes −1 and +1 take besides. */
-export interface SignResNetOptions extends ResNetOptions {
-  /** The number that stands outside the image in binary convolutions. */
-  readonly padValue?: 0 | 1
-}
+const INPUT = sign('approx')
+const WEIGHT = scaledSign({ scale: 'channel', gradient: 'clip' })
 
 /** For each binary convolution: sign, conv, norm, + shortcut. The float sums never pass a ReLU. */
 const biRealBlock =
   (padValue: 0 | 1): ResNetBlock =>
-  (inPlanes, planes, stride, lastNorm) => {
-    const binary = {
-      ...{ kernel: 3, padding: 1, padValue },
-      input: sign('approx'),
-      weight: scaledSign({ scale: 'channel', gradient: 'clip' }),
-    } as const
+  ({ inPlanes, planes, stride, lastNorm }) => {
+    const binary = { kernel: 3, padding: 1, padValue, input: INPUT, weight: WEIGHT }
     return block(
       {
         conv1: binaryConv2d(inPlanes, planes, { ...binary, stride }),
@@ -40,16 +25,7 @@ const biRealBlock =
     )
   }
 
-/** Bi-Real ResNet-18 (Liu et al. 2018): codes −1 and +1, a shortcut around each convolution. No ReLU follows the stem, or all codes would be +1. */
+/** Bi-Real ResNet-18 (Liu et al. 2018): codes −1 and +1, a shortcut around each convolution. No ReLU follows the stem. */
 export function biRealResnet18(options: SignResNetOptions = {}): ResNet {
-  checkOptions('biRealResnet18', options, [...RESNET_OPTIONS, 'padValue'])
-  const { padValue = 0, ...rest } = options
-  checkOneOf('biRealResnet18', 'padValue', padValue, [0, 1])
-  return resnet({
-    ...{ ...rest, ...ONE_MAP },
-    block: biRealBlock(padValue),
-    layers: RESNET_18,
-    order: ({ norm, pool }) => [norm, pool],
-    head: 'fc',
-  })
+  return signResnet18('biRealResnet18', options, biRealBlock, withoutRelu)
 }

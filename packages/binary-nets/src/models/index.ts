@@ -1,4 +1,4 @@
-export { biRealResnet18, type SignResNetOptions } from './bi-real-resnet.js'
+export { biRealResnet18 } from './bi-real-resnet.js'
 export {
   binaryResnet18,
   type FusionGateOptions,
@@ -17,7 +17,7 @@ export {
   reidParallelResnet18WithSqueeze,
 } from './reid.js'
 export {
-  type LastNorm,
+  type BlockOptions,
   type ResNet,
   type ResNetBlock,
   type ResNetDefinition,
@@ -26,5 +26,7 @@ export {
   resnet,
   resnet18,
   resnet34,
+  type Stem,
 } from './resnet.js'
+export type { SignResNetOptions } from './sign-resnet.js'
 export { xnorResnet18 } from './xnor-resnet.js'

@@ -1,4 +1,3 @@
-import { checkOneOf, checkOptions } from '../arguments.js'
 import {
   batchNorm2d,
   binaryConv2d,
@@ -9,19 +8,17 @@ import {
   rsign,
   scaledSign,
 } from '../layers/index.js'
-import type { SignResNetOptions } from './bi-real-resnet.js'
-import { ONE_MAP, RESNET_18, RESNET_OPTIONS, type ResNet, type ResNetBlock, resnet } from './resnet.js'
+import type { ResNet, ResNetBlock } from './resnet.js'
+import { type SignResNetOptions, signResnet18, withoutRelu } from './sign-resnet.js'
+
+const WEIGHT = scaledSign({ scale: 'channel', gradient: 'clip' })
 
 /** For each binary convolution: sign with a learned threshold, conv, norm, + shortcut, PReLU with learned shifts. */
 const reactBlock =
   (padValue: 0 | 1): ResNetBlock =>
-  (inPlanes, planes, stride, lastNorm) => {
-    const binary = {
-      ...{ kernel: 3, padding: 1, padValue },
-      // `rsign1` and `rsign2` make the codes.
-      input: identity,
-      weight: scaledSign({ scale: 'channel', gradient: 'clip' }),
-    } as const
+  ({ inPlanes, planes, stride, lastNorm }) => {
+    // `rsign1` and `rsign2` make the codes.
+    const binary = { kernel: 3, padding: 1, padValue, input: identity, weight: WEIGHT }
     return block(
       {
         rsign1: rsign(inPlanes),
@@ -43,14 +40,5 @@ const reactBlock =
 
 /** ReActNet's ResNet-18 (Liu et al. 2020): {@link biRealResnet18} with learned thresholds in front of the signs and learned shifts around a PReLU. */
 export function reactNetResnet18(options: SignResNetOptions = {}): ResNet {
-  checkOptions('reactNetResnet18', options, [...RESNET_OPTIONS, 'padValue'])
-  const { padValue = 0, ...rest } = options
-  checkOneOf('reactNetResnet18', 'padValue', padValue, [0, 1])
-  return resnet({
-    ...{ ...rest, ...ONE_MAP },
-    block: reactBlock(padValue),
-    layers: RESNET_18,
-    order: ({ norm, pool }) => [norm, pool],
-    head: 'fc',
-  })
+  return signResnet18('reactNetResnet18', options, reactBlock, withoutRelu)
 }
