@@ -170,6 +170,115 @@ test('a step, an epoch, an evaluation, a prediction, a file', async (t) => {
   t.deepEqual(readFileSync(`${path}2`), readFileSync(path))
 })
 
+/** The mean square of logits − an input of the batch. */
+const regression = (name: string, shape: number[]) =>
+  JSON.stringify({
+    version: 1,
+    nodes: [
+      { op: { input: { name: 'logits', shape: [], meaning: 'f32' } } },
+      { op: { input: { name, shape, meaning: 'f32' } } },
+      ...[{ op: { arithmetic: { function: 'sub' } }, inputs: [0, 1] }],
+      ...[{ op: { arithmetic: { function: 'mul' } }, inputs: [2, 2] }],
+      ...[{ op: { reduce: { reduction: 'mean', axes: [0, 1], keep: false } }, inputs: [3] }],
+    ].map(({ inputs, ...node }: { op: object; inputs?: number[] }) => {
+      return inputs ? { ...node, inputs: inputs.map((from) => [from, 0]) } : node
+    }),
+    outputs: { loss: [4, 0] },
+  })
+
+const withTargets = (targets: Float32Array) => {
+  const plain = dataset()
+  const samples = Array.from({ length: plain.length }, (_, i) => plain.read(i))
+  return NativeDataset.fromArrays(
+    Uint8Array.from(samples.flatMap(({ image }) => [...image])),
+    Uint32Array.from(samples, ({ label }) => label),
+    ...([SIDE, SIDE, 1, plain.classes, targets] as const),
+  )
+}
+
+test('targets go from the data to an objective', async (t) => {
+  const targets = Float32Array.from({ length: 16 * CLASSES }, (_, i) => ((i * 29) % 17) / 8 - 1)
+  const data = withTargets(targets)
+  t.is(data.targets, CLASSES)
+  t.is(dataset().targets, 0)
+  t.deepEqual(data.read(3).target, targets.slice(12, 16))
+  t.is(dataset().read(3).target, undefined)
+  t.deepEqual(data.subset(Uint32Array.of(5)).read(0).target, targets.slice(20, 24))
+  t.throws(() => withTargets(new Float32Array(17)), { code: 'BNETS_ARGUMENT', message: /targets/ })
+  t.throws(() => withTargets(new Float32Array(16).fill(Number.NaN)), { code: 'BNETS_ARGUMENT', message: /sample 0/ })
+
+  const net = await create()
+  const wanted = regression('target', [CLASSES])
+  const { metrics } = await net.evaluate(loader(data), wanted)
+  const images = Uint8Array.from(Array.from({ length: 16 }, (_, i) => [...data.read(i).image]).flat())
+  const { logits } = await net.predict(images, 16, ['logits'])
+  const squares = targets.map((target, i) => ((logits?.data[i] ?? Number.NaN) - target) ** 2)
+  const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length
+  t.true(Math.abs((metrics['loss'] ?? Number.NaN) - mean) < 1e-5 * (1 + mean))
+  const none = { code: 'BNETS_ARGUMENT', message: "the objective takes 'target', the data has no targets" }
+  await t.throwsAsync(net.evaluate(loader(), wanted), none)
+  await net.compileTraining(wanted, updates, BATCH, once)
+  await t.throwsAsync(net.trainStep(loader(), lr), none)
+  t.is((await net.trainStep(loader(data), lr))?.samples, BATCH)
+})
+
+test('a teacher is a copy, whatever becomes of the network', async (t) => {
+  const taught = regression('teacher.logits', [])
+  const net = await create()
+  await t.throwsAsync(net.evaluate(loader(), taught), { code: 'BNETS_ARGUMENT', message: /no teacher/ })
+  const teacher = await NativeNetwork.create(spec, { seed: 2, threads: 1 })
+  const given = net.setTeacher(teacher)
+  teacher.setState('fc.weight', teacher.getState('fc.weight').fill(0))
+  teacher.dispose()
+  await given
+  const loss = async () => (await net.evaluate(loader(), taught)).metrics['loss'] ?? Number.NaN
+  const before = await loss()
+  t.true(before > 0)
+  await net.compileTraining(taught, updates, BATCH, once)
+  t.true(((await net.trainStep(loader(), lr))?.loss ?? 0) > 0)
+  t.not(await loss(), before)
+
+  // A network that is its own teacher has nothing to learn, until it changes.
+  await net.setTeacher(net)
+  t.is(await loss(), 0)
+  net.setState('fc.weight', net.getState('fc.weight').fill(0.5))
+  t.true((await loss()) > 0)
+  const small = await NativeNetwork.create(JSON.stringify(model({ side: 4 })), { seed: 1, threads: 1 })
+  await t.throwsAsync(net.setTeacher(small), { code: 'BNETS_ARGUMENT', message: /\[4,4,1\]/ })
+  await net.setTeacher(null)
+  await t.throwsAsync(net.trainStep(loader(), lr), { code: 'BNETS_ARGUMENT', message: /no teacher/ })
+})
+
+test('a confusion matrix has a row for each class', async (t) => {
+  const net = await create()
+  // The bias is none, so zero weights make all logits equal, and the first counts.
+  net.setState('fc.weight', net.getState('fc.weight').fill(0))
+  const { classes, counts } = await net.confusion(loader())
+  t.is(classes, CLASSES)
+  t.deepEqual(counts, [4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0])
+  const two = NativeDataset.fromArrays(new Uint8Array(BATCH * SIDE * SIDE), new Uint32Array(BATCH), SIDE, SIDE, 1, [
+    'a',
+  ])
+  const other = { code: 'BNETS_ARGUMENT', message: "the data has 1 classes, the network's logits have 4" }
+  await t.throwsAsync(net.confusion(loader(two)), other)
+})
+
+test('a profile times the ops of a step', async (t) => {
+  const net = await create()
+  const before = weights(net)
+  const times: { op: string; path: string; kernel: string; seconds: number }[] = JSON.parse(
+    await net.profile({ image, label }, lr, 3),
+  )
+  t.deepEqual(
+    times.filter(({ op }) => op === 'conv2d').map(({ path }) => path),
+    ['conv0', 'conv1'],
+  )
+  t.true(times.every(({ kernel, seconds }) => kernel !== '' && seconds >= 0))
+  t.true(times.some(({ seconds }) => seconds > 0))
+  t.deepEqual(weights(net), before)
+  t.is(net.step, 0)
+})
+
 test.serial('one call at a time', async (t) => {
   const { net, batch } = await createSlow()
   const running = net.trainBatch(batch, lr)
@@ -387,7 +496,7 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
   mnist: [NativeDataset.mnist, [{ images: 'a', labels: 'b' }]],
   imageFolder: [NativeDataset.imageFolder, [folder, { height: 1, width: 1 }]],
   market1501: [NativeDataset.market1501, [folder, { height: 1, width: 1 }]],
-  fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a']]],
+  fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a'], new Float32Array(BATCH)]],
   subset: [own.data.subset.bind(own.data), [Uint32Array.of(0)]],
   read: [own.data.read.bind(own.data), [0]],
   loader: [
@@ -404,6 +513,9 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
   trainBatch: [own.net.trainBatch.bind(own.net), [{ image, label }, lr]],
   evaluate: [own.net.evaluate.bind(own.net), [own.batches, objective]],
   predict: [own.net.predict.bind(own.net), [image, BATCH, ['logits']]],
+  confusion: [own.net.confusion.bind(own.net), [own.batches]],
+  setTeacher: [own.net.setTeacher.bind(own.net), [null]],
+  profile: [own.net.profile.bind(own.net), [{ image, label }, lr, 1]],
   recalibrate: [own.net.recalibrate.bind(own.net), [own.batches, 1]],
   compileTraining: [own.net.compileTraining.bind(own.net), [objective, updates, BATCH]],
 }

@@ -15,12 +15,14 @@ const SIDE = 32
 const CLASSES = 10
 const ROUNDS = 5
 const REPEATS = 3
-const CONVOLUTIONS = {
+const DONE = {
   binary_conv2d: 'forward',
-  binary_conv2d_grad_input: 'to input',
-  binary_conv2d_grad_weight: 'to weight',
+  binary_conv2d_grad_input: 'backward',
+  binary_conv2d_grad_weight: 'backward',
+  sign: 'codes',
+  step: 'codes',
+  binarize_weight: 'weights',
 }
-const PACKING = { sign: 'codes', step: 'codes', binarize_weight: 'weight bits' }
 
 const PINNED = '--pinned'
 if (process.platform === 'linux' && !process.argv.includes(PINNED)) {
@@ -64,10 +66,10 @@ async function open(model) {
 async function time(network, best) {
   const now = new Map()
   for (const { op, path, seconds } of JSON.parse(await network.profile(batch, { lr: 0 }, REPEATS))) {
-    const what = CONVOLUTIONS[op] ?? PACKING[op]
+    const what = DONE[op]
     if (what === undefined) continue
     const key = `${path} ${what}`
-    now.set(key, { path, op, what, ms: (now.get(key)?.ms ?? 0) + seconds * 1e3 })
+    now.set(key, { path, what, ms: (now.get(key)?.ms ?? 0) + seconds * 1e3 })
   }
   for (const [key, step] of now) best.set(key, { ...step, ms: Math.min(step.ms, best.get(key)?.ms ?? step.ms) })
 }
@@ -80,28 +82,43 @@ for (let round = 0; round < ROUNDS; round++) {
   await time(many, times[1])
 }
 
-const pairs = [...times[0]].map(([key, step]) => ({ ...step, many: times[1].get(key).ms }))
-const sum = (chosen) =>
-  chosen.reduce((total, { ms, many }) => ({ ms: total.ms + ms, many: total.many + many }), { ms: 0, many: 0 })
-const row = (layer, what, { ms, many }) => {
-  const ratio = many / ms / K
-  return [layer, what, ms.toFixed(3), many.toFixed(3), ratio.toFixed(2), ratio > AIM ? `over ${AIM}` : '']
+/** The steps of both networks that do one of some things, added up. */
+function sum(...what) {
+  const ms = times.map((best) => [...best.values()].filter((step) => what.includes(step.what)))
+  return ms.map((steps) => steps.reduce((total, step) => total + step.ms, 0))
 }
+
+/** The times of two networks, and how they stand to K. */
+function cells([one, many]) {
+  const ratio = many / one / K
+  return [one.toFixed(3), many.toFixed(3), `${ratio.toFixed(2)}${ratio > AIM ? ' !' : '  '}`]
+}
+
+const of = (path, what) => times.map((best) => best.get(`${path} ${what}`).ms)
+const plus = (a, b) => a.map((ms, i) => ms + b[i])
+const layers = [...times[0].values()].filter(({ what }) => what === 'forward').map(({ path }) => path)
+const rows = layers.map((path) => [path, of(path, 'forward'), of(path, 'backward')])
+const ratio = `/ ${K}  `
 const report = new Report('bench:bases')
-const titles = ['layer', '', 'K = 1, ms', `K = ${K}, ms`, `ratio / ${K}`, '']
+report.say(`parallelResnet18WithSqueeze, ${SIDE}×${SIDE}, batch ${BATCH}, ${one.isa}, one core`)
 report.say(
-  `parallelResnet18WithSqueeze, ${SIDE}×${SIDE}, batch ${BATCH}, ${one.isa}, one core, best of ${ROUNDS * REPEATS}`,
+  `Times in ms with K = 1 and K = ${K}, best of ${ROUNDS * REPEATS}, and their ratio / ${K}; ! is above ${AIM}`,
 )
 report.say()
-for (const [title, ops] of Object.entries({ 'Binary convolutions': CONVOLUTIONS, Packing: PACKING })) {
-  const chosen = pairs.filter(({ op }) => op in ops)
-  const parts = [...new Set(Object.values(ops))].map((what) => [what, chosen.filter((step) => step.what === what)])
-  report.say(title)
-  report.table(titles, [
-    ...chosen.map((step) => row(step.path, step.what, step)),
-    ...parts.map(([what, steps]) => row('all', what, sum(steps))),
-    row('all', '', sum(chosen)),
-  ])
-  report.say()
-}
+report.table(
+  ['binary convolution', ...['forward', 'backward', 'together'].flatMap((title) => [title, `K = ${K}`, ratio])],
+  [...rows, ['all', sum('forward'), sum('backward')]].map(([name, forward, backward]) => {
+    return [name, ...cells(forward), ...cells(backward), ...cells(plus(forward, backward))]
+  }),
+)
+report.say()
+report.table(
+  ['packing', 'K = 1', `K = ${K}`, ratio],
+  [
+    ['codes of activations', ...cells(sum('codes'))],
+    ['signs and α of weights', ...cells(sum('weights'))],
+  ],
+)
 report.end()
+const [whole, several] = sum('forward', 'backward')
+if (several / whole / K > AIM) process.exitCode = 1

@@ -28,7 +28,9 @@ use runner::Planned;
 #[derive(Clone, Copy)]
 struct Shape {
     window: Window,
+    /// Of all groups.
     channels: [usize; 2],
+    groups: usize,
     size: usize,
     batch: usize,
 }
@@ -40,13 +42,14 @@ impl Shape {
 
     fn macs(&self) -> f64 {
         let [h, w] = self.output();
-        (self.batch * h * w * self.channels[0] * self.channels[1] * self.window.taps()) as f64
+        (self.batch * h * w * self.channels[0] / self.groups * self.channels[1] * self.window.taps()) as f64
     }
 
     fn name(&self) -> String {
         let [c, o] = self.channels;
         let Window { kernel: [k, _], stride: [s, _], .. } = self.window;
-        format!("{k}x{k}s{s} {c}>{o}@{} batch {}", self.size, self.batch)
+        let groups = if self.groups > 1 { format!("/{}", self.groups) } else { String::new() };
+        format!("{k}x{k}s{s} {c}>{o}{groups}@{} batch {}", self.size, self.batch)
     }
 }
 
@@ -103,32 +106,33 @@ fn best(planned: &Planned<'_>) -> f64 {
 
 /// The op of that name, with random leaves.
 fn build<'c>(op: &str, shape: &Shape, cpu: &'c Cpu) -> Planned<'c> {
-    let Shape { window, channels: [c, o], size, batch } = *shape;
+    let Shape { window, channels: [c, o], groups, size, batch } = *shape;
     let [h, w] = shape.output();
     let [kh, kw] = window.kernel;
     let mut n = Nodes { graph: Graph::new(batch) };
     let sign = Meaning::bits(Codes::Sign);
+    let grouped = Meaning::Bit { codes: Codes::Sign, groups };
     let (parameter, constant) = (StateKind::Parameter, StateKind::Constant);
-    let latent = [o, c, kh, kw];
+    let latent = [o, c / groups, kh, kw];
     let input = [size, size];
     let (op, inputs): (Op, Vec<Value>) = match op {
         "conv2d" => {
             let inputs =
                 vec![n.input("x", Meaning::F32, &[size, size, c]), n.state("w", Meaning::F32, parameter, &latent)];
-            (Conv2d { window, groups: 1 }.into(), inputs)
+            (Conv2d { window, groups }.into(), inputs)
         }
         "conv2d_grad_input" => {
             let inputs = vec![n.input("dy", Meaning::F32, &[h, w, o]), n.state("w", Meaning::F32, parameter, &latent)];
-            (Conv2dGradInput { window, groups: 1, input }.into(), inputs)
+            (Conv2dGradInput { window, groups, input }.into(), inputs)
         }
         "conv2d_grad_weight" => {
             let inputs = vec![n.input("x", Meaning::F32, &[size, size, c]), n.input("dy", Meaning::F32, &[h, w, o])];
-            (Conv2dGradWeight { window, groups: 1 }.into(), inputs)
+            (Conv2dGradWeight { window, groups }.into(), inputs)
         }
         "binary_conv2d" => {
             let inputs = vec![
-                n.input("codes", sign, &[size, size, c]),
-                n.state("bits", sign, parameter, &[o, kh, kw, c]),
+                n.input("codes", grouped, &[size, size, c]),
+                n.state("bits", sign, parameter, &[o, kh, kw, c / groups]),
                 n.state("alpha", Meaning::F32, parameter, &[o]),
             ];
             (BinaryConv2d { window, pad_value: 1 }.into(), inputs)
@@ -136,17 +140,17 @@ fn build<'c>(op: &str, shape: &Shape, cpu: &'c Cpu) -> Planned<'c> {
         "binary_conv2d_grad_input" => {
             let inputs = vec![
                 n.input("dy", Meaning::F32, &[h, w, o]),
-                n.state("bits", sign, parameter, &[o, kh, kw, c]),
+                n.state("bits", sign, parameter, &[o, kh, kw, c / groups]),
                 n.state("alpha", Meaning::F32, parameter, &[o]),
             ];
-            (BinaryConv2dGradInput { window, groups: 1, input }.into(), inputs)
+            (BinaryConv2dGradInput { window, groups, input }.into(), inputs)
         }
         "binary_conv2d_grad_weight" => {
-            let inputs = vec![n.input("codes", sign, &[size, size, c]), n.input("dy", Meaning::F32, &[h, w, o])];
+            let inputs = vec![n.input("codes", grouped, &[size, size, c]), n.input("dy", Meaning::F32, &[h, w, o])];
             (BinaryConv2dGradWeight { window, pad_value: 1 }.into(), inputs)
         }
         "binarize_weight" => {
-            let op = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups: 1 };
+            let op = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups };
             (op.into(), vec![n.state("w", Meaning::F32, parameter, &latent)])
         }
         "image_conv2d" => {
@@ -180,17 +184,25 @@ fn main() {
     }
     let isa = Isa::from_env().expect("an instruction set");
     let cpu = Cpu::new(Some(threads.unwrap_or(1)), isa).expect("a backend");
-    let square =
-        |channels, size, batch| Shape { window: Window::square(3, 1, 1), channels: [channels; 2], size, batch };
+    let square = |channels, size, batch| Shape {
+        window: Window::square(3, 1, 1),
+        channels: [channels; 2],
+        groups: 1,
+        size,
+        batch,
+    };
     let body = [(16, 28), (32, 14), (64, 7), (128, 4), (64, 32), (128, 16), (256, 8), (512, 4)];
     let mut shapes: Vec<Shape> = body.into_iter().map(|(channels, size)| square(channels, size, 64)).collect();
+    // Four bases side by side.
+    let bases = [(256, 32), (512, 16), (1024, 8), (2048, 4)];
+    shapes.extend(bases.into_iter().map(|(channels, size)| Shape { groups: 4, ..square(channels, size, 16) }));
     for (c, o, size) in [(16, 32, 28), (64, 128, 32)] {
-        shapes.push(Shape { window: Window::square(3, 2, 1), channels: [c, o], size, batch: 64 });
-        shapes.push(Shape { window: Window::square(1, 2, 0), channels: [c, o], size, batch: 64 });
+        shapes.push(Shape { window: Window::square(3, 2, 1), channels: [c, o], groups: 1, size, batch: 64 });
+        shapes.push(Shape { window: Window::square(1, 2, 0), channels: [c, o], groups: 1, size, batch: 64 });
     }
     let stems = [
-        Shape { window: Window::square(3, 1, 1), channels: [1, 16], size: 28, batch: 64 },
-        Shape { window: Window::square(7, 2, 3), channels: [3, 64], size: 224, batch: 1 },
+        Shape { window: Window::square(3, 1, 1), channels: [1, 16], groups: 1, size: 28, batch: 64 },
+        Shape { window: Window::square(7, 2, 3), channels: [3, 64], groups: 1, size: 224, batch: 1 },
     ];
     let floats = ["conv2d", "conv2d_grad_input", "conv2d_grad_weight"];
     let binary = ["binary_conv2d", "binary_conv2d_grad_input", "binary_conv2d_grad_weight", "binarize_weight"];

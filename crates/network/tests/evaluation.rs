@@ -360,13 +360,15 @@ impl Dataset for Gated {
     }
 }
 
+/// Something that waits for batches.
+type Call = fn(&mut Network<Cpu>, &mut Loader) -> Result<(), NetworkError>;
+
 #[test]
 fn cancelling_ends_the_wait_for_data() {
     let data = Arc::new(Gated(dataset(IMAGES), AtomicBool::new(false)));
     let mut batches = tiny::in_order(data.clone(), 16);
     let mut network = trainable(cpu(1));
     let flag = network.cancel_flag();
-    type Call = fn(&mut Network<Cpu>, &mut Loader) -> Result<(), NetworkError>;
     let calls: [Call; 4] = [
         |network, batches| network.evaluate(batches, &objective()).map(drop),
         |network, batches| network.confusion(batches).map(drop),

@@ -11,8 +11,8 @@ use binary_nets_exec::ExecError;
 use binary_nets_graph::Op;
 use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
-    BATCH, CLASSES, PIXELS, RATES, compile_for, cpu, dataset, everything, in_order, loader, model, network, objective,
-    pixels, regression, states, train, trainable,
+    BATCH, CLASSES, PIXELS, RATES, WIDTH, compile_for, cpu, dataset, everything, in_order, loader, model, network,
+    objective, pixels, regression, states, train, trainable,
 };
 
 const SAMPLES: usize = 40;
@@ -90,6 +90,28 @@ fn an_evaluation_asks_the_teacher_too() {
 }
 
 #[test]
+fn a_teacher_of_other_shapes_can_follow() {
+    let data = dataset(SAMPLES);
+    let mut student = student();
+    student.evaluate(&mut in_order(data.clone(), 16), &regression("teacher.logits", &[])).unwrap();
+    // One number for each image, which stands beside all logits.
+    let mut narrow = model();
+    for node in &mut narrow.nodes {
+        if let Op::State(state) = &mut node.op
+            && state.path.starts_with("fc.")
+        {
+            state.shape = if state.path == "fc.bias" { [1].into() } else { [1, WIDTH].into() };
+        }
+    }
+    let mut other = Network::new(cpu(1), narrow, 4).unwrap();
+    let targets = other.predict(&pixels(&*data), SAMPLES, &[]).unwrap().remove(0).data;
+    student.set_teacher(Some(other)).unwrap();
+    let told = Arc::new(InMemory::clone(&data).with_targets(targets).unwrap());
+    let by_teacher = student.evaluate(&mut in_order(data, 16), &regression("teacher.logits", &[])).unwrap();
+    assert_eq!(by_teacher, student.evaluate(&mut in_order(told, 16), &regression("target", &[1])).unwrap());
+}
+
+#[test]
 fn a_network_taught_by_its_own_snapshot_has_nothing_to_learn() {
     let data = dataset(SAMPLES);
     let mut network = trainable(cpu(2));
@@ -149,6 +171,7 @@ fn cancelling_ends_the_lesson_too() {
     let mut student = student();
     compile_for(&mut student, &regression("teacher.logits", &[]));
     let flag = student.cancel_flag();
+    assert!(Arc::ptr_eq(&flag, &student.teacher().unwrap().cancel_flag()));
     flag.store(true, Ordering::Relaxed);
     let before = everything(&student);
     let error = student.train_next(&mut loader(&dataset(SAMPLES), SamplerState::default()), &RATES).unwrap_err();
