@@ -9,8 +9,10 @@ use super::conv2d::extents;
 use super::plain;
 use crate::{io::Kernel, target::Target};
 
-/// Scales summed at a time: each is a chain of f64 additions, and so many chains hide each other's latency.
-const CHAINS: usize = 8;
+/// Sums of f64 side by side: so many additions hide each other's latency, on every instruction set in the same order.
+const LANES: usize = 16;
+/// Scales of one chunk.
+const SCALES: usize = 8;
 
 pub fn prepare(op: &BinarizeWeight, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let [outputs, channels, kh, kw] = extents(io.inputs[0]);
@@ -29,7 +31,14 @@ pub fn prepare(op: &BinarizeWeight, io: &IoMeta, target: Target) -> Result<Prepa
             WeightScale::None => alpha.fill(1.0),
             WeightScale::Tensor | WeightScale::Group | WeightScale::Channel => {
                 let part = w.len() / alpha.len();
-                io.threads().for_chunks(alpha, CHAINS, |i, alpha| means(&w[i * CHAINS * part..], part, alpha));
+                io.threads().for_chunks(alpha, SCALES, |i, alpha| {
+                    for (alpha, w) in alpha.iter_mut().zip(w[i * SCALES * part..].chunks_exact(part)) {
+                        *alpha = isa.vectorize(
+                            #[inline(always)]
+                            || mean_magnitude(w),
+                        );
+                    }
+                });
             }
         }
     }))
@@ -38,19 +47,18 @@ pub fn prepare(op: &BinarizeWeight, io: &IoMeta, target: Target) -> Result<Prepa
 /// Chunks in which the outputs are packed.
 const PACKS: usize = 16;
 
-/// `mean |w|` of parts of `part` weights: summed in f64, ascending, rounded once.
-fn means(w: &[f32], part: usize, alpha: &mut [f32]) {
-    let mut sums = [0.0; CHAINS];
-    let mut parts = [&w[..part]; CHAINS];
-    for (i, slot) in parts.iter_mut().enumerate().take(alpha.len()) {
-        *slot = &w[i * part..][..part];
-    }
-    for k in 0..part {
-        for (sum, part) in sums.iter_mut().zip(parts) {
-            *sum += f64::from(part[k].abs());
+/// `mean |w|`: every sixteenth weight from each of the first sixteen on summed in f64, ascending, then those sums, rounded once.
+#[inline(always)]
+fn mean_magnitude(w: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (rows, rest) = w.as_chunks::<LANES>();
+    for row in rows {
+        for (sum, w) in sums.iter_mut().zip(row) {
+            *sum += f64::from(w.abs());
         }
     }
-    for (alpha, sum) in alpha.iter_mut().zip(sums) {
-        *alpha = (sum / part as f64) as f32;
+    for (sum, w) in sums.iter_mut().zip(rest) {
+        *sum += f64::from(w.abs());
     }
+    (sums.iter().sum::<f64>() / w.len() as f64) as f32
 }
