@@ -8,7 +8,8 @@ const FACTOR: usize = 16;
 /// What a file may take besides, for small ones with large expanded tensors.
 const FLOOR: usize = 1 << 20;
 
-/// The bytes that may still be allocated. Compressed entries and tensors that repeat their storage can ask for any amount.
+/// The bytes that may still be allocated. Compressed entries, entries that overlap, pickles and tensors that repeat their
+/// storage can ask for any amount.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
@@ -26,6 +27,17 @@ impl Budget {
     pub fn spend(&mut self, what: &str, bytes: usize) -> Result<(), FormatError> {
         let too_large = || FormatError::TooLarge { what: what.to_owned(), bytes, limit: self.limit };
         self.left = self.left.checked_sub(bytes).ok_or_else(too_large)?;
+        Ok(())
+    }
+
+    /// Appends an item; takes the bytes that the list grows by where it must.
+    pub fn push<T>(&mut self, what: &str, items: &mut Vec<T>, item: T) -> Result<(), FormatError> {
+        if items.len() == items.capacity() {
+            let more = items.len().max(4);
+            self.spend(what, more.saturating_mul(size_of::<T>()))?;
+            items.reserve_exact(more);
+        }
+        items.push(item);
         Ok(())
     }
 }

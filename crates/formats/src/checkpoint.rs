@@ -57,7 +57,17 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, FormatError> {
 ///
 /// Refuses every file that [`encode`] did not write, byte for byte: cut off, corrupted, of another version, or foreign.
 pub fn decode(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
-    let (mut header, data_start) = Header::decode(bytes)?;
+    let (header, data_start) = Header::decode(bytes)?;
+    read(bytes, header, data_start)
+}
+
+/// Whether a safetensors file says that [`encode`] wrote it.
+pub(crate) fn recognises(header: &Header) -> bool {
+    header.metadata.get("format").is_some_and(|format| format == FORMAT)
+}
+
+/// The checkpoint of a file whose header is read already.
+pub(crate) fn read(bytes: &[u8], mut header: Header, data_start: usize) -> Result<Checkpoint, FormatError> {
     expect(&mut header, "format", FORMAT)?;
     expect(&mut header, "version", VERSION)?;
     let expected = take(&mut header, "checksum")?;
@@ -83,11 +93,6 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
         step: number(&mut header, "step")?,
         seed: number(&mut header, "seed")?,
     })
-}
-
-/// Whether a safetensors file says that [`encode`] wrote it.
-pub(crate) fn recognises(bytes: &[u8]) -> bool {
-    Header::decode(bytes).is_ok_and(|(header, _)| header.metadata.get("format").is_some_and(|format| format == FORMAT))
 }
 
 /// Where the digits of the checksum stand, and those that should stand there.

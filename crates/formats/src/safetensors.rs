@@ -10,6 +10,11 @@ pub(crate) const F32: &str = "F32";
 /// The tensors of a file, sorted by key, as f32.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Tensor>, FormatError> {
     let (header, start) = Header::decode(bytes)?;
+    read(bytes, header, start)
+}
+
+/// The tensors of a file whose header is read already, and ends at `start`.
+pub(crate) fn read(bytes: &[u8], header: Header, start: usize) -> Result<Vec<Tensor>, FormatError> {
     let tensors = header.tensors.into_iter().map(|(path, info)| {
         let Some(dtype) = Dtype::from_safetensors(&info.dtype) else {
             return Err(FormatError::Dtype { path, expected: KNOWN, got: info.dtype });

@@ -1,5 +1,6 @@
 //! Weights of any kind of file, which its contents tell.
 
+use crate::header::Header;
 use crate::zip::Archive;
 use crate::{FormatError, Tensor, checkpoint, pytorch, safetensors};
 
@@ -15,5 +16,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Tensor>, FormatError> {
     if bytes.get(8) != Some(&b'{') {
         return Err(FormatError::Unknown);
     }
-    if checkpoint::recognises(bytes) { Ok(checkpoint::decode(bytes)?.tensors) } else { safetensors::decode(bytes) }
+    let (header, start) = Header::decode(bytes)?;
+    if checkpoint::recognises(&header) {
+        Ok(checkpoint::read(bytes, header, start)?.tensors)
+    } else {
+        safetensors::read(bytes, header, start)
+    }
 }

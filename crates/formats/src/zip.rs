@@ -120,8 +120,9 @@ impl<'a> Archive<'a> {
         }
         let packed = data.checked_add(entry.packed).and_then(|end| self.bytes.get(data..end));
         let packed = packed.ok_or_else(|| fail("it reaches beyond the end of the file"))?;
+        // What is only looked at costs as much: entries that overlap would be looked at again and again.
+        budget.spend(name, entry.size.max(entry.packed))?;
         let contents = if entry.deflated {
-            budget.spend(name, entry.size)?;
             let mut contents = Vec::with_capacity(entry.size);
             let inflated = DeflateDecoder::new(packed).take(entry.size as u64 + 1).read_to_end(&mut contents);
             inflated.map_err(|error| fail(&format!("it cannot be inflated: {error}")))?;

@@ -43,7 +43,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Tensor>, FormatError> {
     if pickle.len() > PICKLE_LIMIT {
         return Err(FormatError::TooLarge { what: name, bytes: pickle.len(), limit: PICKLE_LIMIT });
     }
-    let pickle = Pickle::read(&pickle)?;
+    let pickle = Pickle::read(&pickle, &name, &mut budget)?;
     let mut storages = Storages { archive: &archive, folder, read: BTreeMap::new() };
     let mut tensors = BTreeMap::new();
     for &(key, value) in state_dict(&pickle)? {
@@ -55,8 +55,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Tensor>, FormatError> {
         if tensors.contains_key(key) {
             return Err(FormatError::Key { path: path() });
         }
-        let data = storages.elements(key, view, &mut budget)?;
-        tensors.insert(path(), Tensor { path: path(), shape: view.shape.clone(), data });
+        // The key stands in the map too.
+        budget.spend(key, size_of::<Tensor>() + 2 * key.len() + size_of_val(&view.shape[..]))?;
+        let data = storages.elements(key, &view, &mut budget)?;
+        tensors.insert(path(), Tensor { path: path(), shape: view.shape, data });
     }
     Ok(tensors.into_values().collect())
 }

@@ -9,10 +9,14 @@
 use std::collections::BTreeMap;
 
 use crate::FormatError;
+use crate::budget::Budget;
 use crate::dtype::Dtype;
 
 /// The axes that a tensor of `PyTorch` can have.
 const MOST_AXES: usize = 64;
+
+/// What the memo takes for a value: the nodes of its tree are half full or more.
+const MEMO_BYTES: usize = 2 * size_of::<(usize, Value)>();
 
 /// A value on the stack.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +58,10 @@ pub enum Global<'a> {
 /// What has an identity.
 #[derive(Debug)]
 pub enum Object<'a> {
-    Tuple(Vec<Value<'a>>),
+    Tuple(Box<[Value<'a>]>),
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
-    Tensor(View<'a>),
+    Tensor(Tensor<'a>),
 }
 
 /// Numbers that lie in an entry of the archive.
@@ -69,7 +73,17 @@ pub struct Storage<'a> {
     pub key: &'a str,
 }
 
-/// A tensor: a view of a storage.
+/// A tensor, whose shape and strides are tuples of the pickle: many tensors may share them, so nothing is copied until a tensor is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    storage: Storage<'a>,
+    dtype: Option<Dtype>,
+    offset: usize,
+    shape: Value<'a>,
+    strides: Value<'a>,
+}
+
+/// What a tensor is: a view of a storage.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     pub storage: Storage<'a>,
@@ -89,10 +103,12 @@ pub struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Runs a pickle.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, FormatError> {
+    /// Runs a pickle, whose entry is called so; what it builds takes its memory from the budget.
+    pub fn read(bytes: &'a [u8], name: &str, budget: &mut Budget) -> Result<Self, FormatError> {
         let mut machine = Machine {
             bytes,
+            name,
+            budget,
             at: 0,
             opcode_at: 0,
             stack: Vec::new(),
@@ -124,19 +140,44 @@ impl<'a> Pickle<'a> {
     }
 
     /// The view that a value is, if it is a tensor.
-    pub fn tensor(&self, value: Value) -> Option<&View<'a>> {
-        match value {
-            Value::Object(i) => match &self.objects[i] {
-                Object::Tensor(view) => Some(view),
-                Object::Tuple(_) | Object::Storage(_) | Object::Dict(_) => None,
-            },
-            _ => None,
-        }
+    pub fn tensor(&self, value: Value) -> Option<View<'a>> {
+        let Value::Object(i) = value else { return None };
+        let Object::Tensor(Tensor { storage, dtype, offset, shape, strides }) = self.objects[i] else { return None };
+        let (shape, strides) = (sizes(&self.objects, shape)?.collect(), sizes(&self.objects, strides)?.collect());
+        Some(View { storage, dtype, offset, shape, strides })
     }
 }
 
-struct Machine<'a> {
+/// The items of a value that is a tuple.
+fn tuple<'o, 'a>(objects: &'o [Object<'a>], value: Value) -> Option<&'o [Value<'a>]> {
+    match value {
+        Value::Object(i) => match &objects[i] {
+            Object::Tuple(items) => Some(items),
+            Object::Dict(_) | Object::Storage(_) | Object::Tensor(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// A number of elements.
+fn size(value: Value) -> Option<usize> {
+    match value {
+        Value::Int(n) => usize::try_from(n).ok(),
+        _ => None,
+    }
+}
+
+/// The items of a value that is a tuple of numbers of elements, one for each axis of a tensor.
+fn sizes(objects: &[Object], value: Value) -> Option<impl Iterator<Item = usize>> {
+    let items = tuple(objects, value).filter(|items| items.len() <= MOST_AXES)?;
+    items.iter().all(|&item| size(item).is_some()).then(|| items.iter().filter_map(|&item| size(item)))
+}
+
+struct Machine<'a, 'b> {
     bytes: &'a [u8],
+    /// The pickle's entry: errors of the budget are about it.
+    name: &'b str,
+    budget: &'b mut Budget,
     at: usize,
     /// The byte of the opcode that runs: errors are about it.
     opcode_at: usize,
@@ -147,7 +188,7 @@ struct Machine<'a> {
     objects: Vec<Object<'a>>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Machine<'a, '_> {
     fn fail<T>(&self, reason: impl Into<String>) -> Result<T, FormatError> {
         Err(FormatError::Pickle { offset: self.opcode_at, reason: reason.into() })
     }
@@ -160,12 +201,12 @@ impl<'a> Machine<'a> {
             0x80 => self.skip(1)?,
             0x95 => self.skip(8)?,
             b'.' => return self.pop().map(Some),
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => self.budget.push(self.name, &mut self.marks, self.stack.len())?,
             b'0' => drop(self.pop()?),
             b'1' => drop(self.pop_mark()?),
 
             // NONE, NEWTRUE, NEWFALSE, BINFLOAT, LONG4 and the bytes.
-            b'N' | 0x88 | 0x89 => self.stack.push(Value::Opaque),
+            b'N' | 0x88 | 0x89 => self.push(Value::Opaque)?,
             b'G' => self.opaque(8)?,
             0x8b | b'B' | b'T' => self.opaque_of::<4>()?,
             b'C' | b'U' => self.opaque_of::<1>()?,
@@ -173,14 +214,14 @@ impl<'a> Machine<'a> {
             // BININT, BININT1, BININT2, LONG1.
             b'J' => {
                 let bits = self.number::<4>()? as u32;
-                self.stack.push(Value::Int(i64::from(bits.cast_signed())));
+                self.push(Value::Int(i64::from(bits.cast_signed())))?;
             }
             b'K' => self.integer::<1>()?,
             b'M' => self.integer::<2>()?,
             0x8a => {
                 let length = self.number::<1>()? as usize;
                 let value = long(self.take(length)?).map_or(Value::Opaque, Value::Int);
-                self.stack.push(value);
+                self.push(value)?;
             }
             // BINUNICODE, SHORT_BINUNICODE, BINUNICODE8.
             b'X' => self.text::<4>()?,
@@ -188,18 +229,18 @@ impl<'a> Machine<'a> {
             0x8d => self.text::<8>()?,
 
             // Tuples: empty, from the mark, of one to three.
-            b')' => self.object(Object::Tuple(Vec::new())),
+            b')' => self.push_tuple(Vec::new())?,
             b't' => {
                 let items = self.pop_mark()?;
-                self.object(Object::Tuple(items));
+                self.push_tuple(items)?;
             }
             count @ 0x85..=0x87 => {
                 let mut items = (0..count - 0x84).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
                 items.reverse();
-                self.object(Object::Tuple(items));
+                self.push_tuple(items)?;
             }
             // Lists: EMPTY_LIST, APPEND, APPENDS.
-            b']' => self.stack.push(Value::List),
+            b']' => self.push(Value::List)?,
             b'a' => {
                 self.pop()?;
                 self.list()?;
@@ -209,7 +250,7 @@ impl<'a> Machine<'a> {
                 self.list()?;
             }
             // Dicts: EMPTY_DICT, SETITEM, SETITEMS.
-            b'}' => self.object(Object::Dict(Vec::new())),
+            b'}' => self.push_object(Object::Dict(Vec::new()))?,
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set_items(&[key, value])?;
@@ -226,16 +267,23 @@ impl<'a> Machine<'a> {
             b'r' => self.put::<4>()?,
             0x94 => {
                 let top = self.top()?;
-                self.memo.insert(self.memo.len(), top);
+                self.keep(self.memo.len(), top)?;
             }
 
             // GLOBAL, INST: two lines. STACK_GLOBAL.
-            b'c' | b'i' => {
+            opcode @ (b'c' | b'i') => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.global(module, name)?;
+                let global = self.global(module, name)?;
+                if opcode == b'i' {
+                    return self.fail(format!("it builds an instance of {module}.{name}, which no state dict needs"));
+                }
+                self.push(global)?;
             }
             0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Text(name), Value::Text(module)) => self.global(module, name)?,
+                (Value::Text(name), Value::Text(module)) => {
+                    let global = self.global(module, name)?;
+                    self.push(global)?;
+                }
                 _ => return self.fail("a global is not named by two strings"),
             },
             b'R' => {
@@ -245,13 +293,12 @@ impl<'a> Machine<'a> {
             // BUILD: attributes. Those of a state dict are the versions of its modules.
             b'b' => {
                 self.pop()?;
-                let top = self.top()?;
-                self.entries(top)?;
+                self.set_items(&[])?;
             }
             b'Q' => {
                 let id = self.pop()?;
                 let storage = self.storage(id)?;
-                self.object(Object::Storage(storage));
+                self.push_object(Object::Storage(storage))?;
             }
             other => return self.fail(format!("the opcode {other:#04x} is none that a state dict needs")),
         }
@@ -282,28 +329,24 @@ impl<'a> Machine<'a> {
 
     fn opaque(&mut self, length: usize) -> Result<(), FormatError> {
         self.skip(length)?;
-        self.stack.push(Value::Opaque);
-        Ok(())
+        self.push(Value::Opaque)
     }
 
     fn opaque_of<const N: usize>(&mut self) -> Result<(), FormatError> {
         self.counted::<N>()?;
-        self.stack.push(Value::Opaque);
-        Ok(())
+        self.push(Value::Opaque)
     }
 
     fn integer<const N: usize>(&mut self) -> Result<(), FormatError> {
         let number = self.number::<N>()?;
-        self.stack.push(Value::Int(number as i64));
-        Ok(())
+        self.push(Value::Int(number as i64))
     }
 
     fn text<const N: usize>(&mut self) -> Result<(), FormatError> {
         let Ok(text) = std::str::from_utf8(self.counted::<N>()?) else {
             return self.fail("a string is not UTF-8");
         };
-        self.stack.push(Value::Text(text));
-        Ok(())
+        self.push(Value::Text(text))
     }
 
     /// The bytes up to the end of the line.
@@ -314,9 +357,18 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(&rest[..length]).or_else(|_| self.fail("a name is not UTF-8"))
     }
 
-    fn object(&mut self, object: Object<'a>) {
-        self.stack.push(Value::Object(self.objects.len()));
-        self.objects.push(object);
+    fn push(&mut self, value: Value<'a>) -> Result<(), FormatError> {
+        self.budget.push(self.name, &mut self.stack, value)
+    }
+
+    fn push_object(&mut self, object: Object<'a>) -> Result<(), FormatError> {
+        self.push(Value::Object(self.objects.len()))?;
+        self.budget.push(self.name, &mut self.objects, object)
+    }
+
+    fn push_tuple(&mut self, items: Vec<Value<'a>>) -> Result<(), FormatError> {
+        self.budget.spend(self.name, size_of_val(&items[..]))?;
+        self.push_object(Object::Tuple(items.into_boxed_slice()))
     }
 
     fn top(&self) -> Result<Value<'a>, FormatError> {
@@ -335,7 +387,7 @@ impl<'a> Machine<'a> {
     /// Everything above the last mark.
     fn pop_mark(&mut self) -> Result<Vec<Value<'a>>, FormatError> {
         match self.marks.pop() {
-            Some(mark) => Ok(self.stack.split_off(mark)),
+            Some(mark) => Ok(self.stack.drain(mark..).collect()),
             None => self.fail("there is no mark on its stack"),
         }
     }
@@ -343,14 +395,19 @@ impl<'a> Machine<'a> {
     fn get<const N: usize>(&mut self) -> Result<(), FormatError> {
         let index = self.number::<N>()? as usize;
         let Some(&value) = self.memo.get(&index) else { return self.fail(format!("nothing was kept as {index}")) };
-        self.stack.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn put<const N: usize>(&mut self) -> Result<(), FormatError> {
         let index = self.number::<N>()? as usize;
         let top = self.top()?;
-        self.memo.insert(index, top);
+        self.keep(index, top)
+    }
+
+    fn keep(&mut self, index: usize, value: Value<'a>) -> Result<(), FormatError> {
+        if self.memo.insert(index, value).is_none() {
+            self.budget.spend(self.name, MEMO_BYTES)?;
+        }
         Ok(())
     }
 
@@ -365,32 +422,16 @@ impl<'a> Machine<'a> {
     /// Puts keys and values into the dict on top.
     fn set_items(&mut self, items: &[Value<'a>]) -> Result<(), FormatError> {
         let (pairs, []) = items.as_chunks::<2>() else { return self.fail("a key of a dict has no value") };
-        let top = self.top()?;
-        self.entries(top)?.extend(pairs.iter().map(|&[key, value]| (key, value)));
-        Ok(())
-    }
-
-    /// The entries of the dict that a value is.
-    fn entries(&mut self, value: Value) -> Result<&mut Vec<(Value<'a>, Value<'a>)>, FormatError> {
-        if let Value::Object(i) = value
+        if let Value::Object(i) = self.top()?
             && let Object::Dict(entries) = &mut self.objects[i]
         {
-            return Ok(entries);
+            return pairs.iter().try_for_each(|&[key, value]| self.budget.push(self.name, entries, (key, value)));
         }
-        Err(FormatError::Pickle { offset: self.opcode_at, reason: "it sets entries of what is no dict".to_owned() })
+        self.fail("it sets entries of what is no dict")
     }
 
-    fn tuple(&self, value: Value) -> Option<&[Value<'a>]> {
-        match value {
-            Value::Object(i) => match &self.objects[i] {
-                Object::Tuple(items) => Some(items),
-                Object::Dict(_) | Object::Storage(_) | Object::Tensor(_) => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn global(&mut self, module: &'a str, name: &'a str) -> Result<(), FormatError> {
+    /// The value of a name that is known.
+    fn global(&self, module: &'a str, name: &'a str) -> Result<Value<'a>, FormatError> {
         let global = match (module, name) {
             ("collections", "OrderedDict") => Some(Global::OrderedDict),
             ("collections", "Counter") => Some(Global::Counter),
@@ -405,51 +446,47 @@ impl<'a> Machine<'a> {
             _ => None,
         };
         let refused = || FormatError::Global { name: format!("{module}.{name}"), offset: self.opcode_at };
-        self.stack.push(Value::Global(global.ok_or_else(refused)?));
-        Ok(())
+        global.map(Value::Global).ok_or_else(refused)
     }
 
     /// What a global makes of its arguments.
     fn reduce(&mut self, callable: Value<'a>, arguments: Value<'a>) -> Result<(), FormatError> {
         let Value::Global(global) = callable else { return self.fail("it calls what is no function") };
-        let Some(arguments) = self.tuple(arguments) else { return self.fail("the arguments of a call are no tuple") };
+        let Some(arguments) = tuple(&self.objects, arguments) else {
+            return self.fail("the arguments of a call are no tuple");
+        };
         let object = match (global, arguments) {
             (Global::OrderedDict | Global::Counter, []) => Some(Object::Dict(Vec::new())),
             (Global::Counter | Global::Parameter | Global::Size, &[content, ..]) => {
-                self.stack.push(content);
-                return Ok(());
+                return self.push(content);
             }
-            (Global::Device, _) => {
-                self.stack.push(Value::Opaque);
-                return Ok(());
-            }
+            (Global::Device, _) => return self.push(Value::Opaque),
             (Global::Tensor, [arguments @ .., _, _]) if arguments.len() == 4 => {
-                self.view(arguments, None, None).map(Object::Tensor)
+                self.tensor(arguments, None, None).map(Object::Tensor)
             }
             (Global::Tensor, [arguments @ .., _, _, metadata]) if arguments.len() == 4 => {
-                self.view(arguments, None, Some(*metadata)).map(Object::Tensor)
+                self.tensor(arguments, None, Some(*metadata)).map(Object::Tensor)
             }
             (Global::TensorOfType, [arguments @ .., _, _, Value::Global(Global::Dtype(dtype))])
                 if arguments.len() == 4 =>
             {
-                self.view(arguments, Some(*dtype), None).map(Object::Tensor)
+                self.tensor(arguments, Some(*dtype), None).map(Object::Tensor)
             }
             (Global::TensorOfType, [arguments @ .., _, _, Value::Global(Global::Dtype(dtype)), metadata])
                 if arguments.len() == 4 =>
             {
-                self.view(arguments, Some(*dtype), Some(*metadata)).map(Object::Tensor)
+                self.tensor(arguments, Some(*dtype), Some(*metadata)).map(Object::Tensor)
             }
             _ => None,
         };
         let Some(object) = object else {
             return self.fail(format!("it gives {global:?} other arguments than a state dict does"));
         };
-        self.object(object);
-        Ok(())
+        self.push_object(object)
     }
 
     /// The tensor of a storage, an offset, extents and strides. `metadata` says that the numbers are stored negated or conjugated, or nothing.
-    fn view(&self, arguments: &[Value<'a>], dtype: Option<Dtype>, metadata: Option<Value<'a>>) -> Option<View<'a>> {
+    fn tensor(&self, arguments: &[Value<'a>], dtype: Option<Dtype>, metadata: Option<Value<'a>>) -> Option<Tensor<'a>> {
         let plain = match metadata {
             None | Some(Value::Opaque) => true,
             Some(Value::Object(i)) => matches!(&self.objects[i], Object::Dict(entries) if entries.is_empty()),
@@ -457,21 +494,14 @@ impl<'a> Machine<'a> {
         };
         let &[Value::Object(storage), offset, shape, strides] = arguments else { return None };
         let Object::Storage(storage) = self.objects[storage] else { return None };
-        let size = |value: &Value| match value {
-            Value::Int(n) => usize::try_from(*n).ok(),
-            _ => None,
-        };
-        let sizes = |value| {
-            let sizes = self.tuple(value).filter(|sizes| sizes.len() <= MOST_AXES)?;
-            sizes.iter().map(size).collect::<Option<Vec<usize>>>()
-        };
-        let (offset, shape, strides) = (size(&offset)?, sizes(shape)?, sizes(strides)?);
-        (plain && shape.len() == strides.len()).then_some(View { storage, dtype, offset, shape, strides })
+        let axes = |value| sizes(&self.objects, value).map(Iterator::count);
+        let (offset, same) = (size(offset)?, axes(shape)? == axes(strides)?);
+        (plain && same).then_some(Tensor { storage, dtype, offset, shape, strides })
     }
 
     /// The storage of a persistent id: `("storage", class, key, device, elements)`.
     fn storage(&self, id: Value<'a>) -> Result<Storage<'a>, FormatError> {
-        match self.tuple(id) {
+        match tuple(&self.objects, id) {
             Some(&[Value::Text("storage"), Value::Global(Global::Storage(class)), Value::Text(key), ..]) => {
                 Ok(Storage { class, key })
             }

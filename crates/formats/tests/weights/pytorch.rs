@@ -7,7 +7,10 @@ use binary_nets_formats::{FormatError, Tensor};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::archive::{archive, dict, integer, one_tensor, packed_archive, pickle, tensor, text, torch_file, tuple};
+use crate::archive::{
+    REBUILD, archive, arguments, central, dict, integer, local, one_tensor, packed_archive, pickle, tensor, text,
+    torch_file, tuple, with_directory,
+};
 use crate::{assert_reads, file};
 
 fn w(shape: &[usize], data: &[f32]) -> Vec<Tensor> {
@@ -76,6 +79,7 @@ fn opcodes_that_call_or_build_are_refused_where_nothing_needs_them() {
     };
     refused(b"ccollections\nOrderedDict\n)\x81", "0x81");
     refused(b"ccollections\nOrderedDict\n\x82\x01", "0x82");
+    refused(b"(icollections\nOrderedDict\n", "an instance of collections.OrderedDict");
     refused(b")}b", "no dict");
     refused(b")(X\x01\0\0\0aNu", "no dict");
     refused(b"X\x01\0\0\0a)R", "no function");
@@ -209,6 +213,100 @@ fn no_file_takes_more_than_a_small_multiple_of_its_size() {
     };
     assert!(matches!(bomb(1 << 24), Err(FormatError::TooLarge { what, .. }) if what == "a/data/0"));
     assert!(matches!(bomb(1 << 10), Err(FormatError::Entry { name, .. }) if name == "a/data/0"));
+}
+
+#[test]
+fn no_pickle_takes_more_than_a_small_multiple_of_its_file() {
+    // Kept in the memo: what makes a tensor of 64 axes, its arguments, and the tensor.
+    let wide = arguments("0", "FloatStorage", 0, &[1; 64], &[1; 64]);
+    let kept = [REBUILD, b"q\0", &wide, b"q\x01R", b"q\x020"].concat();
+    let one = dict(&[("w", tensor("FloatStorage", 0, &[1], &[1]))]);
+    for opcodes in [&b"h\0h\x01R"[..], b")", b"}", b"N\x94", b"(h\0h\0h\0h\0t", b"}h\0h\0s"] {
+        let read = |times: usize| {
+            let value = [&kept[..], b"(", &opcodes.repeat(times), b"1", &one].concat();
+            decode(&torch_file(&pickle(&value), &floats(&[1.5])))
+        };
+        assert_eq!(read(1000), Ok(w(&[1], &[1.5])), "{opcodes:?}");
+        match read(200_000) {
+            Err(FormatError::TooLarge { what, .. }) => assert_eq!(what, "a/data.pkl", "{opcodes:?}"),
+            other => panic!("{opcodes:?}: {:?}", other.map(|tensors| tensors.len())),
+        }
+    }
+    // The same tensor by many keys.
+    let named = |n: usize| {
+        let entries: Vec<_> = (0..n).map(|i| (i.to_string(), b"h\x02".to_vec())).collect();
+        let entries: Vec<_> = entries.iter().map(|(key, value)| (&key[..], value.clone())).collect();
+        decode(&torch_file(&pickle(&[kept.clone(), dict(&entries)].concat()), &floats(&[1.5])))
+    };
+    let few = named(1000).unwrap();
+    assert!(few.len() == 1000 && few.iter().all(|tensor| tensor.shape == [1; 64] && tensor.data == [1.5]));
+    assert!(matches!(named(10_000), Err(FormatError::TooLarge { .. })));
+}
+
+#[test]
+fn entries_that_overlap_are_not_read_without_end() {
+    // Each entry holds the headers of those behind it, and the numbers that are the end of all.
+    let read = |count: usize| {
+        let key = |i: usize| format!("a/data/{i}");
+        let tensor = |i: usize| [REBUILD, &arguments(&i.to_string(), "FloatStorage", 0, &[1], &[1]), b"R"].concat();
+        let entries: Vec<_> = (0..count).map(|i| (format!("w{i}"), tensor(i))).collect();
+        let entries: Vec<_> = entries.iter().map(|(key, value)| (&key[..], value.clone())).collect();
+        let pickle = pickle(&dict(&entries));
+        let size = [pickle.len() as u32; 2];
+        let mut bytes = [local("a/data.pkl", 0, size), pickle].concat();
+        let mut directory = vec![central("a/data.pkl", 0, size, 0, &[])];
+        let end = bytes.len() + (0..count).map(|i| local(&key(i), 0, [0; 2]).len()).sum::<usize>() + 100_000;
+        for i in 0..count {
+            let at = bytes.len();
+            let size = [(end - at - local(&key(i), 0, [0; 2]).len()) as u32; 2];
+            bytes.extend(local(&key(i), 0, size));
+            directory.push(central(&key(i), 0, size, at as u32, &[]));
+        }
+        bytes.resize(end, 0);
+        decode(&with_directory(bytes, &directory))
+    };
+    assert_eq!(read(10).unwrap().len(), 10);
+    assert!(matches!(read(100), Err(FormatError::TooLarge { what, .. }) if what.starts_with("a/data/")));
+}
+
+#[test]
+fn sizes_of_64_bits_stand_in_an_extra_field() {
+    let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
+    deflated.write_all(&floats(&[1.5; 100])).unwrap();
+    let deflated = deflated.finish().unwrap();
+    let pickle = pickle(&dict(&[("w", tensor("FloatStorage", 0, &[100], &[1]))]));
+    let elsewhere = u32::MAX;
+    // A field of another kind, then that of the sizes.
+    let extra = |numbers: &[usize]| {
+        let numbers = numbers.iter().flat_map(|&n| (n as u64).to_le_bytes()).collect::<Vec<u8>>();
+        [b"\x99\x00\x03\x00abc\x01\x00", &(numbers.len() as u16).to_le_bytes()[..], &numbers].concat()
+    };
+    let read = |sizes: [u32; 2], at: Option<u32>, extra: &dyn Fn(usize) -> Vec<u8>| {
+        let own = [pickle.len() as u32; 2];
+        let mut bytes = [local("a/data.pkl", 0, own), pickle.clone()].concat();
+        let place = bytes.len();
+        let entry = central("a/data/0", 8, sizes, at.unwrap_or(place as u32), &extra(place));
+        bytes.extend([local("a/data/0", 8, sizes), deflated.clone()].concat());
+        decode(&with_directory(bytes, &[central("a/data.pkl", 0, own, 0, &[]), entry]))
+    };
+    let (packed, expected) = (deflated.len(), Ok(w(&[100], &[1.5; 100])));
+    // In their order — contents, in the file, place — only those that stand here.
+    assert_eq!(read([elsewhere; 2], Some(elsewhere), &|at| extra(&[400, packed, at])), expected);
+    assert_eq!(read([elsewhere; 2], None, &|_| extra(&[400, packed])), expected);
+    assert_eq!(read([packed as u32, elsewhere], Some(elsewhere), &|at| extra(&[400, at])), expected);
+    assert_eq!(read([packed as u32, 400], Some(elsewhere), &|at| extra(&[at])), expected);
+    for (extra, what) in [
+        (extra(&[400, packed]), "the sizes of an entry are cut off"),
+        (extra(&[400, packed, usize::MAX]), "beyond the end of the file"),
+        (extra(&[400, packed, 0])[..30].to_vec(), "an extra field is cut off"),
+    ] {
+        match read([elsewhere; 2], Some(elsewhere), &|_| extra.clone()) {
+            Err(FormatError::Zip { reason, .. }) => assert!(reason.contains(what), "{reason}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    let moved = read([elsewhere; 2], Some(elsewhere), &|_| extra(&[400, packed, 0])).unwrap_err();
+    assert!(matches!(&moved, FormatError::Entry { name, .. } if name == "a/data/0"), "{moved}");
 }
 
 #[test]
