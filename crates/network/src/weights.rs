@@ -37,7 +37,7 @@ impl Default for LoadOptions {
 /// What was done with the tensors of a file. Every state of the model is in one of the lists but `left_over`, which has keys of the file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LoadReport {
-    /// Paths that were loaded as they are.
+    /// Paths that were loaded as they are. The first of several bases is here too where it took what stands without `bases.k`.
     pub loaded: Vec<String>,
     /// Tensors that were repeated along axes, or taken by several bases.
     pub tiled: Vec<Resized>,
@@ -80,7 +80,11 @@ impl<B: Backend> Network<B> {
     /// * a tensor whose every extent divides the model's is tiled, as the bases of a parallel network lie along axis 0;
     /// * of any other the corner is copied that both have (1, 2 or 4 axes, as many in both);
     /// * a path with a step `bases.k` that the file lacks is looked for without it, so each base gets the same;
-    /// * what is missing stays as it is.
+    /// * what is missing stays as it is, but something must fit.
+    ///
+    /// Numbers that are not finite are refused in any case.
+    ///
+    /// The optimizers start afresh, as by [`Network::reset_moments`]: what they and averages know is about the weights that were.
     ///
     /// Identical bases have identical gradients and stay identical for ever. So, unless `symmetric`, all but the first get noise if they are weights (of
     /// two axes or more): normal, `noise` times the standard deviation of the file's tensor, a pure function of (seed, path, index).
@@ -92,7 +96,8 @@ impl<B: Backend> Network<B> {
         let sources = weights::decode(&bytes).and_then(|tensors| self.sources(tensors));
         let sources = sources.map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
 
-        let (mut report, mut culprits) = (LoadReport::default(), Vec::new());
+        let refuse = |message| Err(NetworkError::Weights { path: path.to_owned(), message });
+        let (mut report, mut culprits, mut broken) = (LoadReport::default(), Vec::new(), BTreeSet::new());
         let (mut values, mut used) = (Vec::new(), BTreeSet::new());
         for state in self.states() {
             let Some(source) = find(&sources, &state.path, options.partial) else {
@@ -109,7 +114,11 @@ impl<B: Backend> Network<B> {
                 report.missing.push(state.path.clone());
                 continue;
             };
-            used.insert(&source.path);
+            if used.insert(&source.path)
+                && let Some((i, x)) = source.data.iter().enumerate().find(|(_, x)| !x.is_finite())
+            {
+                broken.insert(format!("'{}' holds {x}, at element {i}", source.path));
+            }
             let mut data = self.state(&state.path)?;
             let noise = self.noise(state, source, fit, options);
             put(&source.data, &source.shape, &mut data, &state.shape, fit, noise);
@@ -121,7 +130,7 @@ impl<B: Backend> Network<B> {
                 to: state.shape.to_vec(),
             };
             match fit {
-                Fit::Same if source.path == state.path => report.loaded.push(resized.path),
+                Fit::Same if !repeats(state, source) => report.loaded.push(resized.path),
                 Fit::Same | Fit::Tiles => report.tiled.push(resized),
                 Fit::Corner => report.cut.push(resized),
             }
@@ -131,14 +140,18 @@ impl<B: Backend> Network<B> {
         let foreign = report.left_over.iter().filter(|key| self.states.meta(key).is_none());
         culprits.extend(foreign.map(|key| format!("'{key}' is left over")));
         if !options.partial && !culprits.is_empty() {
-            let more = culprits.len().saturating_sub(NAMED);
-            culprits.truncate(NAMED);
-            culprits.extend((more > 0).then(|| format!("and {more} more")));
-            return Err(NetworkError::Weights { path: path.to_owned(), message: culprits.join("; ") });
+            return refuse(listed(culprits));
+        }
+        if !broken.is_empty() {
+            return refuse(listed(broken.into_iter().collect()));
+        }
+        if options.partial && values.is_empty() {
+            return refuse(format!("nothing in this file fits the model: {}", listed(culprits)));
         }
         for (path, data) in values {
             self.set_state(&path, &data)?;
         }
+        self.reset_moments()?;
         Ok(report)
     }
 
@@ -187,9 +200,8 @@ impl<B: Backend> Network<B> {
         if options.symmetric || state.shape.len() < 2 || state.kind == StateKind::Statistic {
             return None;
         }
-        let later_base = source.path != state.path && base(&state.path).is_some_and(|(k, _)| k > 0);
         let first = match fit {
-            _ if later_base => 0,
+            _ if repeats(state, source) => 0,
             Fit::Tiles => source.shape[0] * state.shape[1..].iter().product::<usize>(),
             Fit::Same | Fit::Corner => return None,
         };
@@ -197,6 +209,19 @@ impl<B: Backend> Network<B> {
         let stream = Stream::new(options.seed.unwrap_or(self.seed), &format!("{}#noise", state.path));
         Some(Noise { first, deviation: deviation(&source.data) * f64::from(options.noise), stream })
     }
+}
+
+/// The first culprits, and how many more there are.
+fn listed(mut culprits: Vec<String>) -> String {
+    let more = culprits.len().saturating_sub(NAMED);
+    culprits.truncate(NAMED);
+    culprits.extend((more > 0).then(|| format!("and {more} more")));
+    culprits.join("; ")
+}
+
+/// Whether a state is of a base that takes what the first base takes as well.
+fn repeats(state: &State, source: &Tensor) -> bool {
+    source.path != state.path && base(&state.path).is_some_and(|(k, _)| k > 0)
 }
 
 /// The tensor for a path; with `partial`, a base may take the one that all share.
