@@ -105,7 +105,7 @@ test('codes may come from elsewhere', (t) => {
 test('ternary weights are two planes', (t) => {
   const traced = lines(binaryConv2d(4, 6, { kernel: 1, weight: ternary({ negativeGradient: 'published' }) }))
   t.is(traced[2], '%4 = state path="w_p" shape=[1] kind="parameter" init={"constant":1} ()')
-  t.is(traced[4], '%6 = ternarize_weight threshold=0.05 negative_gradient="published" groups=1 (%2, %4, %5)')
+  t.is(traced[4], '%6 = ternarize_weight threshold=0.05 negative_gradient="published" (%2, %4, %5)')
   t.regex(traced[5] ?? '', /^%7 = ternary_conv2d .* \(%3, %6, %6\.1, %4, %5\)$/)
 })
 

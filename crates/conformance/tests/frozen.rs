@@ -221,7 +221,7 @@ fn run_of(start: Start, links: &[Link]) -> (Graph, Given) {
             let w = leaf(&mut graph, "conv.weight", &[o, o, 3, 3], false);
             let [p, n] = ["conv.p", "conv.n"].map(|path| leaf(&mut graph, path, &[1], true));
             let negative_gradient = NegativeGradient::Exact;
-            let ternarize = TernarizeWeight { threshold: 0.3, negative_gradient, groups: 1 };
+            let ternarize = TernarizeWeight { threshold: 0.3, negative_gradient };
             let q = graph.add(ternarize, &[w, p, n], "conv").unwrap();
             graph.add_one(TernaryConv2d { window, pad_value: 0 }, &[codes, q[0], q[1], p, n], "conv").unwrap()
         }

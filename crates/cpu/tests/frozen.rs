@@ -157,7 +157,7 @@ fn runs_of_constants() -> Graph {
     let codes = b.codes("ternary", 2);
     let w = b.state("ternary.weight", &[34, 35, 3, 3]);
     let values = ["w_p", "w_n"].map(|value| b.state(&format!("ternary.{value}"), &[1]));
-    let ternarize = TernarizeWeight { threshold: 0.4, negative_gradient: NegativeGradient::Exact, groups: 2 };
+    let ternarize = TernarizeWeight { threshold: 0.4, negative_gradient: NegativeGradient::Exact };
     let q = b.0.add(ternarize, &[w, values[0], values[1]], "ternary").unwrap();
     let conv = TernaryConv2d { window, pad_value: 0 };
     let ternary = b.op(conv, &[codes, q[0], q[1], values[0], values[1]], "ternary");

@@ -1,5 +1,6 @@
 //! Where the time goes.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +27,7 @@ pub fn profile<B: Backend>(
     program: &Arc<Program<B::Kernel>>,
     memory: &Memory<B::Buffer>,
     run: &Run,
-    repeats: usize,
+    repeats: NonZero<usize>,
 ) -> Result<Vec<StepTime>, ExecError> {
     let time = |best: &mut f64, steps| {
         let start = Instant::now();
@@ -36,7 +37,7 @@ pub fn profile<B: Backend>(
     };
     let mut best = vec![f64::INFINITY; program.compute().len()];
     let mut nothing = f64::INFINITY;
-    for _ in 0..repeats.max(1) {
+    for _ in 0..repeats.get() {
         for i in program.compute() {
             time(&mut nothing, 0..0)?;
             time(&mut best[i], i..i + 1)?;

@@ -78,6 +78,7 @@ ops! {
     TernarizeWeight "ternarize_weight",
     TernarizeWeightGrad "ternarize_weight_grad",
     TernaryConv2d "ternary_conv2d",
+    TernaryConv2dGradInput "ternary_conv2d_grad_input",
     BatchNorm "batch_norm",
     BatchNormGrad "batch_norm_grad",
     BatchNormInference "batch_norm_inference",

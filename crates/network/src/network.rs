@@ -77,9 +77,16 @@ fn refuse_scalars(model: &Graph) -> Result<(), NetworkError> {
 impl<B: Backend> Network<B> {
     /// A network with freshly initialised states.
     pub fn new(backend: B, spec: GraphSpec, seed: u64) -> Result<Self, NetworkError> {
+        let (mut network, model) = Self::without_states(backend, spec, seed)?;
+        network.add_states(&model)?;
+        Ok(network)
+    }
+
+    /// A network that has no states yet, and its model.
+    pub(crate) fn without_states(backend: B, spec: GraphSpec, seed: u64) -> Result<(Self, Graph), NetworkError> {
         let model = spec.graph(1, &[])?;
         let (state, workspace) = (backend.allocate(0)?, backend.allocate(0)?);
-        let mut network = Self {
+        let network = Self {
             backend,
             spec,
             seed,
@@ -97,14 +104,13 @@ impl<B: Backend> Network<B> {
         };
         network.image_name()?;
         refuse_scalars(&model)?;
-        network.add_states(&model)?;
         // Everything that evaluation needs is planned once now, so that impossible networks are refused when they are made.
         network.frozen_graphs(&[])?;
-        Ok(network)
+        Ok((network, model))
     }
 
-    /// Makes room for the states of a graph that are new, and initialises them; averages start as copies. The paths of the new ones.
-    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
+    /// Makes room for the states of a graph that are new. Their paths.
+    pub(crate) fn make_room(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
         let before = self.states.bytes();
         let mut states = self.states.clone();
         let added = states.extend(&self.backend, graph);
@@ -120,6 +126,12 @@ impl<B: Backend> Network<B> {
         }
         self.state = grown;
         self.states = states;
+        Ok(added)
+    }
+
+    /// Makes room for the states of a graph that are new, and initialises them; averages start as copies. The paths of the new ones.
+    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
+        let added = self.make_room(graph)?;
         let fresh: Vec<State> = self.states.states().filter(|s| added.contains(&s.path)).cloned().collect();
         for state in fresh {
             let values = initial(&state, self.seed);

@@ -1,5 +1,7 @@
 //! Where the time of a training step goes.
 
+use std::num::NonZero;
+
 use binary_nets_exec::{Backend, StepTime, profile};
 
 use crate::{NamedTensors, Network, NetworkError};
@@ -11,11 +13,8 @@ impl<B: Backend> Network<B> {
         &mut self,
         tensors: &NamedTensors,
         scalars: &[(&str, f32)],
-        repeats: usize,
+        repeats: NonZero<usize>,
     ) -> Result<Vec<StepTime>, NetworkError> {
-        if repeats == 0 {
-            return Err(NetworkError::Argument("a profile takes 1 run or more".to_owned()));
-        }
         self.write_step(true, tensors, scalars)?;
         let (loaded, run) = (self.trainer()?.step(true), self.run_info());
         let memory = loaded.memory(&self.state, &self.workspace);

@@ -23,7 +23,8 @@ impl<B: Backend> Network<B> {
 
     /// A network as another one was; its count of updates starts at 0.
     pub fn from_snapshot(backend: B, snapshot: Snapshot) -> Result<Self, NetworkError> {
-        let mut network = Self::new(backend, snapshot.spec, snapshot.seed)?;
+        let (mut network, model) = Self::without_states(backend, snapshot.spec, snapshot.seed)?;
+        network.make_room(&model)?;
         for (path, values) in snapshot.states {
             network.set_state(&path, &values)?;
         }

@@ -1,5 +1,6 @@
 //! What JavaScript passes, checked and copied.
 
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 
 use napi::ValueType;
@@ -52,9 +53,15 @@ pub fn integer(value: Unknown, name: &str, range: RangeInclusive<u64>) -> Result
     }
 }
 
+/// An integer from 1 on.
+pub fn positive(value: Unknown, name: &str, most: u64) -> Result<NonZero<usize>, Failure> {
+    let n = integer(value, name, 1..=most)? as usize;
+    NonZero::new(n).ok_or_else(|| wrong(name, "1 or more", "0"))
+}
+
 /// An integer that counts or measures something in memory.
 pub fn count(value: Unknown, name: &str, most: u64) -> Result<usize, Failure> {
-    integer(value, name, 1..=most).map(|n| n as usize)
+    positive(value, name, most).map(NonZero::get)
 }
 
 /// What the elements of a typed array can be.

@@ -391,7 +391,7 @@ impl NativeNetwork {
         let prepare = || {
             let batch = Fields::new(batch, "batch")?.each(Tensor::new)?;
             let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
-            let repeats = argument::count(repeats, "repeats", MAX_REPEATS)?;
+            let repeats = argument::positive(repeats, "repeats", MAX_REPEATS)?;
             Ok(move |network: &mut Network<Cpu>| {
                 let times = network.profile_step(&views(&batch), &named(&scalars), repeats)?;
                 serde_json::to_string(&times).map_err(|e| Failure::new(Code::Internal, e.to_string()))

@@ -69,11 +69,7 @@ interface Attributes {
     groups: number
   }
   binary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
-  ternarize_weight: {
-    threshold: number
-    negative_gradient: 'exact' | 'published'
-    groups: number
-  }
+  ternarize_weight: { threshold: number; negative_gradient: 'exact' | 'published' }
   ternary_conv2d: { window: WindowSpec; pad_value: 0 | 1 }
   batch_norm: { eps: number; momentum: number }
   relu: Empty

@@ -76,6 +76,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Conv2dGradInput(_)
         | Op::Conv2dGradWeight(_)
         | Op::BinaryConv2dGradInput(_)
+        | Op::TernaryConv2dGradInput(_)
         | Op::BinaryConv2dGradWeight(_)
         | Op::BatchNormInference(_)
         | Op::MaxPool2dGrad(_)
@@ -127,6 +128,12 @@ pub fn terms(
         Op::TernarizeWeightGrad(_) => {
             let sums = apply(op, &absolute, shapes, &BTreeMap::new(), randomness).expect("no leaf is read");
             sums.iter().map(|sum| sum.map(f64::abs)).collect()
+        }
+        Op::TernaryConv2dGradInput(_) => {
+            // |q| = |w_p|·positive + |w_n|·negative, where the op subtracts.
+            let below = absolute[4].map(|w_n| -w_n);
+            let inputs = [&absolute[..4], &[&below]].concat();
+            apply(op, &inputs, shapes, &BTreeMap::new(), randomness).expect("no leaf is read")
         }
         Op::BatchNorm(op) => batch_norm_terms(op, inputs[0], &absolute, results),
         Op::BatchNormGrad(op) => batch_norm_grad_terms(op, inputs),

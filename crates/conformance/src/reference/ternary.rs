@@ -1,14 +1,17 @@
 //! Ternary weights, as the numbers 0 and 1 of two planes.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{NegativeGradient, TernarizeWeight, TernarizeWeightGrad, TernaryConv2d};
+use binary_nets_graph::ops::{
+    NegativeGradient, TernarizeWeight, TernarizeWeightGrad, TernaryConv2d, TernaryConv2dGradInput,
+};
 
 use super::{conv2d as float, round};
 use crate::Tensor;
 
 /// Where w `[o, c, kh, kw]` is above Δ and where below −Δ, as `[o, kh, kw, c]`.
 pub fn ternarize_weight(op: &TernarizeWeight, w: &Tensor, plane: &Shape) -> Vec<Tensor> {
-    let largest = w.data.iter().fold(0.0, |max: f64, w| max.max(w.abs()));
+    let nan = w.data.iter().any(|w| w.is_nan());
+    let largest = if nan { f64::NAN } else { w.data.iter().fold(0.0, |max: f64, w| max.max(w.abs())) };
     let delta = round(round(op.threshold) * largest);
     let bits = |is_set: &dyn Fn(f64) -> bool| {
         Tensor::from_fn_rank(plane, |[o, kh, kw, c]| f64::from(u8::from(is_set(w.at(&[o, c, kh, kw])))))
@@ -46,4 +49,11 @@ pub fn conv2d(op: &TernaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Vec<Tens
     let &[w_p, w_n] = &inputs[3..] else { return vec![positive, negative] };
     let scaled = |d: f64, w: &Tensor| round(w.data[0] * round(d));
     vec![positive.zip(&negative, |d_p, d_n| round(scaled(d_p, w_p) - scaled(d_n, w_n)))]
+}
+
+/// dx through `q = w_p·positive − w_n·negative`.
+pub fn grad_input(op: &TernaryConv2dGradInput, inputs: &[&Tensor], shape: &Shape) -> Tensor {
+    let &[dy, positive, negative, w_p, w_n] = inputs else { panic!("ternary_conv2d_grad_input takes 5 inputs") };
+    let q = latent(positive).zip(&latent(negative), |p, n| p * w_p.data[0] - n * w_n.data[0]);
+    float::grad_input(&op.window, dy, &q, shape)
 }

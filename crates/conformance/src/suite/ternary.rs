@@ -3,7 +3,7 @@
 use binary_nets_bits::Codes;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{
-    BinaryConv2dGradInput, NegativeGradient, TernarizeWeight, TernarizeWeightGrad, TernaryAffine, TernaryConv2d,
+    NegativeGradient, TernarizeWeight, TernarizeWeightGrad, TernaryAffine, TernaryConv2d, TernaryConv2dGradInput,
 };
 
 use super::Case;
@@ -14,29 +14,29 @@ pub fn cases() -> Vec<Case> {
     [weights(), convolutions()].concat()
 }
 
-fn ternarize(threshold: f64, groups: usize) -> TernarizeWeight {
-    TernarizeWeight { threshold, negative_gradient: NegativeGradient::Exact, groups }
+fn ternarize(threshold: f64) -> TernarizeWeight {
+    TernarizeWeight { threshold, negative_gradient: NegativeGradient::Exact }
 }
 
 /// Coarse weights lie on ±Δ, for their largest magnitude is 1.
 fn weights() -> Vec<Case> {
     let mut cases = Vec::new();
     for c in CHANNELS {
-        for (o, kernel, groups) in [(1, [1, 1], 1), (6, [3, 3], 2), (10, [1, 5], 5)] {
-            let name = format!("o{o}c{c}/{kernel:?}/g{groups}");
+        for (o, kernel) in [(1, [1, 1]), (6, [3, 3]), (10, [1, 5])] {
+            let name = format!("o{o}c{c}/{kernel:?}");
             let shape = [o, c, kernel[0], kernel[1]];
             for (threshold, fill) in [(0.05, Fill::Uniform(1.0)), (0.5, Fill::Coarse), (0.0, Fill::Turning)] {
                 let mut b = Builder::new(format!("ternarize_weight/{threshold}/{name}"));
                 let w = b.state(&shape, fill);
                 let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
-                let outputs = b.ops(ternarize(threshold, groups), &[w, values[0], values[1]]);
+                let outputs = b.ops(ternarize(threshold), &[w, values[0], values[1]]);
                 cases.push(b.outputs(&outputs));
             }
             for negative_gradient in [NegativeGradient::Exact, NegativeGradient::Published] {
                 let mut b = Builder::new(format!("ternarize_weight_grad/{negative_gradient:?}/{name}"));
                 let w = b.state(&shape, Fill::Uniform(1.0));
                 let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
-                let planes = b.ops(ternarize(0.25, groups), &[w, values[0], values[1]]);
+                let planes = b.ops(ternarize(0.25), &[w, values[0], values[1]]);
                 let dq = b.state(&shape, Fill::Uniform(1.0));
                 let inputs = [planes[0], planes[1], values[0], values[1], dq];
                 let outputs = b.ops(TernarizeWeightGrad { negative_gradient }, &inputs);
@@ -44,13 +44,15 @@ fn weights() -> Vec<Case> {
             }
         }
     }
-    // More weights than one piece of work, the largest in the last.
-    let mut b = Builder::new("ternarize_weight/large");
-    let w = b.state(&[64, 64, 3, 3], Fill::Uniform(1.0));
-    b.overwrite(w, [(64 * 64 * 9 - 1, -8.0)]);
-    let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
-    let outputs = b.ops(ternarize(0.1, 1), &[w, values[0], values[1]]);
-    cases.push(b.outputs(&outputs));
+    // More weights than one piece of work: the largest in the last, or one that is no number in the first.
+    for (name, index, number) in [("large", 64 * 64 * 9 - 1, -8.0), ("nan", 0, f32::NAN), ("-nan", 0, -f32::NAN)] {
+        let mut b = Builder::new(format!("ternarize_weight/{name}"));
+        let w = b.state(&[64, 64, 3, 3], Fill::Uniform(1.0));
+        b.overwrite(w, [(index, number)]);
+        let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
+        let outputs = b.ops(ternarize(0.1), &[w, values[0], values[1]]);
+        cases.push(b.outputs(&outputs));
+    }
     cases
 }
 
@@ -87,20 +89,26 @@ fn forward(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes,
 
     let latent = b.state(&[o, c / groups, kh, kw], Fill::Uniform(1.0));
     let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
-    let computed = b.ops(ternarize(0.3, groups), &[latent, values[0], values[1]]);
+    let computed = b.ops(ternarize(0.3), &[latent, values[0], values[1]]);
     for planes in [planes, [computed[0], computed[1]]] {
         outputs.push(b.op(conv.clone(), &[x, planes[0], planes[1], values[0], values[1]]));
     }
     b.outputs(&outputs)
 }
 
-/// Through one plane: 0/1 weights.
+/// Through planes that stand there, and through ones that are computed.
 fn grad_input(name: &str, [c, o, groups]: [usize; 3], window: Window) -> Case {
-    let mut b = Builder::new(format!("binary_conv2d_grad_input/plane/{name}"));
+    let mut b = Builder::new(format!("ternary_conv2d_grad_input/{name}"));
     let [h, w] = window.output(IMAGE).expect("windows that fit");
     let dy = b.input(&[h, w, o], Fill::Uniform(1.0));
-    let plane = b.frozen_plane(&[o, window.kernel[0], window.kernel[1], c / groups]);
-    let value = b.state(&[1], Fill::Positive);
-    let dx = b.op(BinaryConv2dGradInput { window, groups, input: IMAGE }, &[dy, plane, value]);
-    b.outputs(&[dx])
+    let [kh, kw] = window.kernel;
+    let planes = [(); 2].map(|()| b.frozen_plane(&[o, kh, kw, c / groups]));
+    let latent = b.state(&[o, c / groups, kh, kw], Fill::Uniform(1.0));
+    let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
+    let computed = b.ops(ternarize(0.3), &[latent, values[0], values[1]]);
+    let outputs = [planes, [computed[0], computed[1]]].map(|planes| {
+        let inputs = [dy, planes[0], planes[1], values[0], values[1]];
+        b.op(TernaryConv2dGradInput { window, groups, input: IMAGE }, &inputs)
+    });
+    b.outputs(&outputs)
 }

@@ -48,7 +48,7 @@ fn ternary_conv2d_is_the_float_one_of_its_codes() {
                     } else {
                         net.op(Step { gradient, groups }, &[x])
                     };
-                    let ternarize = TernarizeWeight { threshold: THRESHOLD, negative_gradient, groups };
+                    let ternarize = TernarizeWeight { threshold: THRESHOLD, negative_gradient };
                     let planes = net.ops(ternarize, &[w, values[0], values[1]]);
                     let inputs = [codes, planes[0], planes[1], values[0], values[1]];
                     let y = net.op(TernaryConv2d { window, pad_value }, &inputs);
@@ -120,7 +120,7 @@ fn ternary_gradients_point_by_point() {
         // Of the largest, 4, a quarter.
         let w = net.state_of("w", &[points.len(), 1, 1, 1], points.to_vec());
         let values = [("p", 2.0), ("n", 3.0)].map(|(path, value)| net.state_of(path, &[1], vec![value]));
-        let ternarize = TernarizeWeight { threshold: THRESHOLD, negative_gradient, groups: 1 };
+        let ternarize = TernarizeWeight { threshold: THRESHOLD, negative_gradient };
         let planes = net.ops(ternarize, &[w, values[0], values[1]]);
         let conv = TernaryConv2d { window: Window::square(1, 1, 0), pad_value: 0 };
         let y = net.op(conv, &[codes, planes[0], planes[1], values[0], values[1]]);

@@ -94,8 +94,3 @@ impl Step {
         clamp(w - self.rate * (m / (v.sqrt() / self.root + self.eps)), -self.bound, self.bound)
     }
 }
-
-/// The kernel of [`binary_nets_graph::ops::Increment`].
-pub fn prepare_increment() -> Prepared<Kernel> {
-    plain("plain", |io| io.state::<f32>(0)[0] += 1.0)
-}

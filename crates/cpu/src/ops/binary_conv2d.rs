@@ -199,13 +199,12 @@ pub fn prepare_grad_input(
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
     let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
-    let (codes, _) = packing(io.inputs[1]);
     let constant = io.constant[1] && io.constant[2];
     Ok(product.prepare(
         target,
         constant,
         |io| Images::Floats(io.input(0)),
-        move |io| Weights::Bits { packed: io.input(1), codes, alpha: io.input(2), sources: dy[3] },
+        move |io| Weights::Bits { packed: io.input(1), alpha: io.input(2), sources: dy[3] },
     ))
 }
 

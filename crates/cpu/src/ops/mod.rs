@@ -12,6 +12,7 @@ mod binary_conv2d;
 mod blocks;
 mod bop;
 mod clamp;
+mod clear;
 mod compare;
 mod concat;
 mod constant;
@@ -22,6 +23,7 @@ mod fill;
 mod finite;
 mod gather;
 mod global_norm;
+mod increment;
 mod laid;
 mod mask;
 mod matmul;
@@ -79,6 +81,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::TernarizeWeight(op) => ternarize_weight::prepare(op, io, target),
         Op::TernarizeWeightGrad(op) => ternarize_weight::prepare_grad(op, io, target),
         Op::TernaryConv2d(op) => ternary_conv2d::prepare(op, io, target)?,
+        Op::TernaryConv2dGradInput(op) => ternary_conv2d::prepare_grad_input(op, io, target),
         Op::BatchNorm(op) => batch_norm::prepare(op, io, target),
         Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, target),
         Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, target),
@@ -118,9 +121,9 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::Sgd(op) => sgd::prepare(op, target),
         Op::Adam(op) => adam::prepare(op, target),
         Op::Bop(op) => bop::prepare(op, target),
-        Op::Increment(_) => adam::prepare_increment(),
+        Op::Increment(_) => increment::prepare(),
         Op::Assign(_) => assign::prepare(),
-        Op::Clear(_) => assign::prepare_clear(),
+        Op::Clear(_) => clear::prepare(),
         Op::MovingAverage(op) => moving_average::prepare(op, target),
         Op::FoldAffine(op) => affine::prepare_fold(op),
         Op::Affine(op) => affine::prepare(op, io, target)?,

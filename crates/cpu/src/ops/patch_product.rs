@@ -3,7 +3,6 @@
 //! Every output is one ascending chain of fused multiply-adds over (tap row, tap column, channel), whatever the block, the batch, the threads
 //! or the instruction set.
 
-use binary_nets_bits::Codes;
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
@@ -58,16 +57,21 @@ pub enum Weights<'a> {
         /// Steps of group, source channel, target channel.
         steps: [usize; 3],
     },
-    /// α times the codes −1/+1 or 0/1 of packed bits `[source channels of all groups, taps, words of target channels]`.
+    /// α times the signs of packed bits `[source channels of all groups, taps, words of target channels]`.
     Bits {
         /// The words.
         packed: &'a [u64],
-        /// What the bits stand for.
-        codes: Codes,
         /// One α for each of as many consecutive source channels.
         alpha: &'a [f32],
         /// Source channels of all groups.
         sources: usize,
+    },
+    /// `w_p`, 0 and `−w_n` by two planes of packed bits, each as [`Weights::Bits`] are.
+    Ternary {
+        /// Where the weights are positive, and where negative.
+        planes: [&'a [u64]; 2],
+        /// `w_p` and `w_n`.
+        values: [f32; 2],
     },
 }
 
@@ -89,25 +93,33 @@ impl Weights<'_> {
                     *row = *w;
                 }
             }
-            Weights::Bits { packed, codes, alpha, sources: all } => {
+            Weights::Bits { packed, alpha, sources: all } => {
                 let source = group * sources + source;
                 let alpha = alpha[source * alpha.len() / all].to_bits();
-                let words = &packed[(source * taps + tap) * binary_nets_bits::words(targets)..];
-                // Panels are as wide as a power of two up to 64, so a row lies in one word.
-                let word = words[first / 64] >> (first % 64);
-                let bit = |i: usize| ((word >> i) & 1) as u32;
-                match codes {
-                    Codes::Sign => {
-                        row.iter_mut().enumerate().for_each(|(i, row)| *row = f32::from_bits(alpha ^ (bit(i) << 31)));
-                    }
-                    Codes::Step => row
-                        .iter_mut()
-                        .enumerate()
-                        .for_each(|(i, row)| *row = f32::from_bits(alpha & 0u32.wrapping_sub(bit(i)))),
+                let bit = bits(packed, source * taps + tap, first, targets);
+                for (i, row) in row.iter_mut().enumerate() {
+                    *row = f32::from_bits(alpha ^ (bit(i) << 31));
+                }
+            }
+            Weights::Ternary { planes, values } => {
+                let at = (group * sources + source) * taps + tap;
+                let [positive, negative] = planes.map(|plane| bits(plane, at, first, targets));
+                let [w_p, w_n] = values.map(f32::to_bits);
+                let masked = |value: u32, bit: u32| f32::from_bits(value & 0u32.wrapping_sub(bit));
+                for (i, row) in row.iter_mut().enumerate() {
+                    *row = masked(w_p, positive(i)) - masked(w_n, negative(i));
                 }
             }
         }
     }
+}
+
+/// The bits of the target channels from `first` on, in row `row` of packed bits.
+#[inline(always)]
+fn bits(packed: &[u64], row: usize, first: usize, targets: usize) -> impl Fn(usize) -> u32 + use<> {
+    // Panels are as wide as a power of two up to 64, so a row of one lies in one word.
+    let word = packed[row * binary_nets_bits::words(targets) + first / 64] >> (first % 64);
+    move |i| ((word >> i) & 1) as u32
 }
 
 impl PatchProduct {

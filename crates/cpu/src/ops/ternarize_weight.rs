@@ -20,16 +20,16 @@ pub fn prepare(op: &TernarizeWeight, io: &IoMeta, target: Target) -> Prepared<Ke
     let maxima = (outputs * channels * taps).div_ceil(CHUNK);
     let kernel: Kernel = Box::new(move |io| {
         let (w, positive, negative): (&[f32], &mut [u64], &mut [u64]) = (io.input(0), io.output(0), io.output(1));
-        let maxima: &mut [f32] = io.scratch();
+        // Magnitudes as their bits: those are ordered alike, with NaN above all, and integers become vector code.
+        let maxima: &mut [u32] = io.scratch();
         io.threads().for_chunks(maxima, 1, |i, max| {
             let w = w.chunks(CHUNK).nth(i).unwrap_or_default();
             max[0] = isa.vectorize(
                 #[inline(always)]
-                // Magnitudes are ordered like their bits, and integers become vector code.
-                || f32::from_bits(w.iter().fold(0, |max, w| max.max(w.abs().to_bits()))),
+                || w.iter().fold(0, |max, w| max.max(w.abs().to_bits())),
             );
         });
-        let delta = threshold * maxima.iter().fold(0.0, |a: f32, &b| a.max(b));
+        let delta = threshold * f32::from_bits(maxima.iter().fold(0, |a, &b| a.max(b)));
         let per_chunk = outputs.div_ceil(PACKS);
         let chunk = per_chunk * output_words;
         io.threads().for_chunks2((positive, chunk), (negative, chunk), |i, positive, negative| {
@@ -39,7 +39,7 @@ pub fn prepare(op: &TernarizeWeight, io: &IoMeta, target: Target) -> Prepared<Ke
             pack_weight_bits(isa, w, [outputs, channels, taps], |w| w < -delta, negative);
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: maxima * size_of::<f32>(), prologue: None }
+    Prepared { kernel, name: isa.name(), scratch: maxima * size_of::<u32>(), prologue: None }
 }
 
 /// Sums are f64, ascending over the taps of each channel of an output, then over the outputs, and rounded once.

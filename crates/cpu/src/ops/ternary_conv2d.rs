@@ -1,13 +1,16 @@
 //! The ternary convolution: two sums of bits a pixel and output.
 
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
-use binary_nets_graph::ops::TernaryConv2d;
+use binary_nets_graph::ops::{TernaryConv2d, TernaryConv2dGradInput};
 use binary_nets_kernels::binary_conv2d::Dot;
 use binary_nets_kernels::{self as kernels, Isa};
 use bytemuck::Pod;
 
 use super::binary_conv2d::{Strips, geometry, packing};
+use super::conv2d::extents;
 use super::laid;
+use super::patch_product::{PatchProduct, Weights};
+use super::patches::Images;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -122,4 +125,15 @@ impl Forward {
             );
         });
     }
+}
+
+pub fn prepare_grad_input(op: &TernaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
+    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
+    product.prepare(
+        target,
+        io.constant[1..].iter().all(|&constant| constant),
+        |io| Images::Floats(io.input(0)),
+        |io| Weights::Ternary { planes: [io.input(1), io.input(2)], values: [io.number(3), io.number(4)] },
+    )
 }

@@ -1,5 +1,7 @@
 //! The times of a program's steps.
 
+use std::num::NonZero;
+
 use binary_nets_exec::{Backend, Run, profile};
 use binary_nets_graph::Graph;
 
@@ -30,7 +32,8 @@ fn planned() -> Planned {
 #[test]
 fn each_computing_step_is_timed_and_no_state_changes() {
     let planned = planned();
-    let times = profile(&Vectors, &planned.program, &planned.memory, &Run::default(), 3).unwrap();
+    let times =
+        profile(&Vectors, &planned.program, &planned.memory, &Run::default(), NonZero::new(3).unwrap()).unwrap();
     let names = |time: &binary_nets_exec::StepTime| (time.op, time.path.clone(), time.kernel);
     let steps = planned.program.steps()[planned.program.compute()].iter();
     let expected: Vec<_> = steps.map(|step| (step.op, step.path.clone(), step.kernel_name)).collect();
@@ -49,7 +52,7 @@ fn each_computing_step_is_timed_and_no_state_changes() {
 #[test]
 fn steps_run_in_order_so_that_each_finds_its_inputs() {
     let (profiled, run) = (planned(), planned());
-    profile(&Vectors, &profiled.program, &profiled.memory, &Run::default(), 2).unwrap();
+    profile(&Vectors, &profiled.program, &profiled.memory, &Run::default(), NonZero::new(2).unwrap()).unwrap();
     Vectors.run(&run.program, run.program.compute(), &run.memory, &Run::default()).unwrap();
     for name in ["b", "c"] {
         assert_eq!(profiled.output(name, 0), run.output(name, 0), "{name}");

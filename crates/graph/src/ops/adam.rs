@@ -29,22 +29,12 @@ pub struct Adam {
     /// Latent weights stay within `[−clamp, clamp]`.
     pub clamp: Option<f32>,
     /// Weight decay acts on w itself, scaled by the learning rate, and not through the moments.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub decoupled: bool,
     /// The step is scaled by the largest second moment so far.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub amsgrad: bool,
 }
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
-/// `x += 1`. Input: a state `f32[]`, updated in place: how many updates were made, or how many batches were accumulated.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Increment {}
 
 impl Operator for Adam {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
@@ -63,17 +53,5 @@ impl Operator for Adam {
 
     fn writes(&self) -> &'static [usize] {
         if self.amsgrad { &[0, 4, 5, 6] } else { &[0, 4, 5] }
-    }
-}
-
-impl Operator for Increment {
-    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let [x] = expect::inputs(inputs)?;
-        expect::f32_rank::<0>(x, "a counter")?;
-        Ok(Vec::new())
-    }
-
-    fn writes(&self) -> &'static [usize] {
-        &[0]
     }
 }

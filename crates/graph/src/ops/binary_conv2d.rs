@@ -25,8 +25,6 @@ pub struct BinaryConv2d {
 }
 
 /// `dx` of [`BinaryConv2d`]. Inputs: dy `f32[n, h', w', o]`, weight bits, α. Output: `f32[n, h, w, c]`.
-///
-/// The bits stand for −1/+1 (`bit(sign)`), or for 0/1 (`bit(step)`): one plane of ternary weights.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryConv2dGradInput {
@@ -48,11 +46,11 @@ pub struct BinaryConv2dGradWeight {
     pub pad_value: u8,
 }
 
-/// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`, and their codes.
-fn weight_extents(w: &ValueMeta) -> Result<([usize; 4], Codes), Mismatch> {
+/// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`.
+fn weight_extents(w: &ValueMeta) -> Result<[usize; 4], Mismatch> {
     match expect::bits_rank(w, "weights")? {
-        ([o, kh, kw, c], codes, 1) => Ok(([o, c, kh, kw], codes)),
-        _ => Err(Mismatch::new("weights as bits [o,kh,kw,c] in one group", w.to_string())),
+        ([o, kh, kw, c], Codes::Sign, 1) => Ok([o, c, kh, kw]),
+        _ => Err(Mismatch::new("weights as bit(sign)[o,kh,kw,c]", w.to_string())),
     }
 }
 
@@ -76,9 +74,7 @@ impl Operator for BinaryConv2d {
             return Err(Mismatch::new("codes and weights", format!("{} inputs", inputs.len())));
         };
         let (x, _, groups) = expect::bits_rank(x, "codes")?;
-        let (w, Codes::Sign) = weight_extents(bits)? else {
-            return Err(Mismatch::new("weights as bit(sign)[o,kh,kw,c]", bits.to_string()));
-        };
+        let w = weight_extents(bits)?;
         let shape = output_shape(&self.window, groups, x, w)?;
         match alpha {
             [] => {
@@ -116,7 +112,7 @@ impl Operator for BinaryConv2d {
 impl Operator for BinaryConv2dGradInput {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [dy, w, alpha] = expect::inputs(inputs)?;
-        let (w, _) = weight_extents(w)?;
+        let w = weight_extents(w)?;
         check_scale(alpha, self.groups, w[0])?;
         Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
     }

@@ -19,7 +19,8 @@ pub enum NegativeGradient {
 }
 
 /// Trained ternary quantization (TTQ, Zhu et al. 2017): `q = w_p` where `w > Δ`, `−w_n` where `w < −Δ`, else 0, with `Δ = fl(fl(threshold)·max |w|)` in
-/// f32; as the two planes of bits that say where.
+/// f32; as the two planes of bits that say where. A weight
+/// that is NaN makes Δ NaN, and all weights 0.
 ///
 /// Inputs: w `f32[o, c/groups, kh, kw]`, `w_p` `f32[1]`, `w_n` `f32[1]`. Outputs: the positive and the negative plane, each `bit(step)[o, kh, kw, c/groups]`.
 /// Backward: the gradient of the first output is that of q, in the latent's own shape, and the second has none; see [`TernarizeWeightGrad`].
@@ -30,8 +31,6 @@ pub struct TernarizeWeight {
     pub threshold: f64,
     /// The gradient of `w_n`.
     pub negative_gradient: NegativeGradient,
-    /// The groups of the convolution.
-    pub groups: usize,
 }
 
 /// The gradients of [`TernarizeWeight`]: `dw = w_p·dq` where the positive plane is set, `w_n·dq` where the negative one is, else `dq`;
@@ -64,9 +63,6 @@ impl Operator for TernarizeWeight {
         let [w, positive, negative] = expect::inputs(inputs)?;
         let [o, c, kh, kw] = expect::f32_rank(w, "latent weights")?;
         check_values(positive, negative)?;
-        if self.groups == 0 || o % self.groups != 0 {
-            return Err(Mismatch::new(format!("output channels divisible by {} groups", self.groups), o.to_string()));
-        }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(Mismatch::new("a threshold from 0 to 1", self.threshold.to_string()));
         }

@@ -7,9 +7,9 @@ use crate::summary::Macs;
 use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta, Window};
 
 use super::binary_conv2d::check_pad_value;
-use super::conv2d::{mac_count, output_shape};
+use super::conv2d::{input_shape, mac_count, output_shape};
 use super::ternarize_weight::{check_values, plane_extents};
-use super::{Arithmetic, BinaryConv2dGradInput, BinaryConv2dGradWeight, expect};
+use super::{BinaryConv2dGradWeight, expect};
 
 /// Convolution with weights `w_p`, 0 and `−w_n`: two sums of integers over packed bits, `d_p` of the codes under positive weights and `d_n` of those under
 /// negative ones.
@@ -25,6 +25,20 @@ pub struct TernaryConv2d {
     pub window: Window,
     /// The number that stands outside the image, 0 or 1.
     pub pad_value: u8,
+}
+
+/// `dx` of [`TernaryConv2d`], through weights `q = w_p` under the positive plane, `−w_n` under the negative one, else 0.
+///
+/// Inputs: dy `f32[n, h', w', o]`, the positive and the negative plane, `w_p` and `w_n`. Output: `f32[n, h, w, c]`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TernaryConv2dGradInput {
+    /// The window of the forward convolution.
+    pub window: Window,
+    /// Its groups.
+    pub groups: usize,
+    /// The extents (height, width) of x.
+    pub input: [usize; 2],
 }
 
 impl Operator for TernaryConv2d {
@@ -59,13 +73,8 @@ impl Operator for TernaryConv2d {
         };
         let Meaning::Bit { groups, .. } = b.input(0).meaning else { return Err(b.not_differentiable()) };
         let Self { window, pad_value } = *self;
-        let mut dx = None;
-        if b.wants(0) {
-            let through = BinaryConv2dGradInput { window, groups, input: [b.input(0).shape[1], b.input(0).shape[2]] };
-            let above = b.emit(through.clone(), &[dy, positive, w_p])?;
-            let below = b.emit(through, &[dy, negative, w_n])?;
-            dx = Some(b.emit(Arithmetic::SUB, &[above, below])?);
-        }
+        let through = TernaryConv2dGradInput { window, groups, input: [b.input(0).shape[1], b.input(0).shape[2]] };
+        let dx = b.wants(0).then(|| b.emit(through, &[dy, positive, negative, w_p, w_n])).transpose()?;
         let dq = b.wants(1).then(|| b.emit(BinaryConv2dGradWeight { window, pad_value }, &[x, dy])).transpose()?;
         Ok(vec![dx, dq, None, None, None])
     }
@@ -73,5 +82,14 @@ impl Operator for TernaryConv2d {
     /// A ternary weight is two bits, and each is multiplied.
     fn macs(&self, inputs: &[&ValueMeta], outputs: &[&ValueMeta]) -> Macs {
         Macs { binary: 2 * mac_count(&self.window, inputs[1].shape.channels(), outputs[0]), float: 0 }
+    }
+}
+
+impl Operator for TernaryConv2dGradInput {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [dy, positive, negative, w_p, w_n] = expect::inputs(inputs)?;
+        let w = plane_extents(positive, negative)?;
+        check_values(w_p, w_n)?;
+        Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
     }
 }

@@ -49,8 +49,8 @@ enum Source {
     Binary(Value),
     /// Those of a ternary convolution, and its `w_p` and `w_n` in the fold graph.
     Ternary { d: [Value; 2], values: [Value; 2] },
-    /// A convolution of a normalised image: pixels in the run graph, weights in the fold graph.
-    Stem { pixels: Value, weight: Value, border: Border, normalize: NormalizeImage },
+    /// A convolution of a normalised image: its output in the source graph, pixels in the run graph, weights in the fold graph.
+    Stem { output: Value, pixels: Value, weight: Value, border: Border, normalize: NormalizeImage },
 }
 
 /// Freezes an evaluation graph: constants are computed once; every run of scales α, norms and multiplications by constants becomes one affine
@@ -65,6 +65,7 @@ pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
         run: Graph::new(graph.batch()),
         forms: Vec::new(),
         unfolded: HashMap::new(),
+        stems: HashMap::new(),
     };
     for node in graph.nodes() {
         let forms = pass.node(node)?;
@@ -85,6 +86,8 @@ struct Freeze<'g> {
     forms: Vec<Form>,
     /// Run-graph values of those that somebody read as they are. Their forms stay, so that a run of constants may go on.
     unfolded: HashMap<Value, Value>,
+    /// The integers of stems, in the run graph; by the convolution's output in the source graph.
+    stems: HashMap<Value, Value>,
 }
 
 impl Freeze<'_> {
@@ -116,7 +119,8 @@ impl Freeze<'_> {
                 {
                     let shape = &self.run.meta(pixels).shape;
                     let border = Border { window: conv.window, input: [shape[1], shape[2]] };
-                    let source = Source::Stem { pixels, weight, border, normalize: normalize.clone() };
+                    let output = node.outputs[0];
+                    let source = Source::Stem { output, pixels, weight, border, normalize: normalize.clone() };
                     return Ok(vec![Form::Chain(Chain { source, steps: Vec::new(), constants: Vec::new(), path })]);
                 }
             }
@@ -242,6 +246,18 @@ impl Freeze<'_> {
         self.run.add_one(state, &[], "")
     }
 
+    /// The integers of a stem. The steps behind it have no part in its weights q, so all runs of constants share the first one's.
+    fn stem(&mut self, output: Value, pixels: Value, q: Value, border: Border) -> Result<Value, GraphError> {
+        if let Some(&d) = self.stems.get(&output) {
+            return Ok(d);
+        }
+        let path = self.graph.producer(output).path.clone();
+        let q = self.constant(q, &format!("{path}.q"))?;
+        let d = self.run.add_one(ImageConv2d { border }, &[pixels, q], &path)?;
+        self.stems.insert(output, d);
+        Ok(d)
+    }
+
     /// The one affine of a run of constants.
     fn affine(&mut self, chain: Chain) -> Result<Value, GraphError> {
         let Chain { source, steps, constants, path } = chain;
@@ -271,12 +287,10 @@ impl Freeze<'_> {
                 let c = self.constant(sides[0][1], &name("c"))?;
                 return self.run.add_one(TernaryAffine {}, &[d[0], d[1], a_p, a_n, c], &path);
             }
-            Source::Stem { pixels, weight, border, normalize: NormalizeImage { mean, std } } => {
+            Source::Stem { output, pixels, weight, border, normalize: NormalizeImage { mean, std } } => {
                 let fold = FoldStem { border, mean, std, steps };
                 let folded = self.fold.add(fold, &[&[weight], &constants[..]].concat(), &path)?;
-                let q = self.constant(folded[0], &name("q"))?;
-                let d = self.run.add_one(ImageConv2d { border }, &[pixels, q], &path)?;
-                (d, Some(border), folded[1..].to_vec())
+                (self.stem(output, pixels, folded[0], border)?, Some(border), folded[1..].to_vec())
             }
         };
         let (a, c) = (self.constant(folded[0], &name("a"))?, self.constant(folded[1], &name("c"))?);

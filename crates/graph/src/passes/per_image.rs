@@ -83,7 +83,10 @@ impl PerImage<'_> {
             | Op::Prelu(_)
             | Op::Affine(_)
             | Op::ImageConv2d(_)
-            | Op::TernaryConv2d(_) => from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned()),
+            | Op::TernaryConv2d(_)
+            | Op::TernaryConv2dGradInput(_) => {
+                from(&node.inputs[1..]).then(|| "weights that depend on the images".to_owned())
+            }
             // Two maps, then constants.
             Op::TernaryAffine(_) => from(&node.inputs[2..]).then(|| "constants that depend on the images".to_owned()),
             Op::Matmul(matmul) => {

@@ -134,7 +134,7 @@ fn a_ternary_convolution_saves_bits() {
         %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
         %wp = state {"path":"conv.positive","shape":[1],"kind":"parameter","init":{"constant":1.0}} ()
         %wn = state {"path":"conv.negative","shape":[1],"kind":"parameter","init":{"constant":1.0}} ()
-        %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"published","groups":1} (%w, %wp, %wn) @conv
+        %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"published"} (%w, %wp, %wn) @conv
         %y = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %p, %n, %wp, %wn) @conv
         %loss = reduce {"reduction":"sum","axes":[0,1,2,3],"keep":false} (%y) @loss
         output loss = %loss"#;
@@ -142,9 +142,7 @@ fn a_ternary_convolution_saves_bits() {
         %one = fill {"value":1.0,"shape":[]} ()
         %kept = reshape {"dims":[1,1,1,1]} (%one) @loss
         %dy = broadcast_to {"shape":[1,2,2,3]} (%kept) @loss
-        %above = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[2,2]} (%dy, %p, %wp) @conv
-        %below = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[2,2]} (%dy, %n, %wn) @conv
-        %dcodes = arithmetic {"function":"sub"} (%above, %below) @conv
+        %dcodes = ternary_conv2d_grad_input {"window":W3,"groups":1,"input":[2,2]} (%dy, %p, %n, %wp, %wn) @conv
         %dq = binary_conv2d_grad_weight {"window":W3,"pad_value":0} (%codes, %dy) : f32[3,2,3,3] @conv
         %dw, %dwp, %dwn = ternarize_weight_grad {"negative_gradient":"published"} (%p, %n, %wp, %wn, %dq) @conv
         %dx = surrogate_grad {"gradient":"approx"} (%x, %dcodes) @conv

@@ -37,11 +37,11 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %dq = binary_conv2d_grad_weight {"window":W3,"pad_value":1} (%codes, %b) : f32[3,2,3,3] @binary
     %wp = state {"path":"ternary.positive","shape":[1],"kind":"parameter","init":ZERO} ()
     %wn = state {"path":"ternary.negative","shape":[1],"kind":"parameter","init":ZERO} ()
-    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"published","groups":1} (%latent, %wp, %wn) : bit(step)[3,3,3,2], bit(step)[3,3,3,2] @ternary
+    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"published"} (%latent, %wp, %wn) : bit(step)[3,3,3,2], bit(step)[3,3,3,2] @ternary
     %ty = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %tp, %tn, %wp, %wn) : f32[2,4,4,3] @ternary
     %sp, %sn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn) : int(-18..18)[2,4,4,3], int(-18..18)[2,4,4,3] @ternary
     %dt, %dwp, %dwn = ternarize_weight_grad {"negative_gradient":"exact"} (%tp, %tn, %wp, %wn, %dq) : f32[3,2,3,3], f32[1], f32[1] @ternary
-    %tx = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%ty, %tp, %wp) : f32[2,4,4,2] @ternary
+    %tx = ternary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%ty, %tp, %tn, %wp, %wn) : f32[2,4,4,2] @ternary
     %n, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3], f32[3], f32[3] @bn
     %dn, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %ni = batch_norm_inference {"eps":1e-5} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3] @bn

@@ -4,19 +4,19 @@ use crate::text::{assert_graph, graph};
 use binary_nets_graph::Graph;
 use binary_nets_graph::passes::{Frozen, dce, freeze};
 
-fn frozen(source: &str) -> Frozen {
+pub fn frozen(source: &str) -> Frozen {
     freeze(&graph(source)).unwrap()
 }
 
 /// The run graph of one output alone.
-fn run_of(source: &str, output: &str) -> Graph {
+pub fn run_of(source: &str, output: &str) -> Graph {
     let mut run = frozen(source).run;
     run.retain_outputs(&[output]).unwrap();
     dce(&run).unwrap()
 }
 
 /// A binary convolution and its norm's constants; what reads them is added.
-const CONV: &str = r#"graph batch=1
+pub const CONV: &str = r#"graph batch=1
     %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
     %codes = sign {"gradient":"identity","groups":1} (%x) @conv
     %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
@@ -43,7 +43,7 @@ const CONV_RUN: &str = r#"graph batch=1
     %bits = state {"path":"conv.bits","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":SIGN} ()
     %d = binary_conv2d {"window":W3,"pad_value":0} (%codes, %bits) : int(-18..18)[1,2,2,3] @conv"#;
 
-const NORM: &str = r#"
+pub const NORM: &str = r#"
     %y = batch_norm_inference {"eps":0.5} (%d, %g, %b, %m, %v) @bn"#;
 
 const NORM_RUN: &str = r#"
@@ -133,84 +133,6 @@ fn a_norm_of_floats_is_an_affine_without_a_scale() {
         %y = affine {} (%x, %a, %c) @bn
         output y = %y"#,
     );
-}
-
-/// A stem and its norm's constants; what reads it is added.
-const STEM: &str = r#"graph batch=1
-    %image = input {"name":"image","shape":[5,4,1],"meaning":{"int":{"min":0,"max":255}}} ()
-    %x = normalize_image {"mean":[0.5],"std":[0.25]} (%image) @normalize
-    %w = state {"path":"stem.weight","shape":[2,1,3,3],"kind":"parameter","init":"kaiming_normal"} ()
-    %d = conv2d {"window":W3,"groups":1} (%x, %w) : f32[1,5,4,2] @stem
-    %g = state {"path":"bn.weight","shape":[2],"kind":"parameter","init":ZERO} ()
-    %b = state {"path":"bn.bias","shape":[2],"kind":"parameter","init":ZERO} ()
-    %m = state {"path":"bn.running_mean","shape":[2],"kind":"statistic","init":ZERO} ()
-    %v = state {"path":"bn.running_var","shape":[2],"kind":"statistic","init":ZERO} ()"#;
-
-const STEM_FOLD: &str = r#"graph batch=1
-    %w = state {"path":"stem.weight","shape":[2,1,3,3],"kind":"parameter","init":"kaiming_normal"} ()
-    %g = state {"path":"bn.weight","shape":[2],"kind":"parameter","init":ZERO} ()
-    %b = state {"path":"bn.bias","shape":[2],"kind":"parameter","init":ZERO} ()
-    %m = state {"path":"bn.running_mean","shape":[2],"kind":"statistic","init":ZERO} ()
-    %v = state {"path":"bn.running_var","shape":[2],"kind":"statistic","init":ZERO} ()"#;
-
-/// Behind it, in both graphs: padding makes three cases along each axis, and 9·255·32767 = 75 200 265.
-const STEM_RUN: &str = r#"graph batch=1
-    %image = input {"name":"image","shape":[5,4,1],"meaning":{"int":{"min":0,"max":255}}} ()
-    %q = state {"path":"NAME.q","shape":[2,3,3,1],"kind":"constant","init":ZERO,"meaning":{"int":{"min":-32767,"max":32767}}} ()
-    %d = image_conv2d {"border":{"window":W3,"input":[5,4]}} (%image, %q) : int(-75200265..75200265)[1,5,4,2] @PATH
-    %a = state {"path":"NAME.a","shape":[2],"kind":"constant","init":ZERO} ()
-    %c = state {"path":"NAME.c","shape":[3,3,2],"kind":"constant","init":ZERO} ()
-    %y = affine {"border":{"window":W3,"input":[5,4]}} (%d, %a, %c) : f32[1,5,4,2] @PATH"#;
-
-#[test]
-fn a_stem_folds_the_image_and_its_norm() {
-    let Frozen { fold, run } = frozen(&format!("{STEM}{NORM}\noutput y = %y"));
-    let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
-        output bn.q = %q
-        output bn.a = %a
-        output bn.c = %c"#;
-    assert_graph(&fold, &format!("{STEM_FOLD}{folded}"));
-    assert_graph(&run, &format!("{STEM_RUN}\noutput y = %y").replace("NAME", "bn").replace("PATH", "bn"));
-}
-
-#[test]
-fn a_stem_without_a_norm_folds_the_image_alone() {
-    let Frozen { fold, run } = frozen(&format!("{STEM}\noutput d = %d"));
-    let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[]} (%w) @stem
-        output stem.scale.q = %q
-        output stem.scale.a = %a
-        output stem.scale.c = %c"#;
-    assert_graph(&fold, &format!("{STEM_FOLD}{folded}"));
-    assert_graph(&run, &format!("{STEM_RUN}\noutput d = %y").replace("NAME", "stem.scale").replace("PATH", "stem"));
-}
-
-#[test]
-fn another_reader_of_the_image_or_the_stem_does_not_change_the_stem() {
-    let alone = run_of(&format!("{STEM}{NORM}\noutput y = %y"), "y").dump();
-    let before_norm = format!("{STEM}\n%r = relu {{}} (%d) @relu{NORM}\noutput r = %r\noutput y = %y");
-    assert_eq!(run_of(&before_norm, "y").dump(), alone);
-    let (image, rest) = STEM.split_at(STEM.find("%w = ").unwrap());
-    let before_stem = format!("{image}%r = relu {{}} (%x) @relu\n{rest}{NORM}\noutput r = %r\noutput y = %y");
-    assert_eq!(run_of(&before_stem, "y").dump(), alone);
-    assert!(
-        run_of(&before_stem, "r")
-            .dump()
-            .contains("normalize_image {\"mean\":[0.5],\"std\":[0.25]} (%0) : f32[1,5,4,1] @normalize")
-    );
-}
-
-#[test]
-fn a_grouped_convolution_of_the_image_is_no_stem() {
-    let source = r#"graph batch=1
-        %image = input {"name":"image","shape":[2,2,2],"meaning":{"int":{"min":0,"max":255}}} ()
-        %x = normalize_image {"mean":[0.5,0.5],"std":[0.25,0.25]} (%image) @normalize
-        %w = state {"path":"w","shape":[2,1,1,1],"kind":"parameter","init":"kaiming_normal"} ()
-        %y = conv2d {"window":W1,"groups":2} (%x, %w) @conv
-        output y = %y"#;
-    let run = source.replace(r#""kind":"parameter","init":"kaiming_normal""#, r#""kind":"constant","init":ZERO"#);
-    assert_graph(&frozen(source).run, &run);
 }
 
 #[test]
@@ -342,7 +264,7 @@ fn what_depends_on_states_alone_is_computed_once() {
 }
 
 /// A number, and one for each channel.
-const LAMBDA: &str = r#"
+pub const LAMBDA: &str = r#"
     %l = state {"path":"lambda","shape":[3],"kind":"parameter","init":ZERO} ()"#;
 
 /// A second norm, of other constants.
@@ -450,91 +372,4 @@ fn numbers_of_a_batch_are_no_channels() {
     %z = arithmetic {"function":"mul"} (%y, %l) @p
     output z = %z"#;
     assert_eq!(frozen(source).run.dump().matches(" = arithmetic ").count(), 2);
-}
-
-#[test]
-fn a_stem_folds_what_comes_behind_its_norm() {
-    let lambda = LAMBDA.replace("[3]", "[2]");
-    let norm = NORM.replace("%y", "%n");
-    let product = "\n%y = arithmetic {\"function\":\"mul\"} (%n, %l) @scaled\noutput y = %y";
-    let Frozen { fold, run } = frozen(&format!("{STEM}{norm}{lambda}{product}"));
-    let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}},"scale"]} (%w, %g, %b, %m, %v, %l) @scaled
-        output scaled.scale.q = %q
-        output scaled.scale.a = %a
-        output scaled.scale.c = %c"#;
-    assert_graph(&fold, &format!("{STEM_FOLD}{lambda}{folded}"));
-    assert_graph(&run, &format!("{STEM_RUN}\noutput y = %y").replace("NAME", "scaled.scale").replace("PATH", "scaled"));
-}
-
-/// As [`CONV`], with ternary weights.
-const TERNARY: &str = r#"graph batch=1
-    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
-    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
-    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
-    %wp = state {"path":"conv.w_p","shape":[1],"kind":"parameter","init":ZERO} ()
-    %wn = state {"path":"conv.w_n","shape":[1],"kind":"parameter","init":ZERO} ()
-    %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %wp, %wn) @conv
-    %d = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %p, %n, %wp, %wn) : f32[1,2,2,3] @conv"#;
-
-const TERNARY_FOLD: &str = r#"graph batch=1
-    %w = state {"path":"conv.weight","shape":[3,2,3,3],"kind":"latent","init":"kaiming_normal"} ()
-    %wp = state {"path":"conv.w_p","shape":[1],"kind":"parameter","init":ZERO} ()
-    %wn = state {"path":"conv.w_n","shape":[1],"kind":"parameter","init":ZERO} ()
-    %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %wp, %wn) @conv"#;
-
-const TERNARY_RUN: &str = r#"graph batch=1
-    %x = input {"name":"x","shape":[2,2,2],"meaning":"f32"} ()
-    %codes = sign {"gradient":"identity","groups":1} (%x) @conv
-    %p = state {"path":"conv.positive","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":STEP} ()
-    %n = state {"path":"conv.negative","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":STEP} ()
-    %dp, %dn = ternary_conv2d {"window":W3,"pad_value":0} (%codes, %p, %n) : int(-18..18)[1,2,2,3], int(-18..18)[1,2,2,3] @conv
-    %ap = state {"path":"NAME.a_p","shape":[3],"kind":"constant","init":ZERO} ()
-    %an = state {"path":"NAME.a_n","shape":[3],"kind":"constant","init":ZERO} ()
-    %c = state {"path":"NAME.c","shape":[3],"kind":"constant","init":ZERO} ()
-    %y = ternary_affine {} (%dp, %dn, %ap, %an, %c) @PATH"#;
-
-#[test]
-fn a_ternary_convolution_alone_has_an_affine_of_its_values() {
-    let Frozen { fold, run } = frozen(&format!("{TERNARY}\noutput y = %d"));
-    let folded = r#"
-    %ap, %c = fold_affine {"channels":3,"steps":["scale"]} (%wp) @conv
-    %an, %unused = fold_affine {"channels":3,"steps":["scale"]} (%wn) @conv
-    output conv.positive = %p
-    output conv.negative = %n
-    output conv.scale.a_p = %ap
-    output conv.scale.a_n = %an
-    output conv.scale.c = %c"#;
-    assert_graph(&fold, &format!("{TERNARY_FOLD}{folded}"));
-    let run_text = format!("{TERNARY_RUN}\noutput y = %y").replace("NAME", "conv.scale").replace("PATH", "conv");
-    assert_graph(&run, &run_text);
-}
-
-#[test]
-fn constants_behind_a_ternary_convolution_are_folded_into_both_its_values() {
-    let norm = CONV.split_once("    %g = ").unwrap().1;
-    let norm = format!("\n    %g = {norm}");
-    let lines = r#"
-    %z = batch_norm_inference {"eps":0.5} (%d, %g, %b, %m, %v) @bn
-    %y = arithmetic {"function":"mul"} (%z, %l) @scaled"#;
-    let source = format!("{TERNARY}{norm}{LAMBDA}{lines}");
-    let Frozen { fold, .. } = frozen(&format!("{source}\noutput y = %y"));
-    let folded = r#"
-    %ap, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}},"scale"]} (%wp, %g, %b, %m, %v, %l) @scaled
-    %an, %unused = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":0.5}},"scale"]} (%wn, %g, %b, %m, %v, %l) @scaled
-    output conv.positive = %p
-    output conv.negative = %n
-    output scaled.scale.a_p = %ap
-    output scaled.scale.a_n = %an
-    output scaled.scale.c = %c"#;
-    assert_graph(&fold, &format!("{TERNARY_FOLD}{norm}{LAMBDA}{folded}"));
-    // Whoever reads it on the way changes nothing.
-    for outputs in ["output y = %y", "output d = %d\noutput y = %y", "output z = %z\noutput d = %d\noutput y = %y"] {
-        let run = run_of(&format!("{source}\n{outputs}"), "y");
-        let expected =
-            format!("{TERNARY_RUN}\noutput y = %y").replace("NAME", "scaled.scale").replace("PATH", "scaled");
-        assert_graph(&run, &expected);
-    }
-    let run = run_of(&format!("{source}\noutput z = %z\noutput y = %y"), "z");
-    assert_graph(&run, &format!("{TERNARY_RUN}\noutput z = %y").replace("NAME", "bn").replace("PATH", "bn"));
 }

@@ -5,6 +5,8 @@ mod dump;
 mod evaluation_passes;
 mod every_op;
 mod freeze;
+mod freeze_stem;
+mod freeze_ternary;
 mod per_image;
 mod shapes;
 mod spec;

@@ -22,7 +22,7 @@ const VALUES: &str = r#"graph batch=2
     %codes = step {"gradient":"identity","groups":1} (%x)
     %bits, %alpha = binarize_weight {"scale":"tensor","gradient":"identity","groups":1} (%w)
     %one = state {"path":"one","shape":[1],"kind":"parameter","init":ZERO} ()
-    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %one, %one)
+    %tp, %tn = ternarize_weight {"threshold":0.05,"negative_gradient":"exact"} (%w, %one, %one)
     %dp, %dn = ternary_conv2d {"window":W3,"pad_value":1} (%codes, %tp, %tn)
     %q = state {"path":"q","shape":[3,3,3,2],"kind":"constant","init":ZERO,"meaning":{"int":{"min":-32767,"max":32767}}} ()"#;
 
@@ -92,17 +92,27 @@ const CASES: &[(&str, &str, &str)] = &[
         "3",
     ),
     (
-        r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":2} (%w, %one, %one)"#,
-        "output channels divisible by 2 groups",
-        "3",
+        r#"%z = ternary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%y, %tp, %bits, %one, %one)"#,
+        "two planes of weights as bit(step)[o,kh,kw,c]",
+        "bit(step)[3,3,3,2] and bit(sign)[3,3,3,2]",
     ),
     (
-        r#"%z, %zz = ternarize_weight {"threshold":1.5,"negative_gradient":"exact","groups":1} (%w, %one, %one)"#,
+        r#"%z = ternary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%y, %tp, %tn, %one, %v)"#,
+        "w_n f32[1]",
+        "f32[3]",
+    ),
+    (
+        r#"%z = binary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%y, %tp, %one)"#,
+        "weights as bit(sign)[o,kh,kw,c]",
+        "bit(step)[3,3,3,2]",
+    ),
+    (
+        r#"%z, %zz = ternarize_weight {"threshold":1.5,"negative_gradient":"exact"} (%w, %one, %one)"#,
         "a threshold from 0 to 1",
         "1.5",
     ),
     (
-        r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %one, %v)"#,
+        r#"%z, %zz = ternarize_weight {"threshold":0.05,"negative_gradient":"exact"} (%w, %one, %v)"#,
         "w_n f32[1]",
         "f32[3]",
     ),

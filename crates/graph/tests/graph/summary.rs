@@ -90,7 +90,7 @@ fn bases_gates_and_planes_are_shown() {
         %w = state {"path":"layer1.0.conv.weight","shape":[2,4,1,1],"kind":"latent","init":"kaiming_normal"} () @layer1.0.conv
         %wp = state {"path":"layer1.0.conv.w_p","shape":[1],"kind":"parameter","init":ZERO} () @layer1.0.conv
         %wn = state {"path":"layer1.0.conv.w_n","shape":[1],"kind":"parameter","init":ZERO} () @layer1.0.conv
-        %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact","groups":1} (%w, %wp, %wn) @layer1.0.conv
+        %p, %n = ternarize_weight {"threshold":0.05,"negative_gradient":"exact"} (%w, %wp, %wn) @layer1.0.conv
         %y = ternary_conv2d {"window":W1,"pad_value":0} (%codes, %p, %n, %wp, %wn) @layer1.0.conv
         %scale = state {"path":"layer1.0.lambdas.0","shape":[1],"kind":"parameter","init":ZERO} () @layer1.0.lambdas
         %z = arithmetic {"function":"mul"} (%y, %scale) @layer1.0.lambdas

@@ -122,10 +122,10 @@ export function ternary(options: TernaryOptions = {}): WeightQuantizer {
   const { threshold = 0.05, negativeGradient = 'exact' } = options
   checkNumber('ternary', 'threshold', threshold, { min: 0, max: 1 })
   checkOneOf('ternary', 'negativeGradient', negativeGradient, ['exact', 'published'])
-  return ({ latent, groups, own, ternaryProduct }) => {
+  return ({ latent, own, ternaryProduct }) => {
     const positiveScale = own('w_p', [1], { constant: 1 })
     const negativeScale = own('w_n', [1], { constant: 1 })
-    const op = { threshold, negative_gradient: negativeGradient, groups }
+    const op = { threshold, negative_gradient: negativeGradient }
     const inputs = [latent, positiveScale, negativeScale]
     const [positive, negative] = recorderOf(latent).record({ ternarize_weight: op }, inputs, 2) as [Sym, Sym]
     return ternaryProduct({ positive, negative, positiveScale, negativeScale })
