@@ -219,8 +219,8 @@ impl<B: Backend> Network<B> {
         loader: &mut Loader,
         scalars: &[(&str, f32)],
     ) -> Result<Option<StepReport>, NetworkError> {
-        let nodes = self.trainer.iter().flat_map(|trainer| trainer.graph.nodes());
-        check_targets(nodes.map(|node| &node.op), loader.dataset())?;
+        // No batch is lost on a step that cannot be made.
+        check_targets(self.trainer()?.graph.nodes().iter().map(|node| &node.op), loader.dataset())?;
         let Some(batch) = self.next_batch(loader)? else { return Ok(None) };
         let image = self.image_name()?.to_owned();
         self.train_step(&tensors(&image, &batch), scalars).map(Some)
