@@ -74,12 +74,13 @@ fn optimizers_take_the_steps_that_pytorch_takes() {
         state(&mut graph, "w", len);
         let g = state(&mut graph, "g", len);
         let update = Update { path: "w".to_owned(), rule: rule.clone(), lr: "rate".to_owned() };
-        attach_updates(&mut graph, &[("w".to_owned(), g)], &[update]).unwrap();
+        attach_updates(&mut graph, &[("w".to_owned(), g)], None, &[update]).unwrap();
 
         let zeros = vec![0.0; len];
-        let mut given: BTreeMap<String, Tensor> =
-            ["w#velocity", "w#m", "w#v", "w#vmax"].map(|moment| (moment.to_owned(), vector(&zeros))).into();
-        given.extend([("rate".to_owned(), Tensor::number(*lr)), ("#t".to_owned(), Tensor::number(0.0))]);
+        let mut given: BTreeMap<String, Tensor> = ["w#velocity", "w#m", "w#v", "w#vmax", "w#momentum"]
+            .map(|moment| (moment.to_owned(), vector(&zeros)))
+            .into();
+        given.extend([("rate".to_owned(), Tensor::number(*lr)), ("w#t".to_owned(), Tensor::number(0.0))]);
         given.insert("w".to_owned(), vector(&stored.initial));
         for (step, (gradient, expected)) in stored.gradients.iter().zip(weights).enumerate() {
             given.insert("g".to_owned(), vector(gradient));
@@ -97,9 +98,11 @@ fn gradients_are_clipped_as_pytorch_clips_them() {
         let given = ["a", "b"].into_iter().zip(&stored.pair);
         let raw: Vec<(String, Value)> =
             given.clone().map(|(path, data)| (path.to_owned(), state(&mut graph, path, data.len()))).collect();
-        let clipped = clip_gradients(&mut graph, &raw, *max_norm).unwrap();
+        let (clipped, norm) = clip_gradients(&mut graph, &raw, *max_norm).unwrap();
         let given = given.map(|(path, data)| (path.to_owned(), vector(data))).collect();
         let evaluation = evaluate(&graph, &given, Randomness::default()).unwrap();
+        let all = stored.pair.iter().flatten().map(|x| x * x).sum::<f64>().sqrt();
+        assert_near("norm", &evaluation.value(norm).data, &[all]);
         for ((path, value), expected) in clipped.iter().zip(gradients) {
             assert_near(&format!("{path} clipped to {max_norm}"), &evaluation.value(*value).data, expected);
         }

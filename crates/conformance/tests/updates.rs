@@ -37,12 +37,12 @@ fn trained(rule: UpdateRule, w: f64, gradients: &[f64], attach: impl FnOnce(&mut
     graph.set_output("loss", loss);
     let mut differentiated = differentiate(&graph, "loss", &["w"]).unwrap();
     let update = Update { path: "w".to_owned(), rule, lr: "rate".to_owned() };
-    attach_updates(&mut differentiated.graph, &differentiated.gradients, &[update]).unwrap();
+    attach_updates(&mut differentiated.graph, &differentiated.gradients, None, &[update]).unwrap();
     attach(&mut differentiated.graph);
 
     let number = |name: &str, x: f64| (name.to_owned(), Tensor::number(x));
-    let mut given = BTreeMap::from([number("w", w), number("rate", LR), number("w#average", w), number("#t", 0.0)]);
-    given.extend(["w#velocity", "w#m", "w#v", "w#vmax"].map(|moment| number(moment, 0.0)));
+    let mut given = BTreeMap::from([number("w", w), number("rate", LR), number("w#average", w)]);
+    given.extend(["w#velocity", "w#m", "w#v", "w#vmax", "w#t", "w#momentum"].map(|moment| number(moment, 0.0)));
     for (step, &g) in gradients.iter().enumerate() {
         given.extend([number("g", g)]);
         let evaluation = evaluate(&differentiated.graph, &given, Randomness { seed: 0, step: step as u64 }).unwrap();
@@ -136,6 +136,51 @@ fn adam_and_its_kin_are_the_textbook_ones() {
     }
 }
 
+/// A parameter that joins late is corrected by the count of its own updates.
+#[test]
+fn adam_counts_the_updates_of_each_parameter() {
+    let (beta1, beta2, eps) = (0.9, 0.75, 1e-3);
+    let rule =
+        UpdateRule::Adam(Adam { beta1, beta2, eps, weight_decay: 0.0, clamp: None, decoupled: false, amsgrad: false });
+    let graph = |trained: &[&str]| {
+        let mut graph = Graph::new(1);
+        let gradients = ["early", "late"].map(|path| {
+            state(&mut graph, path, []);
+            (path.to_owned(), state(&mut graph, &format!("gradient of {path}"), []))
+        });
+        let updates: Vec<Update> = trained
+            .iter()
+            .map(|&path| Update { path: path.to_owned(), rule: rule.clone(), lr: "rate".to_owned() })
+            .collect();
+        attach_updates(&mut graph, &gradients, None, &updates).unwrap();
+        graph
+    };
+    let number = |name: String, x: f64| (name, Tensor::number(x));
+    let mut given = BTreeMap::from([number("rate".to_owned(), LR)]);
+    for path in ["early", "late"] {
+        given.extend([number(path.to_owned(), 0.75)]);
+        given.extend(["m", "v", "t"].map(|moment| number(format!("{path}#{moment}"), 0.0)));
+    }
+    for (step, &g) in gradients().iter().enumerate() {
+        given.extend([number("gradient of early".to_owned(), g), number("gradient of late".to_owned(), 2.0 - g)]);
+        let trained = if step < 3 { &["early"][..] } else { &["early", "late"] };
+        given.extend(evaluate(&graph(trained), &given, Randomness::default()).unwrap().states);
+    }
+    let textbook = |gradients: &[f64]| {
+        let (mut w, mut m, mut v) = (0.75, 0.0, 0.0);
+        for (t, g) in (1..).zip(gradients) {
+            m = beta1 * m + (1.0 - beta1) * g;
+            v = beta2 * v + (1.0 - beta2) * g * g;
+            w -= LR * m / (1.0 - f64::powi(beta1, t)) / ((v / (1.0 - f64::powi(beta2, t))).sqrt() + eps);
+        }
+        w
+    };
+    let late: Vec<f64> = gradients()[3..].iter().map(|g| 2.0 - g).collect();
+    assert_near("early", given["early"].data[0], textbook(&gradients()));
+    assert_near("late", given["late"].data[0], textbook(&late));
+    assert_eq!((given["early#t"].data[0], given["late#t"].data[0]), (6.0, 3.0));
+}
+
 #[test]
 fn bop_flips_where_the_moment_insists() {
     // One way, then the other.
@@ -153,7 +198,7 @@ fn bop_flips_where_the_moment_insists() {
         }
         assert!(flips > 0, "{w} never flipped");
         assert_eq!(states["w"].data, [sign], "from {w}");
-        assert_near("m", states["w#m"].data[0], m);
+        assert_near("m", states["w#momentum"].data[0], m);
     }
 }
 
@@ -184,7 +229,7 @@ fn accumulated_gradients_are_means() {
         if last {
             let means = accumulated_gradients(&mut graph, &gradients, 3).unwrap();
             let rule = UpdateRule::Sgd(Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None });
-            attach_updates(&mut graph, &means, &[Update { path: "w".to_owned(), rule, lr: "rate".to_owned() }])
+            attach_updates(&mut graph, &means, None, &[Update { path: "w".to_owned(), rule, lr: "rate".to_owned() }])
                 .unwrap();
         } else {
             accumulate_gradients(&mut graph, &gradients).unwrap();

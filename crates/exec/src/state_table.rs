@@ -7,7 +7,7 @@ use binary_nets_graph::{Graph, Op, ValueMeta};
 
 use crate::{Address, Backend, Region, align};
 
-/// Every state tensor of a network and its address in [`Region::State`]. Tables only grow: an address stays valid.
+/// Every state tensor of a network and its address in [`Region::State`]. An address stays valid while the table grows.
 #[derive(Clone, Debug, Default)]
 pub struct StateTable {
     slots: BTreeMap<String, Slot>,
@@ -30,13 +30,29 @@ impl StateTable {
             if self.slots.contains_key(&state.path) {
                 continue;
             }
-            let meta = graph.meta(node.outputs[0]).clone();
-            let address = Address { region: Region::State, offset: self.bytes, bytes: backend.layout(&meta).bytes() };
-            self.bytes = align(address.end());
-            self.slots.insert(state.path.clone(), Slot { state: state.clone(), meta, address });
+            let meta = graph.meta(node.outputs[0]);
+            self.push(state, meta, backend.layout(meta).bytes());
             added.push(state.path.clone());
         }
         added
+    }
+
+    fn push(&mut self, state: &State, meta: &ValueMeta, bytes: usize) {
+        let address = Address { region: Region::State, offset: self.bytes, bytes };
+        self.bytes = align(address.end());
+        self.slots.insert(state.path.clone(), Slot { state: state.clone(), meta: meta.clone(), address });
+    }
+
+    /// The table of the states that `keep` says, in the order of their addresses here, which may be others there.
+    #[must_use]
+    pub fn retaining(&self, keep: impl Fn(&State) -> bool) -> Self {
+        let mut slots: Vec<&Slot> = self.slots.values().filter(|slot| keep(&slot.state)).collect();
+        slots.sort_by_key(|slot| slot.address.offset);
+        let mut table = Self::default();
+        for slot in slots {
+            table.push(&slot.state, &slot.meta, slot.address.bytes);
+        }
+        table
     }
 
     /// The size of the region, in bytes.

@@ -17,7 +17,7 @@ impl<B: Backend> Network<B> {
     }
 
     /// Exchanges parameters and running statistics with the averages that training has kept of them; a second call exchanges them back. Fails where
-    /// there are none. An average counts from the first compiled step that keeps it, and is what it was during steps without it.
+    /// there are none. An average counts from the first compiled step that keeps it to the first that does not.
     pub fn swap_averages(&mut self) -> Result<(), NetworkError> {
         let averaged = self.averaged();
         if averaged.is_empty() {

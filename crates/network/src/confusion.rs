@@ -16,7 +16,8 @@ pub struct Confusion {
 }
 
 impl<B: Backend> Network<B> {
-    /// Counts over one epoch of a loader, from where it stands, with the frozen network's output `logits`, `[n, C]`.
+    /// Counts over one epoch of a loader, from where it stands, with the frozen network's output `logits`, `[n, C]`. Fails with
+    /// [`NetworkError::NotANumber`] where a logit is NaN, for then none is the largest.
     pub fn confusion(&mut self, loader: &mut Loader) -> Result<Confusion, NetworkError> {
         let classes = self.classes()?;
         let data = loader.dataset().classes().len();
@@ -25,9 +26,10 @@ impl<B: Backend> Network<B> {
         }
         let mut confusion = Confusion { classes, counts: vec![0; classes * classes] };
         while let Some(batch) = self.next_batch(loader)? {
-            for prediction in self.predict_frozen(&batch.images, batch.len(), &["logits"])? {
+            for prediction in self.predict(&batch.images, batch.len(), &["logits"])? {
                 for (row, &label) in prediction.data.chunks_exact(classes).zip(&batch.labels) {
-                    confusion.counts[label as usize * classes + largest(row)] += 1;
+                    let taken = largest(row).ok_or(NetworkError::NotANumber { class: label })?;
+                    confusion.counts[label as usize * classes + taken] += 1;
                 }
             }
         }
@@ -51,8 +53,8 @@ impl<B: Backend> Network<B> {
     }
 }
 
-/// The place of the first of the largest numbers.
-fn largest(row: &[f32]) -> usize {
+/// The place of the first of the largest numbers; nothing where one of them is NaN.
+fn largest(row: &[f32]) -> Option<usize> {
     let larger = |best: usize, (place, &x): (usize, &f32)| if x > row[best] { place } else { best };
-    row.iter().enumerate().fold(0, larger)
+    row.iter().all(|x| !x.is_nan()).then(|| row.iter().enumerate().fold(0, larger))
 }

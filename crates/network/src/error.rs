@@ -84,6 +84,12 @@ pub enum NetworkError {
         /// The path of its layer.
         path: String,
     },
+    /// A logit is NaN, so no class is the likeliest.
+    #[error("a logit of a sample of class {class} is NaN")]
+    NotANumber {
+        /// The sample's label.
+        class: u32,
+    },
     /// A call needs something that was not set up, or names what does not exist.
     #[error("{0}")]
     Argument(String),

@@ -48,7 +48,7 @@ impl<B: Backend> Network<B> {
         check_targets(objective.nodes.iter().map(|node| &node.op), loader.dataset())?;
         while let Some(batch) = self.next_batch(loader)? {
             let n = batch.len();
-            let outputs = self.predict_frozen(&batch.images, n, &[])?;
+            let outputs = self.predict(&batch.images, n, &[])?;
             for (name, value) in self.objective(objective, &outputs, &batch)? {
                 if name == "loss" {
                     evaluation.loss += f64::from(value) * n as f64;

@@ -53,15 +53,6 @@ impl<B: Backend> FrozenNetwork<B> {
 impl<B: Backend> Network<B> {
     /// The named outputs or layers of the frozen network for pixels `[n, h, w, c]` of `count` images; the model's outputs where none are named.
     pub fn predict(&mut self, pixels: &[u8], count: usize, outputs: &[&str]) -> Result<Vec<Prediction>, NetworkError> {
-        self.predict_frozen(pixels, count, outputs)
-    }
-
-    pub(crate) fn predict_frozen(
-        &mut self,
-        pixels: &[u8],
-        count: usize,
-        outputs: &[&str],
-    ) -> Result<Vec<Prediction>, NetworkError> {
         if count == 0 || !pixels.len().is_multiple_of(count) {
             return Err(NetworkError::Argument(format!("{} pixels are not {count} images", pixels.len())));
         }

@@ -19,6 +19,7 @@ mod plans;
 mod profile;
 mod replace_file;
 mod resize;
+mod scalars;
 mod signs;
 mod snapshot;
 mod stream;

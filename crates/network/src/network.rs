@@ -1,6 +1,6 @@
 //! The network: a graph spec, its state, and the programs made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,6 +16,7 @@ use crate::evaluate::Objectives;
 use crate::frozen::FrozenNetwork;
 use crate::init::initial;
 use crate::loaded::Loaded;
+use crate::scalars::refuse_scalars;
 use crate::train::Trainer;
 
 /// A network on a backend.
@@ -54,26 +55,6 @@ pub enum Dump {
     Frozen,
 }
 
-/// A frozen network is given images and no numbers, so a model reads none; objectives and gradients may.
-fn refuse_scalars(model: &Graph) -> Result<(), NetworkError> {
-    let scalars = model.nodes().iter().filter_map(|node| match &node.op {
-        Op::Scalar(scalar) => Some((scalar, node.outputs[0])),
-        _ => None,
-    });
-    for (scalar, value) in scalars {
-        let reader = model.nodes().iter().find(|node| node.inputs.contains(&value)).map(|node| node.path.as_str());
-        let output = model.outputs().iter().find(|(_, v)| *v == value).map(|(name, _)| name.as_str());
-        if let Some(reader) = reader.or(output) {
-            let message = "only objectives and custom gradients may, for a frozen network is given images alone";
-            return Err(NetworkError::Argument(format!(
-                "the model reads the scalar '{}' at '{reader}'; {message}",
-                scalar.name
-            )));
-        }
-    }
-    Ok(())
-}
-
 impl<B: Backend> Network<B> {
     /// A network with freshly initialised states.
     pub fn new(backend: B, spec: GraphSpec, seed: u64) -> Result<Self, NetworkError> {
@@ -103,34 +84,24 @@ impl<B: Backend> Network<B> {
             cancel: Arc::default(),
         };
         network.image_name()?;
-        refuse_scalars(&model)?;
+        refuse_scalars("model", &network.spec)?;
         // Everything that evaluation needs is planned once now, so that impossible networks are refused when they are made.
         network.frozen_graphs(&[])?;
         Ok((network, model))
     }
 
     /// Makes room for the states of a graph that are new. Their paths.
-    pub(crate) fn make_room(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
-        let before = self.states.bytes();
+    pub(crate) fn make_room(&mut self, graph: &Graph) -> Result<Vec<String>, ExecError> {
         let mut states = self.states.clone();
         let added = states.extend(&self.backend, graph);
-        if added.is_empty() {
-            return Ok(added);
+        if !added.is_empty() {
+            self.move_states(states)?;
         }
-        let grown = self.backend.allocate(states.bytes())?;
-        if before > 0 {
-            let old = Address { region: binary_nets_exec::Region::State, offset: 0, bytes: before };
-            let mut bytes = vec![0; before];
-            self.backend.read(&self.state, old, &mut bytes);
-            self.backend.write(&grown, old, &bytes);
-        }
-        self.state = grown;
-        self.states = states;
         Ok(added)
     }
 
-    /// Makes room for the states of a graph that are new, and initialises them; averages start as copies. The paths of the new ones.
-    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<Vec<String>, NetworkError> {
+    /// Makes room for the states of a graph that are new, and initialises them; averages start as copies.
+    pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<(), NetworkError> {
         let added = self.make_room(graph)?;
         let fresh: Vec<State> = self.states.states().filter(|s| added.contains(&s.path)).cloned().collect();
         for state in fresh {
@@ -140,7 +111,37 @@ impl<B: Backend> Network<B> {
         for (path, average) in self.averaged().iter().filter(|(_, average)| added.contains(average)) {
             self.set_state(average, &self.state(path)?)?;
         }
-        Ok(added)
+        Ok(())
+    }
+
+    /// Drops the moments that a training step does not have, and makes room for those of its states that are new.
+    pub(crate) fn take_states(&mut self, step: &Graph) -> Result<(), NetworkError> {
+        let paths = step.nodes().iter().filter_map(|node| match &node.op {
+            Op::State(state) => Some(state.path.as_str()),
+            _ => None,
+        });
+        let read: BTreeSet<&str> = paths.collect();
+        let kept = self.states.retaining(|state| state.kind != StateKind::Moment || read.contains(state.path.as_str()));
+        if kept.states().count() < self.states.states().count() {
+            // Programs know addresses.
+            (self.trainer, self.frozen, self.objectives) = (None, BTreeMap::new(), Objectives::default());
+            self.move_states(kept)?;
+        }
+        self.add_states(step)
+    }
+
+    /// Moves what is in both tables to the addresses of a new one.
+    fn move_states(&mut self, states: StateTable) -> Result<(), ExecError> {
+        let memory = self.backend.allocate(states.bytes())?;
+        for State { path, .. } in states.states() {
+            if let (Some(from), Some(to)) = (self.states.address(path), states.address(path)) {
+                let mut bytes = vec![0; from.bytes];
+                self.backend.read(&self.state, from, &mut bytes);
+                self.backend.write(&memory, to, &bytes);
+            }
+        }
+        (self.state, self.states) = (memory, states);
+        Ok(())
     }
 
     /// Makes the workspace large enough for a program.

@@ -8,6 +8,7 @@ use binary_nets_graph::passes::dce;
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Meaning, Op, Value};
 
+use crate::scalars::refuse_scalars;
 use crate::{Network, NetworkError};
 
 impl<B: Backend> Network<B> {
@@ -40,6 +41,7 @@ impl<B: Backend> Network<B> {
         objective: &GraphSpec,
         mut given: BTreeMap<String, Value>,
     ) -> Result<(), NetworkError> {
+        refuse_scalars("loss", objective)?;
         let logits = given.get("logits").map(|value| graph.meta(*value).shape.to_vec());
         given.extend(self.teacher_inputs(graph, objective)?);
         let inlined = objective.inline(graph, &given).map_err(|error| explain(error, objective, logits.as_deref()))?;

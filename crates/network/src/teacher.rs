@@ -8,6 +8,7 @@ use binary_nets_graph::{Graph, Meaning, Value};
 use crate::evaluate::Objectives;
 use crate::loaded::Loaded;
 use crate::objective::inputs;
+use crate::train::Trainer;
 use crate::{NamedTensors, Network, NetworkError, Prediction, TensorView};
 
 /// What the names of an objective's inputs start with that are the teacher's outputs.
@@ -16,7 +17,8 @@ const TEACHER: &str = "teacher.";
 impl<B: Backend> Network<B> {
     /// Gives the network a teacher, or takes it away. An objective's inputs `teacher.<output>` are what the teacher's frozen program yields for the very
     /// images of the batch, in training and in evaluation; no gradient goes there. Fails, and keeps the teacher of before, where the
-    /// new one takes images of another size. The teacher is no part of what is saved.
+    /// new one takes images of another size. A compiled step, and what it has accumulated, is dropped where it takes outputs that the new teacher does not
+    /// have, or has in other shapes. The teacher is no part of what is saved.
     pub fn set_teacher(&mut self, teacher: Option<Self>) -> Result<(), NetworkError> {
         let teacher = match teacher {
             None => None,
@@ -32,10 +34,24 @@ impl<B: Backend> Network<B> {
                 Some(Box::new(teacher))
             }
         };
+        let suits = match &teacher {
+            Some(teacher) => self.is_taught_alike(&teacher.model(1, &[])?),
+            None => true,
+        };
         self.teacher = teacher;
         // They have the shapes of the teacher of before.
         self.objectives = Objectives::default();
-        Ok(())
+        if suits { Ok(()) } else { self.drop_trainer() }
+    }
+
+    /// Whether the compiled step, if there is one, takes of a teacher what this model yields.
+    fn is_taught_alike(&self, teacher: &Graph) -> bool {
+        let inputs = self.trainer.iter().flat_map(Trainer::loaded).flat_map(|loaded| loaded.program.inputs());
+        let mut taught = inputs.filter_map(|binding| Some((binding.name.strip_prefix(TEACHER)?, &binding.meta.shape)));
+        taught.all(|(output, shape)| {
+            let same = |value| teacher.meta(value).shape[1..] == shape[1..];
+            teacher.outputs().iter().any(|(name, value)| name == output && same(*value))
+        })
     }
 
     /// The teacher.
@@ -90,7 +106,7 @@ impl<B: Backend> Network<B> {
         // Without images the program says what it lacks.
         let (Some(pixels), Some(teacher)) = (pixels, &mut self.teacher) else { return Ok(Vec::new()) };
         let outputs: Vec<&str> = inputs.iter().filter_map(|name| name.strip_prefix(TEACHER)).collect();
-        let mut predictions = teacher.predict_frozen(pixels, samples, &outputs)?;
+        let mut predictions = teacher.predict(pixels, samples, &outputs)?;
         for prediction in &mut predictions {
             prediction.name.insert_str(0, TEACHER);
         }

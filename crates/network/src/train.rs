@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use binary_nets_data::Loader;
 use binary_nets_exec::{Backend, ExecError, Run, first_non_finite};
-use binary_nets_graph::ops::StateKind;
+use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
     attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate,
@@ -65,8 +65,10 @@ impl<B: Backend> Network<B> {
     /// Compiles the training step: model, objective, gradients, running statistics and updates, for batches of that size. The objective's inputs are the
     /// model's outputs, by name, and tensors of the batch; its outputs are `loss` and metrics, `f32[]` each. Parameters without an update are frozen.
     ///
-    /// Gradients that were accumulated for the next update stay if the step is compiled for the same again, or for the first time after
-    /// [`Network::open`]; otherwise they are dropped.
+    /// Moments and averages that the step does not have are dropped; those that it has go on. Gradients that were accumulated for the next update go on if
+    /// the step is compiled for the same again. A step that is the first after [`Network::open`] goes on with those of the file if they are of the very
+    /// parameters that it accumulates, and fewer than its batches; that the rest is as it was, is up to the host. Otherwise, and where compiling fails, they
+    /// are dropped.
     pub fn compile_training(
         &mut self,
         objective: &GraphSpec,
@@ -105,17 +107,36 @@ impl<B: Backend> Network<B> {
         let graph = updating(&differentiated, updates, options)?;
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
         let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };
-        let goes_on = self.trainer.as_ref().is_none_or(|before| before.setup == setup);
-        self.trainer = None;
-        let added = self.add_states(&graph)?;
-        let whole = !added.iter().any(|path| path.ends_with(GRADIENT));
-        if !(goes_on && whole && self.accumulated()? < options.accumulate) {
+        let compiled = self.trainer_of(setup, graph, accumulating.as_ref());
+        if compiled.is_err() {
+            self.drop_trainer()?;
+        }
+        self.trainer = Some(compiled?);
+        Ok(())
+    }
+
+    /// The programs of a step, in the place of those of before.
+    fn trainer_of(
+        &mut self,
+        setup: Setup,
+        graph: Graph,
+        accumulating: Option<&Graph>,
+    ) -> Result<Trainer<B>, NetworkError> {
+        let goes_on = self.trainer.take().is_none_or(|before| before.setup == setup);
+        let sums = self.sums();
+        self.take_states(&graph)?;
+        if !(goes_on && self.sums() == sums && self.accumulated()? < setup.options.accumulate) {
             self.drop_accumulated()?;
         }
-        let accumulate = accumulating.map(|graph| self.load(&graph)).transpose()?;
+        let accumulate = accumulating.map(|graph| self.load(graph)).transpose()?;
         let update = self.load(&graph)?;
-        self.trainer = Some(Trainer { setup, update, accumulate, graph });
-        Ok(())
+        Ok(Trainer { setup, update, accumulate, graph })
+    }
+
+    /// Forgets the compiled step and the batches that have been accumulated for its next update.
+    pub(crate) fn drop_trainer(&mut self) -> Result<(), NetworkError> {
+        self.trainer = None;
+        self.drop_accumulated()
     }
 
     /// The compiled step.
@@ -130,11 +151,15 @@ impl<B: Backend> Network<B> {
         Ok(if known { self.state(ACCUMULATED)?[0] as usize } else { 0 })
     }
 
+    /// The states that accumulate, and their count.
+    fn sums(&self) -> Vec<State> {
+        let is_sum = |path: &str| path.ends_with(GRADIENT) || path == ACCUMULATED;
+        self.states.states().filter(|state| is_sum(&state.path)).cloned().collect()
+    }
+
     /// Forgets the batches that have been accumulated.
     fn drop_accumulated(&mut self) -> Result<(), NetworkError> {
-        let is_sum = |path: &str| path.ends_with(GRADIENT) || path == ACCUMULATED;
-        let sums: Vec<_> = self.states.states().filter(|state| is_sum(&state.path)).cloned().collect();
-        sums.iter().try_for_each(|state| self.set_state(&state.path, &vec![0.0; state.shape.elements()]))
+        self.sums().iter().try_for_each(|state| self.set_state(&state.path, &vec![0.0; state.shape.elements()]))
     }
 
     /// Writes what a step reads, with what the teacher says of its images.
@@ -194,8 +219,8 @@ impl<B: Backend> Network<B> {
         loader: &mut Loader,
         scalars: &[(&str, f32)],
     ) -> Result<Option<StepReport>, NetworkError> {
-        let nodes = self.trainer.iter().flat_map(|trainer| trainer.graph.nodes());
-        check_targets(nodes.map(|node| &node.op), loader.dataset())?;
+        // No batch is lost on a step that cannot be made.
+        check_targets(self.trainer()?.graph.nodes().iter().map(|node| &node.op), loader.dataset())?;
         let Some(batch) = self.next_batch(loader)? else { return Ok(None) };
         let image = self.image_name()?.to_owned();
         self.train_step(&tensors(&image, &batch), scalars).map(Some)
@@ -212,10 +237,12 @@ fn updating(
     if options.accumulate > 1 {
         gradients = accumulated_gradients(&mut graph, &gradients, options.accumulate)?;
     }
-    if let Some(norm) = options.clip_norm {
-        gradients = clip_gradients(&mut graph, &gradients, norm)?;
+    let mut norm = None;
+    if let Some(most) = options.clip_norm {
+        let (clipped, before) = clip_gradients(&mut graph, &gradients, most)?;
+        (gradients, norm) = (clipped, Some(before));
     }
-    attach_updates(&mut graph, &gradients, updates)?;
+    attach_updates(&mut graph, &gradients, norm, updates)?;
     if let Some(decay) = options.average {
         attach_averages(&mut graph, decay)?;
     }

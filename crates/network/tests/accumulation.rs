@@ -2,11 +2,13 @@
 
 mod tiny;
 
+use std::fs;
 use std::sync::atomic::Ordering;
 
 use binary_nets_cpu::Cpu;
 use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
+use binary_nets_formats::checkpoint::{decode, encode};
 use binary_nets_graph::ops::Sgd;
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_network::{Network, NetworkError, StepReport, TensorView, TrainingOptions};
@@ -200,6 +202,54 @@ fn a_part_of_another_update_is_dropped() {
     both(&mut network, &mut other);
     both(&mut network, &mut other);
     assert!(network.step() == 3 && everything(&network) == everything(&other));
+}
+
+/// After a step that could not be compiled, another one does not go on with what was accumulated for the last that could.
+#[test]
+fn a_step_that_fails_to_compile_leaves_no_sums() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last");
+    let mut network = network(cpu(1));
+    compile_with(&mut network, &accumulating(3));
+    step(&mut network, 0, BATCH).unwrap();
+    let mut checkpoint = decode(&everything(&network)).unwrap();
+    let velocity = checkpoint.tensors.iter_mut().find(|t| t.path == "fc.bias#velocity").unwrap();
+    (velocity.shape, velocity.data) = (vec![7], vec![0.0; 7]);
+    fs::write(&path, encode(&checkpoint).unwrap()).unwrap();
+    let (mut network, _) = Network::open(cpu(1), &path).unwrap();
+    let sum = |network: &Network<Cpu>| network.state("fc.bias#gradient").unwrap();
+    assert!(sum(&network).iter().any(|&x| x != 0.0));
+    let mut updates = tiny::updates(&network);
+    let error = network.compile_training(&objective(), &updates, BATCH, &accumulating(3)).unwrap_err();
+    assert!(
+        matches!(&error, NetworkError::Exec(ExecError::State { path, .. }) if path == "fc.bias#velocity"),
+        "{error}"
+    );
+
+    let sgd = Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None };
+    updates.iter_mut().for_each(|update| update.rule = UpdateRule::Sgd(sgd.clone()));
+    network.compile_training(&objective(), &updates, BATCH, &accumulating(3)).unwrap();
+    assert!(sum(&network).iter().all(|&x| x == 0.0));
+    let made: Vec<bool> = (0..3).map(|_| step(&mut network, 0, BATCH).unwrap().updated).collect();
+    assert_eq!(made, [false, false, true]);
+}
+
+/// A file's sums are of the parameters that were trained.
+#[test]
+fn sums_of_other_parameters_do_not_go_on_after_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last");
+    let mut network = network(cpu(1));
+    compile_with(&mut network, &accumulating(3));
+    step(&mut network, 0, BATCH).unwrap();
+    network.save(&path, "").unwrap();
+    for (left_out, goes_on) in [(0, true), (1, false)] {
+        let (mut network, _) = Network::open(cpu(1), &path).unwrap();
+        let updates = &tiny::updates(&network)[left_out..];
+        network.compile_training(&objective(), updates, BATCH, &accumulating(3)).unwrap();
+        assert_eq!(network.state("fc.bias#gradient").unwrap().iter().any(|&x| x != 0.0), goes_on);
+        assert_eq!(network.state("#accumulated").unwrap(), [f32::from(u8::from(goes_on))]);
+    }
 }
 
 #[test]

@@ -127,3 +127,17 @@ fn averages_that_come_later_start_as_copies() {
     compile_with(&mut network, &TrainingOptions { average: Some(DECAY), ..TrainingOptions::default() });
     assert!(averages(&network) == states(&network));
 }
+
+/// Averages of an earlier run are not those of this one.
+#[test]
+fn a_run_without_averages_leaves_none_to_swap() {
+    let data = dataset(BATCH * 6);
+    let mut network = averaging(1);
+    train(&mut network, &mut loader(&data, SamplerState::default()), 3);
+    tiny::compile(&mut network);
+    train(&mut network, &mut loader(&data, SamplerState::default()), 3);
+    let before = everything(&network);
+    let error = network.swap_averages().unwrap_err();
+    assert!(matches!(&error, NetworkError::Argument(text) if text.contains("no averages")), "{error}");
+    assert!(everything(&network) == before);
+}

@@ -284,6 +284,19 @@ fn a_confusion_matrix_counts_every_sample_once() {
 }
 
 #[test]
+fn a_logit_that_is_nan_is_no_class() {
+    let mut network = network(cpu(1));
+    network.set_state("fc.bias", &[0.0, 0.0, f32::NAN, 0.0]).unwrap();
+    let data = dataset(8);
+    let error = network.confusion(&mut tiny::in_order(data.clone(), 8)).unwrap_err();
+    assert!(matches!(error, NetworkError::NotANumber { class } if class == data.label(0)), "{error}");
+    // Of infinite ones one is the largest.
+    network.set_state("fc.bias", &[0.0, f32::NEG_INFINITY, f32::INFINITY, 0.0]).unwrap();
+    let confusion = network.confusion(&mut tiny::in_order(data, 8)).unwrap();
+    assert_eq!(confusion.counts.iter().skip(2).step_by(CLASSES).sum::<u64>(), 8);
+}
+
+#[test]
 fn a_confusion_matrix_needs_logits_of_the_classes_of_the_data() {
     let message = |spec, data: Arc<dyn Dataset>| {
         let mut network = Network::new(cpu(1), spec, 0).unwrap();

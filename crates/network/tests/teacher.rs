@@ -9,6 +9,8 @@ use binary_nets_cpu::Cpu;
 use binary_nets_data::{Augmentation, Dataset, InMemory, Loader, LoaderOptions, SamplerState, Shuffle};
 use binary_nets_exec::ExecError;
 use binary_nets_graph::Op;
+use binary_nets_graph::ops::Slice;
+use binary_nets_graph::spec::NodeSpec;
 use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
     BATCH, CLASSES, PIXELS, RATES, WIDTH, compile_for, cpu, dataset, everything, in_order, loader, model, network,
@@ -187,4 +189,61 @@ fn cancelling_ends_the_lesson_too() {
     let data = dataset(SAMPLES);
     assert_eq!(data.targets(), 0);
     student.evaluate(&mut in_order(data, 16), &objective()).unwrap();
+}
+
+/// The tiny network with an output more, of one number or of several, and what a loss asks of it.
+fn hinting(channels: usize) -> Network<Cpu> {
+    let mut spec = model();
+    let logits = spec.outputs["logits"];
+    let slice = NodeSpec {
+        op: Slice { axis: 1, start: 0, end: channels }.into(),
+        inputs: vec![logits],
+        path: "hint".to_owned(),
+    };
+    spec.nodes.push(slice);
+    spec.outputs.insert("hint".to_owned(), (spec.nodes.len() - 1, 0));
+    Network::new(cpu(1), spec, 8).unwrap()
+}
+
+/// A step is planned for the shapes of one teacher.
+#[test]
+fn a_teacher_of_other_shapes_takes_the_compiled_step_away() {
+    let data = dataset(SAMPLES);
+    let mut student = network(cpu(2));
+    student.set_teacher(Some(hinting(1))).unwrap();
+    let objective = regression("teacher.hint", &[]);
+    let options = TrainingOptions { accumulate: 3, ..TrainingOptions::default() };
+    let compile = |student: &mut Network<Cpu>| {
+        student.compile_training(&objective, &tiny::updates(student), BATCH, &options).unwrap();
+    };
+    compile(&mut student);
+    let mut batches = loader(&data, SamplerState::default());
+    train(&mut student, &mut batches, 1);
+    let sum = |student: &Network<Cpu>| student.state("fc.bias#gradient").unwrap();
+    assert!(sum(&student).iter().any(|&x| x != 0.0));
+
+    // A teacher of the same shapes, as each evaluation sets it anew, goes on.
+    student.set_teacher(Some(hinting(1))).unwrap();
+    train(&mut student, &mut batches, 2);
+    assert_eq!(student.step(), 1);
+
+    for other in [hinting(CLASSES), teacher()] {
+        student.set_teacher(Some(hinting(1))).unwrap();
+        compile(&mut student);
+        train(&mut student, &mut batches, 1);
+        assert!(sum(&student).iter().any(|&x| x != 0.0));
+        student.set_teacher(Some(other)).unwrap();
+        let error = student.train_next(&mut batches, &RATES).unwrap_err();
+        assert_eq!(message(&error), "no training step has been compiled");
+        assert!(sum(&student).iter().all(|&x| x == 0.0));
+    }
+    student.set_teacher(Some(hinting(CLASSES))).unwrap();
+    compile(&mut student);
+    train(&mut student, &mut batches, 3);
+    assert_eq!(student.step(), 2);
+
+    // A step that asks nothing of a teacher stays.
+    compile_for(&mut student, &tiny::objective());
+    student.set_teacher(Some(hinting(1))).unwrap();
+    train(&mut student, &mut batches, 1);
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use binary_nets_cpu::Cpu;
 use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
-use binary_nets_graph::ops::{Adam, Arithmetic, Scalar, Sgd};
+use binary_nets_graph::ops::{Adam, Arithmetic, Bop, Fill, Reduce, Reduction, Scalar, Sgd, Step, Surrogate};
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec};
+use binary_nets_graph::{GraphError, Meaning, Op};
 use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
@@ -89,9 +90,9 @@ fn a_custom_surrogate_reads_a_scalar_with_each_step() {
     assert!(matches!(&error, NetworkError::Batch { name, .. } if name == "progress"), "{error}");
 }
 
-/// The gradients of a model may read scalars, and so may its objective; the model itself has no one to give them once it is frozen.
+/// The gradients of a model may read scalars; the model and its objective have no one to give them in an evaluation.
 #[test]
-fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
+fn a_model_or_a_loss_that_reads_a_scalar_is_refused_by_name_and_path() {
     let mut model = tiny::model();
     let logits = model.outputs["logits"];
     let scalar = |spec: &mut GraphSpec| {
@@ -105,10 +106,8 @@ fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
     model.nodes.push(product);
     model.outputs.insert("logits".to_owned(), (model.nodes.len() - 1, 0));
     let error = Network::new(cpu(1), model, 7).err().unwrap();
-    assert!(
-        error.to_string().starts_with("the model reads the scalar 'temperature' at 'head'; only objectives"),
-        "{error}"
-    );
+    let message = "reads the scalar 'temperature' at 'head'; only gradients of one's own may";
+    assert_eq!(error.to_string(), format!("the model {message}"));
 
     let mut objective = objective();
     let temperature = scalar(&mut objective);
@@ -116,17 +115,66 @@ fn a_model_that_reads_a_scalar_is_refused_by_name_and_path() {
     objective.nodes.push(NodeSpec {
         op: Arithmetic::MUL.into(),
         inputs: vec![loss, temperature],
-        path: "loss".to_owned(),
+        path: "head".to_owned(),
     });
     objective.outputs.insert("loss".to_owned(), (objective.nodes.len() - 1, 0));
+    let mut network = network(cpu(1));
+    let compiled = network.compile_training(&objective, &tiny::updates(&network), BATCH, &TrainingOptions::default());
+    let evaluated = network.evaluate(&mut tiny::in_order(dataset(BATCH), BATCH), &objective);
+    for error in [compiled.unwrap_err(), evaluated.unwrap_err()] {
+        assert_eq!(error.to_string(), format!("the loss {message}"));
+    }
+}
+
+/// The gradient is refused when the network is made, not once it is trained.
+#[test]
+fn an_impossible_gradient_of_ones_own_is_refused_with_the_network() {
+    let mut model = tiny::model_with_custom_surrogate();
+    for node in &mut model.nodes {
+        if let Op::Step(Step { gradient: Surrogate::Custom(spec), .. }) = &mut node.op {
+            let dx = spec.outputs.remove("dx").unwrap();
+            spec.outputs.insert("dy".to_owned(), dx);
+        }
+    }
+    let error = Network::new(cpu(1), model, 7).err().unwrap();
+    assert!(
+        matches!(&error, NetworkError::Graph(GraphError::Shape { path, got, .. }) if path == "conv2" && got == "the outputs: 'dy'"),
+        "{error}"
+    );
+}
+
+/// Nothing of an earlier run lingers: neither what only it read, nor what another optimizer might take for its own.
+#[test]
+fn moments_that_a_step_does_not_have_are_dropped() {
     let data = dataset(96);
-    let loss_at = |temperature: f32| {
-        let mut network = network(cpu(1));
-        network.compile_training(&objective, &tiny::updates(&network), BATCH, &TrainingOptions::default()).unwrap();
-        let scalars = [&RATES[..], &[("temperature", temperature)]].concat();
-        network.train_next(&mut loader(&data, SamplerState::default()), &scalars).unwrap().unwrap().loss
+    let bop = UpdateRule::Bop(Bop { threshold: 1e-6 });
+    let compile_bop = |network: &mut Network<Cpu>| {
+        let updates: Vec<Update> =
+            tiny::updates(network).into_iter().filter(|update| update.path == "conv2.weight").collect();
+        let updates: Vec<Update> = updates.into_iter().map(|update| Update { rule: bop.clone(), ..update }).collect();
+        network.compile_training(&objective(), &updates, BATCH, &TrainingOptions::default()).unwrap();
     };
-    assert_eq!(loss_at(2.0), 2.0 * loss_at(1.0));
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 4);
+    let (images, before) = (tiny::samples(5).0, states(&network));
+    let (predicted, bytes) = (network.predict(&images, 5, &[]).unwrap(), network.bytes());
+    compile_bop(&mut network);
+    assert!(states(&network) == before && network.predict(&images, 5, &[]).unwrap() == predicted);
+    for gone in ["conv2.weight#m", "conv2.weight#v", "conv2.weight#t", "fc.weight#velocity"] {
+        assert!(network.state(gone).is_err(), "{gone}");
+    }
+    assert!(network.bytes() < bytes, "{} bytes, {bytes} before", network.bytes());
+    assert!(network.state("conv2.weight#momentum").unwrap().iter().all(|&m| m == 0.0));
+
+    let mut alone = tiny::network(cpu(2));
+    for (path, values) in &before {
+        alone.set_state(path, values).unwrap();
+    }
+    compile_bop(&mut alone);
+    for network in [&mut network, &mut alone] {
+        train(network, &mut loader(&data, SamplerState::default()), 4);
+    }
+    assert!(states(&network) == states(&alone) && states(&network) != before);
 }
 
 #[test]
@@ -250,6 +298,35 @@ fn a_gradient_that_is_not_finite_names_its_source_and_changes_nothing() {
     assert_eq!((op.as_str(), path.as_str()), ("batch_norm_grad", "bn2"), "{error}");
     assert!(error.to_string().starts_with("a gradient is not finite at step 1"), "{error}");
     assert!(before == everything(&network));
+}
+
+/// Four gradients of 2e38 each: their norm is none that f32 has, and scaling by it would make an update of nothing.
+#[test]
+fn a_norm_that_overflows_is_not_finite_and_changes_nothing() {
+    let mut t = tiny::Trace::default();
+    let logits = t.input("logits", &[], Meaning::F32);
+    let huge = t.add(Fill { value: 2e38 / BATCH as f32, shape: [].into() }, &[], "loss");
+    let product = t.add(Arithmetic::MUL, &[logits, huge], "loss");
+    let loss = t.add(Reduce { reduction: Reduction::Sum, axes: vec![0, 1], keep: false }, &[product], "loss");
+    let objective = t.finish(&[("loss", loss)], &[]);
+    let sgd = UpdateRule::Sgd(Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None });
+    let updates = [Update { path: "fc.bias".to_owned(), rule: sgd, lr: "rest".to_owned() }];
+    let step = |clip_norm| {
+        let mut network = network(cpu(2));
+        // So the logits, and the loss, are 0.
+        network.set_state("fc.weight", &[0.0; tiny::CLASSES * tiny::WIDTH]).unwrap();
+        let options = TrainingOptions { clip_norm, ..TrainingOptions::default() };
+        network.compile_training(&objective, &updates, BATCH, &options).unwrap();
+        let before = everything(&network);
+        let result = network.train_next(&mut loader(&dataset(BATCH), SamplerState::default()), &[("rest", 1e-38)]);
+        (result, before == everything(&network), network.state("fc.bias").unwrap())
+    };
+    let (result, _, bias) = step(None);
+    assert!(result.is_ok() && bias.iter().all(|b| (b + 2.0).abs() < 1e-5), "the gradients are finite: {bias:?}");
+    let (result, unchanged, _) = step(Some(1.0));
+    let error = result.unwrap_err();
+    assert!(matches!(&error, NetworkError::NotFinite { loss: 0.0, op, .. } if op == "global_norm"), "{error}");
+    assert!(unchanged);
 }
 
 #[test]

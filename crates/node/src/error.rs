@@ -139,6 +139,7 @@ impl From<NetworkError> for Failure {
             NetworkError::Io { .. } => Self::new(Code::Io, message),
             NetworkError::Elements { .. } => Self::new(Code::Shape, message),
             NetworkError::NotFinite { path, .. } => Self::at(Code::NotFinite, &path, message),
+            NetworkError::NotANumber { .. } => Self::new(Code::NotFinite, message),
             NetworkError::Batch { .. } | NetworkError::Argument(_) => Self::new(Code::Argument, message),
         }
     }

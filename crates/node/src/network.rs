@@ -211,39 +211,39 @@ impl NativeNetwork {
     }
 
     /// Lets the optimizers, accumulated gradients and averages start afresh.
-    #[napi(catch_unwind)]
-    pub fn reset_moments(&self, env: &Env) -> napi::Result<()> {
-        call(env, || self.worker.ask(|network| Ok(network.reset_moments()?)))
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn reset_moments<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.long(env, || Ok(|network: &mut Network<Cpu>| Ok(network.reset_moments()?)), |_, ()| Ok(()))
     }
 
     /// Exchanges parameters and running statistics with their averages.
-    #[napi(catch_unwind)]
-    pub fn swap_averages(&self, env: &Env) -> napi::Result<()> {
-        call(env, || self.worker.ask(|network| Ok(network.swap_averages()?)))
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn swap_averages<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.long(env, || Ok(|network: &mut Network<Cpu>| Ok(network.swap_averages()?)), |_, ()| Ok(()))
     }
 
     /// The signs of all latent weights, one bit each.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array")]
-    pub fn signs(&self, env: &Env) -> napi::Result<Uint8ArraySlice<'static>> {
-        call(env, || {
-            let words = self.worker.ask(|network| Ok(network.signs()?))?;
-            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            Ok(Uint8ArraySlice::copy_from(env, bytes)?)
-        })
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn signs<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let work = |network: &mut Network<Cpu>| {
+            Ok(network.signs()?.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+        };
+        self.long(env, || Ok(work), |env, bytes| Ok(Uint8ArraySlice::copy_from(env, bytes)?))
     }
 
     /// How many latent weights have another sign than in what `signs` gave before.
-    #[napi(catch_unwind)]
-    pub fn flipped_signs(
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFlips>")]
+    pub fn flipped_signs<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         #[napi(ts_arg_type = "Uint8Array")] before: Unknown,
-    ) -> napi::Result<NativeFlips> {
-        call(env, || {
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
             let bytes: Vec<u8> = argument::array(before, "before")?;
             let words: Vec<u64> = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect();
-            self.worker.ask(move |network| Ok(NativeFlips::new(network.flipped_signs(&words)?)))
-        })
+            Ok(move |network: &mut Network<Cpu>| Ok(network.flipped_signs(&words)?))
+        };
+        self.long(env, prepare, |_, flips| Ok(NativeFlips::new(flips)))
     }
 
     /// A graph as text.

@@ -102,7 +102,7 @@ fn differentiated(batch: usize) -> (Graph, Vec<(String, Value)>) {
 pub fn training_step(batch: usize) -> Graph {
     let (mut graph, gradients) = differentiated(batch);
     let gradients = accumulated_gradients(&mut graph, &gradients, 2).unwrap();
-    let gradients = clip_gradients(&mut graph, &gradients, 1.0).unwrap();
+    let (gradients, norm) = clip_gradients(&mut graph, &gradients, 1.0).unwrap();
     let adam = Adam {
         beta1: 0.9,
         beta2: 0.999,
@@ -123,7 +123,7 @@ pub fn training_step(batch: usize) -> Graph {
         Update { path: path.clone(), rule, lr: "lr".into() }
     };
     let updates: Vec<Update> = gradients.iter().map(update).collect();
-    attach_updates(&mut graph, &gradients, &updates).unwrap();
+    attach_updates(&mut graph, &gradients, Some(norm), &updates).unwrap();
     attach_averages(&mut graph, 0.9).unwrap();
     dce(&graph).unwrap()
 }

@@ -13,7 +13,7 @@ use super::expect;
 /// `AdamW` (`decoupled`; Loshchilov and Hutter 2019): g stays, and `w −= lr·weight_decay·w` before the step. `AMSGrad` (Reddi et al. 2018):
 /// `vmax = max(vmax, v)` stands in the step for v.
 ///
-/// Inputs: w (updated in place), dw, lr `f32[]`, t `f32[]` (1 at the first step), m and v (updated in place), and with `amsgrad` vmax (updated in
+/// Inputs: w (updated in place), dw, lr `f32[]`, t `f32[]` (1 at the first update of w), m and v (updated in place), and with `amsgrad` vmax (updated in
 /// place).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

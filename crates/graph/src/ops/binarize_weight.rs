@@ -34,7 +34,8 @@ pub enum WeightGradient {
     /// `dw = α·dq·1[|w| ≤ 1]` (Larq's magnitude-aware sign; Bi-Real Net, Liu et al. 2018).
     Magnitude,
     /// `dw_i = sign(w_i)/n·Σ_j dq_j·sign(w_j) + α·dq_i·1[|w_i| ≤ 1]` over the n weights that share the α (XNOR-Net, Rastegari et al. 2016, with the
-    /// derivative of α as it is); without a scale α is 1 and has no derivative, so the first term is absent.
+    /// derivative of α as it is); without a scale α is 1 and has no derivative, so the first term is absent. The paper's bound is `|w| < 1`: here weights
+    /// that an update has clamped to ±1 go on learning.
     Xnor,
     /// `dx` is that output of a graph with the inputs `x`, the latent weights, and `g`, which is dq; it may read scalars, and has x's shape.
     Custom(Box<GraphSpec>),
@@ -62,6 +63,9 @@ impl Operator for BinarizeWeight {
         if self.groups == 0 || o % self.groups != 0 {
             return Err(Mismatch::new(format!("output channels divisible by {} groups", self.groups), o.to_string()));
         }
+        if let WeightGradient::Custom(spec) = &self.gradient {
+            custom_gradient::check(spec)?;
+        }
         let scales = match self.scale {
             WeightScale::None | WeightScale::Tensor => 1,
             WeightScale::Group => self.groups,
@@ -83,20 +87,20 @@ impl Operator for BinarizeWeight {
 
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dq) = dys[0] else { return Ok(vec![None]) };
-        let dw = match (&self.gradient, saved) {
-            (WeightGradient::Clip, &[inside]) => b.emit(ApplyMask { scale: 1.0 }, &[inside, dq])?,
-            (WeightGradient::Magnitude, &[inside, alpha]) => self.scaled_inside(b, inside, alpha, dq)?,
-            (WeightGradient::Xnor, &[inside, alpha, positive]) => {
-                let through_sign = self.scaled_inside(b, inside, alpha, dq)?;
+        let dw = match &self.gradient {
+            WeightGradient::Identity => dq,
+            WeightGradient::Clip => b.emit(ApplyMask { scale: 1.0 }, &[saved[0], dq])?,
+            WeightGradient::Magnitude => self.scaled_inside(b, saved[0], saved[1], dq)?,
+            WeightGradient::Xnor => {
+                let through_sign = self.scaled_inside(b, saved[0], saved[1], dq)?;
                 if self.scale == WeightScale::None {
                     through_sign
                 } else {
-                    let through_scale = Self::through_scale(b, positive, alpha, dq)?;
+                    let through_scale = Self::through_scale(b, saved[2], saved[1], dq)?;
                     b.emit(Arithmetic::ADD, &[through_scale, through_sign])?
                 }
             }
-            (WeightGradient::Custom(spec), &[w]) => custom_gradient::inline(spec, b, w, dq)?,
-            _ => dq,
+            WeightGradient::Custom(spec) => custom_gradient::inline(spec, b, saved[0], dq)?,
         };
         Ok(vec![Some(dw)])
     }

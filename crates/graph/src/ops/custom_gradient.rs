@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::op::Backward;
 use crate::spec::{GraphSpec, VERSION};
-use crate::{GraphError, Meaning, Op, Value};
+use crate::{GraphError, Meaning, Mismatch, Op, Value};
 
 /// The names that a custom gradient gives and takes.
 const INPUTS: [&str; 2] = ["x", "g"];
@@ -16,7 +16,9 @@ const OUTPUT: &str = "dx";
 pub(super) fn inline(spec: &GraphSpec, b: &mut Backward, x: Value, g: Value) -> Result<Value, GraphError> {
     let (op, path) = (b.op, b.path);
     let wrong = |message: String| GraphError::Spec(format!("the custom gradient of {op} at '{path}' {message}"));
-    check(spec, b).map_err(wrong)?;
+    if let Some(path) = unknown_state(spec, b) {
+        return Err(wrong(format!("reads the state '{path}', which the model does not have")));
+    }
     let mut spec = spec.clone();
     for node in &mut spec.nodes {
         path.clone_into(&mut node.path);
@@ -35,28 +37,40 @@ pub(super) fn inline(spec: &GraphSpec, b: &mut Backward, x: Value, g: Value) -> 
     Err(GraphError::Shape { op, path: path.to_owned(), expected, got })
 }
 
-/// What is wrong with the names that it reads and yields.
-fn check(spec: &GraphSpec, b: &Backward) -> Result<(), String> {
+/// Whether a spec can be a gradient, as far as it alone tells.
+pub(super) fn check(spec: &GraphSpec) -> Result<(), Mismatch> {
+    let wrong = |expected: String, got: String| Err(Mismatch::new(format!("a custom gradient {expected}"), got));
     if spec.version != VERSION {
-        return Err(format!("has version {}, and only {VERSION} is understood", spec.version));
+        return wrong(format!("of version {VERSION}"), format!("version {}", spec.version));
     }
     if !spec.outputs.keys().eq([OUTPUT]) {
         let names: Vec<_> = spec.outputs.keys().map(|name| format!("'{name}'")).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(format!("yields '{OUTPUT}' and nothing else; it has the outputs: {names}"));
+        return wrong(format!("that yields '{OUTPUT}' and nothing else"), format!("the outputs: {names}"));
     }
-    let known = |path: &str| b.graph.nodes().iter().any(|n| matches!(&n.op, Op::State(state) if state.path == path));
     for node in &spec.nodes {
         match &node.op {
             Op::Input(input) if !INPUTS.contains(&input.name.as_str()) => {
-                return Err(format!("reads the input '{}'; there are: {}", input.name, INPUTS.join(", ")));
+                return wrong(format!("of the inputs {}", INPUTS.join(", ")), format!("the input '{}'", input.name));
             }
-            Op::State(state) if !known(&state.path) => {
-                return Err(format!("reads the state '{}', which the model does not have", state.path));
+            Op::BatchNorm(_) | Op::Dropout(_) => {
+                return wrong(
+                    "without what differs between training and evaluation".to_owned(),
+                    node.op.name().to_owned(),
+                );
             }
-            op if !op.writes().is_empty() => return Err(format!("writes state by {}", op.name())),
+            op if !op.writes().is_empty() => return wrong("that writes no state".to_owned(), op.name().to_owned()),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The first state that a spec reads and the model does not have.
+fn unknown_state<'s>(spec: &'s GraphSpec, b: &Backward) -> Option<&'s str> {
+    let known = |path: &str| b.graph.nodes().iter().any(|n| matches!(&n.op, Op::State(state) if state.path == path));
+    spec.nodes.iter().find_map(|node| match &node.op {
+        Op::State(state) if !known(&state.path) => Some(state.path.as_str()),
+        _ => None,
+    })
 }

@@ -7,7 +7,8 @@ use crate::{Mismatch, ValueMeta};
 
 use super::expect;
 
-/// `x += 1`. Input: a state `f32[]`, updated in place: how many updates were made, or how many batches were accumulated.
+/// `x += 1`. Input: a state `f32[]`, updated in place: how many updates a parameter has had, or how many batches were
+/// accumulated.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Increment {}

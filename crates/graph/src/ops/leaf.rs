@@ -47,7 +47,7 @@ pub enum StateKind {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// The checkpoint key: `layer1.0.conv1.weight`.
+    /// The checkpoint key: `layer1.0.conv1.weight`. Those of parameters and statistics have no `#`, by which moments are told.
     pub path: String,
     /// The extents.
     pub shape: Shape,
@@ -90,6 +90,14 @@ impl Operator for State {
         let [] = expect::inputs(inputs)?;
         if self.shape.contains(&0) {
             return Err(Mismatch::new("extents of 1 or more", self.shape.to_string()));
+        }
+        if self.path.contains('#') {
+            match self.kind {
+                StateKind::Parameter | StateKind::Latent | StateKind::Statistic => {
+                    return Err(Mismatch::new("a path without '#', which moments have in theirs", self.path.clone()));
+                }
+                StateKind::Moment | StateKind::Constant => {}
+            }
         }
         match self.init {
             Init::Uniform { low, high } if !(low.is_finite() && high.is_finite() && low <= high) => {

@@ -71,18 +71,15 @@ impl SurrogateSlope {
 }
 
 impl Surrogate {
-    const fn slope(&self) -> Option<SurrogateSlope> {
-        match self {
-            Self::Identity | Self::Custom(_) => None,
-            Self::Clip => Some(SurrogateSlope::Clip),
-            Self::Approx => Some(SurrogateSlope::Approx),
-            &Self::Swish { beta } => Some(SurrogateSlope::Swish { beta }),
-        }
-    }
-
-    /// Whether the numbers of the formula are possible.
+    /// Whether the numbers of the formula, or the names of the graph, are possible.
     pub(super) fn check(&self) -> Result<(), Mismatch> {
-        self.slope().map_or(Ok(()), SurrogateSlope::check)
+        match self {
+            Self::Identity => Ok(()),
+            Self::Clip => SurrogateSlope::Clip.check(),
+            Self::Approx => SurrogateSlope::Approx.check(),
+            &Self::Swish { beta } => SurrogateSlope::Swish { beta }.check(),
+            Self::Custom(spec) => custom_gradient::check(spec),
+        }
     }
 
     /// The input of an activation, where its surrogate needs it.
@@ -97,11 +94,14 @@ impl Surrogate {
         saved: &[Value],
         dys: &[Option<Value>],
     ) -> Result<Vec<Option<Value>>, GraphError> {
-        let (&[x], &[Some(g)]) = (saved, dys) else { return Ok(dys.to_vec()) };
-        let dx = match (self, self.slope()) {
-            (Self::Custom(spec), _) => custom_gradient::inline(spec, b, x, g)?,
-            (_, Some(gradient)) => b.emit(SurrogateGrad { gradient }, &[x, g])?,
-            (_, None) => g,
+        let Some(g) = dys[0] else { return Ok(vec![None]) };
+        let sloped = |b: &mut Backward, gradient| b.emit(SurrogateGrad { gradient }, &[saved[0], g]);
+        let dx = match self {
+            Self::Identity => g,
+            Self::Clip => sloped(b, SurrogateSlope::Clip)?,
+            Self::Approx => sloped(b, SurrogateSlope::Approx)?,
+            &Self::Swish { beta } => sloped(b, SurrogateSlope::Swish { beta })?,
+            Self::Custom(spec) => custom_gradient::inline(spec, b, saved[0], g)?,
         };
         Ok(vec![Some(dx)])
     }

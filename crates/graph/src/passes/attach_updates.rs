@@ -29,17 +29,19 @@ pub enum UpdateRule {
     Bop(Bop),
 }
 
-/// The state that counts updates.
-const COUNTER: &str = "#t";
-
-/// The output that is 1 where every gradient that an update reads is finite, else 0.
+/// The output that is 1 where what the updates follow from is finite, else 0.
 pub const FINITE: &str = "#finite";
 
-/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`, `path#v`
-/// and `path#vmax` (Adam), `path#m` (Bop); a counter of updates, where an optimizer needs one, `#t`. The output [`FINITE`] tells whether the updates may be made.
-pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates: &[Update]) -> Result<(), GraphError> {
-    let mut counter = None;
-    let mut read = Vec::new();
+/// Adds an update for each parameter that has one and that the loss depends on. Moments are states named `path#velocity` (SGD), `path#m`, `path#v`,
+/// `path#vmax` and `path#t`, the count of the parameter's updates (Adam), `path#momentum` (Bop). The output [`FINITE`] tells whether the updates may be
+/// made: whether every gradient is finite, and the `norm` of all of them if they were scaled by one.
+pub fn attach_updates(
+    graph: &mut Graph,
+    gradients: &[(String, Value)],
+    norm: Option<Value>,
+    updates: &[Update],
+) -> Result<(), GraphError> {
+    let mut read = Vec::from_iter(norm);
     for update in updates {
         let Some(&(_, gradient)) = gradients.iter().find(|(path, _)| *path == update.path) else { continue };
         read.push(gradient);
@@ -59,13 +61,8 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
                 graph.add(sgd.clone(), &inputs, &update.path)?;
             }
             UpdateRule::Adam(adam) => {
-                let t = if let Some(t) = counter {
-                    t
-                } else {
-                    let t = add_moment(graph, COUNTER.to_owned(), Shape::default())?;
-                    graph.add(Increment {}, &[t], "")?;
-                    *counter.insert(t)
-                };
+                let t = add_moment(graph, format!("{}#t", update.path), Shape::default())?;
+                graph.add(Increment {}, &[t], &update.path)?;
                 let mut inputs = vec![parameter, gradient, lr, t, moment(graph, "m")?, moment(graph, "v")?];
                 if adam.amsgrad {
                     inputs.push(moment(graph, "vmax")?);
@@ -73,7 +70,7 @@ pub fn attach_updates(graph: &mut Graph, gradients: &[(String, Value)], updates:
                 graph.add(adam.clone(), &inputs, &update.path)?;
             }
             UpdateRule::Bop(bop) => {
-                let m = moment(graph, "m")?;
+                let m = moment(graph, "momentum")?;
                 graph.add(bop.clone(), &[parameter, gradient, lr, m], &update.path)?;
             }
         }

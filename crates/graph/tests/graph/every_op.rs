@@ -20,7 +20,7 @@ pub const EVERY_OP: &str = r##"graph batch=2
     %beta = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
     %rm = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
     %rv = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":{"constant":1.0}} ()
-    %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
+    %t = state {"path":"binary.weight#t","shape":[],"kind":"moment","init":ZERO} ()
     %x = normalize_image {"mean":[0.1307,0.4],"std":[0.3081,0.2]} (%image) : f32[2,4,4,2] @image
     %y = conv2d {"window":W3,"groups":1} (%x, %w) : f32[2,4,4,3] @conv
     %dx = conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%y, %w) : f32[2,4,4,2] @conv

@@ -32,6 +32,21 @@ const CASES: &[(&str, &str, &str)] = &[
     (r#"%z = fill {"value":0.0,"shape":[]} (%s, %s)"#, "0 inputs", "2"),
     (r#"%z = state {"path":"z","shape":[3,0],"kind":"parameter","init":ZERO} ()"#, "extents of 1 or more", "[3,0]"),
     (
+        r##"%z = state {"path":"z#m","shape":[3],"kind":"parameter","init":ZERO} ()"##,
+        "a path without '#', which moments have in theirs",
+        "z#m",
+    ),
+    (
+        r##"%z = state {"path":"#z","shape":[3],"kind":"latent","init":ZERO} ()"##,
+        "a path without '#', which moments have in theirs",
+        "#z",
+    ),
+    (
+        r##"%z = state {"path":"z#","shape":[3],"kind":"statistic","init":ZERO} ()"##,
+        "a path without '#', which moments have in theirs",
+        "z#",
+    ),
+    (
         r#"%z = input {"name":"z","shape":[18446744073709551615,3],"meaning":"f32"} ()"#,
         "fewer than 2^31 elements",
         "f32[2,18446744073709551615,3]",

@@ -34,7 +34,7 @@ fn sgd(momentum: f32) -> UpdateRule {
 }
 
 #[test]
-fn moments_counter_and_rates_are_made_once() {
+fn every_parameter_has_moments_and_a_counter_and_rates_are_shared() {
     let mut actual = graph(PARAMETERS);
     let gradients = gradients(&actual);
     let updates = [
@@ -42,21 +42,23 @@ fn moments_counter_and_rates_are_made_once() {
         update("b", UpdateRule::Adam(ADAM), "lr"),
         update("c", UpdateRule::Adam(ADAM), "slow"),
     ];
-    attach_updates(&mut actual, &gradients, &updates).unwrap();
+    attach_updates(&mut actual, &gradients, None, &updates).unwrap();
     let adam = r#"adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0}"#;
     let expected = r##"
         %lr = scalar {"name":"lr"} ()
         %w_v = state {"path":"w#velocity","shape":[2],"kind":"moment","init":ZERO} ()
         sgd {"momentum":0.75,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr, %w_v) @w
-        %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
-        increment {} (%t)
+        %b_t = state {"path":"b#t","shape":[],"kind":"moment","init":ZERO} ()
+        increment {} (%b_t) @b
         %b_m = state {"path":"b#m","shape":[3],"kind":"moment","init":ZERO} ()
         %b_v = state {"path":"b#v","shape":[3],"kind":"moment","init":ZERO} ()
-        ADAM (%b, %db, %lr, %t, %b_m, %b_v) @b
+        ADAM (%b, %db, %lr, %b_t, %b_m, %b_v) @b
         %slow = scalar {"name":"slow"} ()
+        %c_t = state {"path":"c#t","shape":[],"kind":"moment","init":ZERO} ()
+        increment {} (%c_t) @c
         %c_m = state {"path":"c#m","shape":[],"kind":"moment","init":ZERO} ()
         %c_v = state {"path":"c#v","shape":[],"kind":"moment","init":ZERO} ()
-        ADAM (%c, %dc, %slow, %t, %c_m, %c_v) @c
+        ADAM (%c, %dc, %slow, %c_t, %c_m, %c_v) @c
         %finite = finite {} (%dw, %db, %dc)
         output #finite = %finite"##;
     assert_graph(&actual, &(PARAMETERS.to_owned() + &expected.replace("ADAM", adam)));
@@ -66,7 +68,7 @@ fn moments_counter_and_rates_are_made_once() {
 fn sgd_without_momentum_has_no_velocity() {
     let mut actual = graph(PARAMETERS);
     let gradients = gradients(&actual);
-    attach_updates(&mut actual, &gradients, &[update("w", sgd(0.0), "lr")]).unwrap();
+    attach_updates(&mut actual, &gradients, None, &[update("w", sgd(0.0), "lr")]).unwrap();
     let expected = r#"
         %lr = scalar {"name":"lr"} ()
         sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr) @w
@@ -78,7 +80,7 @@ fn sgd_without_momentum_has_no_velocity() {
 #[test]
 fn parameters_without_a_gradient_stay() {
     let mut actual = graph(PARAMETERS);
-    attach_updates(&mut actual, &[], &[update("w", sgd(0.5), "lr")]).unwrap();
+    attach_updates(&mut actual, &[], None, &[update("w", sgd(0.5), "lr")]).unwrap();
     let expected = r"
         %finite = finite {} ()
         output #finite = %finite";
@@ -89,7 +91,7 @@ fn parameters_without_a_gradient_stay() {
 fn a_gradient_of_an_unknown_parameter_is_named() {
     let mut actual = graph(PARAMETERS);
     let gradients = [("q".to_owned(), gradients(&actual)[0].1)];
-    let error = attach_updates(&mut actual, &gradients, &[update("q", sgd(0.5), "lr")]).unwrap_err();
+    let error = attach_updates(&mut actual, &gradients, None, &[update("q", sgd(0.5), "lr")]).unwrap_err();
     let known = "w, b, c".to_owned();
     assert_eq!(error, GraphError::Unknown { kind: "parameter", name: "q".to_owned(), known });
 }
@@ -100,17 +102,17 @@ fn amsgrad_and_bop_have_moments_of_their_own() {
     let gradients = gradients(&actual);
     let amsgrad = UpdateRule::Adam(Adam { decoupled: true, amsgrad: true, ..ADAM });
     let updates = [update("w", amsgrad, "lr"), update("b", UpdateRule::Bop(Bop { threshold: 1e-8 }), "gamma")];
-    attach_updates(&mut actual, &gradients, &updates).unwrap();
+    attach_updates(&mut actual, &gradients, None, &updates).unwrap();
     let expected = r##"
         %lr = scalar {"name":"lr"} ()
-        %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
-        increment {} (%t)
+        %t = state {"path":"w#t","shape":[],"kind":"moment","init":ZERO} ()
+        increment {} (%t) @w
         %m = state {"path":"w#m","shape":[2],"kind":"moment","init":ZERO} ()
         %v = state {"path":"w#v","shape":[2],"kind":"moment","init":ZERO} ()
         %vmax = state {"path":"w#vmax","shape":[2],"kind":"moment","init":ZERO} ()
         adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0,"decoupled":true,"amsgrad":true} (%w, %dw, %lr, %t, %m, %v, %vmax) @w
         %gamma = scalar {"name":"gamma"} ()
-        %b_m = state {"path":"b#m","shape":[3],"kind":"moment","init":ZERO} ()
+        %b_m = state {"path":"b#momentum","shape":[3],"kind":"moment","init":ZERO} ()
         bop {"threshold":1e-8} (%b, %db, %gamma, %b_m) @b
         %finite = finite {} (%dw, %db)
         output #finite = %finite"##;
@@ -118,13 +120,11 @@ fn amsgrad_and_bop_have_moments_of_their_own() {
 }
 
 #[test]
-fn gradients_are_clipped_by_the_norm_of_all() {
+fn gradients_are_clipped_by_the_norm_of_all_and_it_is_checked_too() {
     let mut actual = graph(PARAMETERS);
     let gradients = gradients(&actual);
-    let clipped = clip_gradients(&mut actual, &gradients[..2], 5.0).unwrap();
-    for (path, value) in clipped {
-        actual.set_output(&path, value);
-    }
+    let (clipped, norm) = clip_gradients(&mut actual, &gradients[..2], 5.0).unwrap();
+    attach_updates(&mut actual, &clipped, Some(norm), &[update("w", sgd(0.0), "lr")]).unwrap();
     let expected = r#"
         %norm = global_norm {} (%dw, %db)
         %most = fill {"value":5.0,"shape":[]} ()
@@ -135,8 +135,10 @@ fn gradients_are_clipped_by_the_norm_of_all() {
         %factor = arithmetic {"function":"min"} (%ratio, %one)
         %cw = arithmetic {"function":"mul"} (%dw, %factor) @w
         %cb = arithmetic {"function":"mul"} (%db, %factor) @b
-        output w = %cw
-        output b = %cb"#;
+        %lr = scalar {"name":"lr"} ()
+        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %cw, %lr) @w
+        %finite = finite {} (%norm, %cw)
+        output #finite = %finite"#;
     assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
 }
 
@@ -191,7 +193,7 @@ fn averages_follow_what_is_updated() {
         %still = state {"path":"still","shape":[4],"kind":"parameter","init":ZERO} ()
         %m = state {"path":"bn.running_mean","shape":[4],"kind":"statistic","init":ZERO} ()
         %v = state {"path":"bn.running_var","shape":[4],"kind":"statistic","init":ZERO} ()
-        %t = state {"path":"#t","shape":[],"kind":"moment","init":ZERO} ()
+        %t = state {"path":"w#t","shape":[],"kind":"moment","init":ZERO} ()
         %lr = scalar {"name":"lr"} ()
         update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
         update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
