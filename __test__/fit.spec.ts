@@ -149,16 +149,16 @@ test('moving averages stand beside the parameters, and validations see them', as
   const { epochs } = await fit(net, { ...options, epochs: 2, validation, average: decay, onStep }).done
   const raw = net.getParameter(path)
   const byParameters = await net.evaluate(validation)
-  net.swapAverages()
+  await net.swapAverages()
   const average = net.getParameter(path)
   t.true(average.every((w, i) => Math.abs(w - (expected[i] ?? Number.NaN)) < 1e-5))
   t.notDeepEqual(average, raw)
   t.deepEqual(await net.evaluate(validation), epochs[1]?.validation)
   t.notDeepEqual(byParameters, epochs[1]?.validation)
-  net.swapAverages()
+  await net.swapAverages()
   t.deepEqual(net.getParameter(path), raw)
   using plain = await create()
-  t.throws(() => plain.swapAverages(), { code: 'BNETS_ARGUMENT' })
+  await t.throwsAsync(plain.swapAverages(), { code: 'BNETS_ARGUMENT' })
 })
 
 test('the best network of a run with averages is saved as it was validated', async (t) => {

@@ -14,7 +14,7 @@ import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
-import { call, callLong, type NativeNetwork } from './native.js'
+import { callLong, type NativeNetwork } from './native.js'
 import { type Abortable, inside, Network, objectiveOf, setTeacher } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
@@ -162,7 +162,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       signs: '',
     }
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
-    if (before === null) call(() => self.native.resetMoments())
+    if (before === null) await callLong(() => self.native.resetMoments())
     else checkResumed(before, training)
     const batches = options.epochs * source.batches
     if (batches < accumulate) reject('fit', 'accumulate', `at most the run's ${batches} batches`, accumulate)
@@ -202,7 +202,7 @@ async function trainEpoch<O extends Outputs>(
   const self = inside(network)
   for (;;) {
     options.signal?.throwIfAborted()
-    const at = withSigns(current(self.training), self.native)
+    const at = await withSigns(current(self.training), self.native)
     const done = at.epoch * at.batches + at.step
     const scalars = Object.entries(schedules).map(([name, schedule]) => [
       name,
@@ -220,9 +220,10 @@ async function trainEpoch<O extends Outputs>(
 }
 
 /** The place at the begin of an epoch, with the signs that its end is compared with. */
-function withSigns(at: Training, native: NativeNetwork): Training {
+async function withSigns(at: Training, native: NativeNetwork): Promise<Training> {
   if (at.step > 0) return at
-  return { ...at, signs: Buffer.from(call(() => native.signs())).toString('base64') }
+  const signs = await callLong(() => native.signs())
+  return { ...at, signs: Buffer.from(signs).toString('base64') }
 }
 
 function stepEvent({ epoch, step, batches, sums }: Training, epochs: number, batchLoss: number): StepEvent {
@@ -245,7 +246,7 @@ async function endEpoch<O extends Outputs>(
   const at = current(self.training)
   const { validation: dataset, loss } = options
   const { seconds } = at.sums
-  const { flipped, total } = call(() => self.native.flippedSigns(Buffer.from(at.signs, 'base64')))
+  const { flipped, total } = await callLong(() => self.native.flippedSigns(Buffer.from(at.signs, 'base64')))
   const train = {
     ...means(at.sums),
     seconds,
@@ -268,11 +269,11 @@ async function endEpoch<O extends Outputs>(
 
 /** What a call gives while the moving averages stand in for the parameters. */
 async function averaged<O extends Outputs, T>(network: Network<O>, run: () => Promise<T>): Promise<T> {
-  network.swapAverages()
+  await network.swapAverages()
   try {
     return await run()
   } finally {
-    network.swapAverages()
+    await network.swapAverages()
   }
 }
 

@@ -378,7 +378,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   /**
    * Loads parameters and running statistics from a `.safetensors` file or a state dict that PyTorch has saved (`.pth`, `.pth.tar`, in its zip format); nothing pickled
    * is executed. Keys are the paths of {@link parameters}; a prefix `module.` and a nesting under `state_dict` are taken away, and `fc.*` is the `classifier` where
-   * shapes agree. Without `partial` every tensor must be there in its shape. A call that fails changes nothing (BNETS_FORMAT, naming the key or the byte).
+   * shapes agree. Without `partial` every tensor must be there in its shape. A call that fails changes nothing (BNETS_FORMAT, naming the key or the byte): files that are no
+   * weights, numbers that are not finite, a file of which nothing fits. Optimizers start afresh.
    */
   async loadWeights(path: string, options: LoadWeightsOptions = {}): Promise<LoadReport> {
     checkString('loadWeights', 'path', path)
@@ -401,8 +402,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 
   /** Exchanges parameters and running statistics with their moving averages, which `fit` keeps where it is given `average`; a second call takes them back. */
-  swapAverages(): void {
-    call(() => this.#inside.native.swapAverages())
+  async swapAverages(): Promise<void> {
+    await this.#long({}, (native) => native.swapAverages())
   }
 
   /** Estimates the running statistics of the norms anew, as plain means over batches of data; weights stay. */
