@@ -227,7 +227,9 @@ fn a_step_that_fails_to_compile_leaves_no_sums() {
     );
 
     let sgd = Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, clamp: None };
-    updates.iter_mut().for_each(|update| update.rule = UpdateRule::Sgd(sgd.clone()));
+    for update in &mut updates {
+        update.rule = UpdateRule::Sgd(sgd.clone());
+    }
     network.compile_training(&objective(), &updates, BATCH, &accumulating(3)).unwrap();
     assert!(sum(&network).iter().all(|&x| x == 0.0));
     let made: Vec<bool> = (0..3).map(|_| step(&mut network, 0, BATCH).unwrap().updated).collect();

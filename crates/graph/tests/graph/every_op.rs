@@ -10,7 +10,7 @@ pub fn op_names() -> Vec<String> {
 }
 
 /// Every op at least once, with every output used or named.
-pub const EVERY_OP: &str = r##"graph batch=2
+pub const EVERY_OP: &str = r#"graph batch=2
     %image = input {"name":"image","shape":[4,4,2],"meaning":{"int":{"min":0,"max":255}}} ()
     %label = input {"name":"label","shape":[],"meaning":{"index":{"classes":3}}} ()
     %lr = scalar {"name":"lr"} ()
@@ -105,4 +105,4 @@ pub const EVERY_OP: &str = r##"graph batch=2
     clear {} (%mm) @binary
     moving_average {"decay":0.999} (%vv, %latent) @binary
     output logits = %logits
-    output loss = %loss"##;
+    output loss = %loss"#;

@@ -32,7 +32,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (r#"%z = fill {"value":0.0,"shape":[]} (%s, %s)"#, "0 inputs", "2"),
     (r#"%z = state {"path":"z","shape":[3,0],"kind":"parameter","init":ZERO} ()"#, "extents of 1 or more", "[3,0]"),
     (
-        r##"%z = state {"path":"z#m","shape":[3],"kind":"parameter","init":ZERO} ()"##,
+        r#"%z = state {"path":"z#m","shape":[3],"kind":"parameter","init":ZERO} ()"#,
         "a path without '#', which moments have in theirs",
         "z#m",
     ),
@@ -42,7 +42,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "#z",
     ),
     (
-        r##"%z = state {"path":"z#","shape":[3],"kind":"statistic","init":ZERO} ()"##,
+        r#"%z = state {"path":"z#","shape":[3],"kind":"statistic","init":ZERO} ()"#,
         "a path without '#', which moments have in theirs",
         "z#",
     ),

@@ -44,7 +44,7 @@ fn every_parameter_has_moments_and_a_counter_and_rates_are_shared() {
     ];
     attach_updates(&mut actual, &gradients, None, &updates).unwrap();
     let adam = r#"adam {"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0.0,"clamp":1.0}"#;
-    let expected = r##"
+    let expected = r#"
         %lr = scalar {"name":"lr"} ()
         %w_v = state {"path":"w#velocity","shape":[2],"kind":"moment","init":ZERO} ()
         sgd {"momentum":0.75,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %dw, %lr, %w_v) @w
@@ -60,7 +60,7 @@ fn every_parameter_has_moments_and_a_counter_and_rates_are_shared() {
         %c_v = state {"path":"c#v","shape":[],"kind":"moment","init":ZERO} ()
         ADAM (%c, %dc, %slow, %c_t, %c_m, %c_v) @c
         %finite = finite {} (%dw, %db, %dc)
-        output #finite = %finite"##;
+        output #finite = %finite"#;
     assert_graph(&actual, &(PARAMETERS.to_owned() + &expected.replace("ADAM", adam)));
 }
 
@@ -103,7 +103,7 @@ fn amsgrad_and_bop_have_moments_of_their_own() {
     let amsgrad = UpdateRule::Adam(Adam { decoupled: true, amsgrad: true, ..ADAM });
     let updates = [update("w", amsgrad, "lr"), update("b", UpdateRule::Bop(Bop { threshold: 1e-8 }), "gamma")];
     attach_updates(&mut actual, &gradients, None, &updates).unwrap();
-    let expected = r##"
+    let expected = r#"
         %lr = scalar {"name":"lr"} ()
         %t = state {"path":"w#t","shape":[],"kind":"moment","init":ZERO} ()
         increment {} (%t) @w
@@ -115,7 +115,7 @@ fn amsgrad_and_bop_have_moments_of_their_own() {
         %b_m = state {"path":"b#momentum","shape":[3],"kind":"moment","init":ZERO} ()
         bop {"threshold":1e-8} (%b, %db, %gamma, %b_m) @b
         %finite = finite {} (%dw, %db)
-        output #finite = %finite"##;
+        output #finite = %finite"#;
     assert_graph(&actual, &(PARAMETERS.to_owned() + expected));
 }
 
@@ -188,7 +188,7 @@ fn the_last_batch_takes_the_mean_and_clears_the_sums() {
 /// Not moments, not what stays, and what is updated twice only once.
 #[test]
 fn averages_follow_what_is_updated() {
-    let source = r##"graph batch=5
+    let source = r#"graph batch=5
         %w = state {"path":"w","shape":[4],"kind":"latent","init":ZERO} ()
         %still = state {"path":"still","shape":[4],"kind":"parameter","init":ZERO} ()
         %m = state {"path":"bn.running_mean","shape":[4],"kind":"statistic","init":ZERO} ()
@@ -198,7 +198,7 @@ fn averages_follow_what_is_updated() {
         update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
         update_statistics {"momentum":{"fixed":0.125},"count":30} (%m, %v, %still, %w) @bn
         increment {} (%t)
-        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %still, %lr) @w"##;
+        sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0,"clamp":null} (%w, %still, %lr) @w"#;
     let mut actual = graph(source);
     attach_averages(&mut actual, 0.999).unwrap();
     let expected = r#"
