@@ -175,6 +175,7 @@ test('what a run could not do is refused before it begins', async (t) => {
   const argument = (message: RegExp) => ({ code: 'BNETS_ARGUMENT', message })
   const refused = (more: Partial<FitOptions<Outputs>>, message: RegExp) =>
     t.throwsAsync(fit(net, { ...options, epochs: 1, ...more }).done, argument(message))
+  await refused({ optimizer: [[rest, frozen]] }, /all parameters are frozen/)
   await refused({ accumulate: 9 }, /accumulate should be at most the run's 8 batches, got 9/)
   await refused(
     { scalars: { steep: () => 1 } },
@@ -339,7 +340,7 @@ test('without a validation there is no best', async (t) => {
 
 test('patience ends a run that gets no better', async (t) => {
   using net = await create()
-  const run = fit(net, { ...options, epochs: 50, validation, patience: 2, optimizer: [[rest, frozen]] })
+  const run = fit(net, { ...options, epochs: 50, validation, patience: 2, optimizer: sgd({ lr: 0 }) })
   const { epochs, ending } = await run.done
   t.is(ending, 'patience')
   const best = epochs.findLastIndex(({ best }) => best)

@@ -159,9 +159,15 @@ test('what a loss cannot do is refused, naming it', async (t) => {
   t.throws(() => crossEntropy({ labelSmoothing: 2 }), { ...code, message: /labelSmoothing/ })
   t.throws(() => crossEntropy({ weights: [0, 0] }), { ...code, message: /weights should be not all 0/ })
   t.throws(() => weightedSum([]), { ...code, message: /weightedSum: terms/ })
+  t.throws(() => weightedSum([1, crossEntropy()] as never), {
+    ...code,
+    message: /a term should be \[weight, loss\], got 1/,
+  })
+  const alone: Loss<Outputs> = (_, { teacher }) => ({ loss: teacher['logits'] as Sym })
+  await t.throwsAsync(evaluate(alone), { ...code, message: /reads what a teacher says, and has none/ })
   t.throws(() => distillation({ outputs: {} }), { ...code, message: /teacher should be a network/ })
   await t.throwsAsync(evaluate(meanSquaredError()), { ...code, message: /reads the target .* the data has none/ })
-  await t.throwsAsync(evaluate(crossEntropy({ weights: [1, 2] })), { code: 'BNETS_SHAPE' })
+  await t.throwsAsync(evaluate(crossEntropy({ weights: [1, 2] })), { code: 'BNETS_SHAPE', message: /at 'loss'/ })
   await using other = await Network.create((x) => ({ logits: x.flatten() }), {
     input: image({ height: 2, width: 1, channels: 4 }),
   })

@@ -58,7 +58,7 @@ test('warmup rises to the schedule and gives it the rest of the run', (t) => {
 test('arguments are checked', (t) => {
   const throws = (run: () => unknown, message: RegExp) => t.throws(run, { code: 'BNETS_ARGUMENT', message })
   throws(() => constant(Number.NaN), /constant: value should be a number, got NaN/)
-  throws(() => stepDecay(1, { every: 2 }), /every should be a number from .* to 1, got 2/)
+  throws(() => stepDecay(1, { every: 2 }), /every should be a number above 0 and at most 1, got 2/)
   throws(() => multiStepDecay(1, { milestones: [30, 60] }), /milestones should be a number from 0 to 1, got 30/)
   throws(() => cosine(1, { final: 0 } as never), /cosine: there is no option final/)
   throws(() => warmup(0.1, 0.5 as never), /schedule should be a function, got 0.5/)

@@ -48,9 +48,13 @@ export function checkInteger(owner: string, option: string, value: unknown, rang
 }
 
 function bounds({ min, max }: Range): string {
-  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`
-  if (min !== undefined) return ` of at least ${min}`
-  return max === undefined ? '' : ` of at most ${max}`
+  // The smallest number above 0, and the largest below 1, stand for ends that are left out.
+  const from = min === Number.MIN_VALUE ? 'above 0' : min === undefined ? '' : `of at least ${min}`
+  if (max === undefined) return from && ` ${from}`
+  const below = max < 1 && max >= 1 - 1e-9
+  if (min === undefined) return ` of at most ${max}`
+  if (below) return ` ${from} and below 1`
+  return min === Number.MIN_VALUE ? ` above 0 and at most ${max}` : ` from ${min} to ${max}`
 }
 
 export function checkBoolean(owner: string, option: string, value: unknown): boolean {

@@ -29,7 +29,7 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   /** What to evaluate with after each epoch. */
   readonly validation?: Dataset
   readonly epochs: number
-  /** Default: 64. A last batch that would be smaller is left out. */
+  /** Default: 64, or what the sampler composes. A last batch that would be smaller is left out. */
   readonly batchSize?: number
   /**
    * How many batches one update takes the mean gradient of. They are counted on over the ends of epochs; those that are left at the end of the run make no update.
@@ -65,8 +65,8 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   /** Ends the run when the validation has not become better for this many epochs. */
   readonly patience?: number
   /**
-   * Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit. Default: false, and then optimizers
-   * start afresh.
+   * Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit; a network that stands in no run begins
+   * one. Default: false, and then optimizers start afresh.
    */
   readonly resume?: boolean
 }
@@ -138,8 +138,12 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
   self.fitting = true
   let source: Source | undefined
   try {
-    const { train, validation, batchSize = 64, loss = crossEntropy() as unknown as Loss<O> } = options
+    const { train, validation, loss = crossEntropy() as unknown as Loss<O> } = options
+    const batchSize = options.batchSize ?? composed(options.loader) ?? 64
     if (train instanceof Dataset) checkImages('fit', 'train', train, network.input)
+    if (self.classes !== null && self.classes.length !== train.classes.length) {
+      reject('fit', 'train', `data of ${self.classes.length} classes, as the network's`, train.classes)
+    }
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
     const objective = objectiveOf(network, loss, train)
     if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
@@ -190,6 +194,12 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     self.fitting = false
     source?.close()
   }
+}
+
+/** The batch size that a sampler composes, if it does. */
+function composed({ sampler }: LoaderOptions = {}): number | undefined {
+  if (typeof sampler !== 'object' || !('identities' in sampler)) return undefined
+  return sampler.identities * sampler.images
 }
 
 /** The steps of an epoch, from where it stands. */

@@ -181,7 +181,9 @@ export function weightedSum<const T extends readonly (readonly [weight: number, 
   terms: T,
 ): Loss<OutputsOf<T[number][1]>> {
   if (!Array.isArray(terms) || terms.length === 0) reject('weightedSum', 'terms', 'a list of [weight, loss]', terms)
-  for (const [weight, loss] of terms) {
+  for (const term of terms) {
+    if (!Array.isArray(term) || term.length !== 2) reject('weightedSum', 'a term', '[weight, loss]', term)
+    const [weight, loss] = term
     checkNumber('weightedSum', 'a weight', weight)
     checkFunction('weightedSum', 'a loss', loss)
   }

@@ -42,7 +42,7 @@ export interface CreateOptions extends RunOptions {
   readonly input: ImageInput
   /** The seed of the first weights and of whatever is random in training. Default: 0. */
   readonly seed?: number
-  /** The names of the classes. Default: those of the data that the network is first trained with. */
+  /** The names of the classes, one for each logit. Default: those of the data that the network is first trained with. */
   readonly classes?: readonly string[]
 }
 
@@ -337,7 +337,14 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const known = [...this.layers, ...this.#inside.outputs]
     const asked = (typeof paths === 'string' ? [paths] : paths).flatMap((glob) => {
       const found = matching(checkString('activations', 'a path', glob), known)
-      return found.length > 0 ? found : reject('activations', 'a path', 'one of `layers` or of `outputs`', glob)
+      return found.length > 0
+        ? found
+        : reject(
+            'activations',
+            'a path',
+            'one of `layers` or `outputs`, or a pattern of some: * is one step, ** are any',
+            glob,
+          )
     })
     const { pixels, count } = packImages('activations', images, this.input)
     return this.#ask(options, (native) => native.predict(pixels, count, [...new Set(asked)]))

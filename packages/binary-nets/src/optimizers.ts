@@ -179,6 +179,8 @@ export function assignUpdates(optimizers: Optimizers, parameters: readonly Param
     }
     if (rule !== null) updates.push({ path: parameter.path, rule, lr: `#lr${index}` })
   }
+  if (updates.length === 0)
+    reject('optimizer', 'the rules', 'such that something is trained; all parameters are frozen', rules)
   const learningRates: Readonly<Record<string, Schedule>> = Object.fromEntries(
     rules.flatMap(([, { rule, lr }], index) => (rule === null ? [] : [[`#lr${index}`, lr]])),
   )

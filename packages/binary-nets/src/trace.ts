@@ -108,14 +108,24 @@ export function traceLoss<O extends string>(
   for (const name of outputs) once(given, name, () => graph.input(name, [], 'f32'))
   const taught = {} as Record<string, Sym>
   for (const name of teacher) once(taught, name, () => graph.input(`teacher.${name}`, [], 'f32'))
-  const batch = { teacher: taught } as { label: Sym; target: Sym; teacher: typeof taught }
+  const batch = {} as { label: Sym; target: Sym; teacher: typeof taught }
+  Object.defineProperty(batch, 'teacher', {
+    enumerable: true,
+    get: () => {
+      if (teacher.length > 0) return taught
+      throw new BinaryNetsError(
+        'BNETS_ARGUMENT',
+        'the loss reads what a teacher says, and has none: see distillation(…)',
+      )
+    },
+  })
   once(batch, 'label', () => graph.input('label', [], { index: { classes } }))
   once(batch, 'target', () => {
     if (targets > 0) return graph.input('target', [targets], 'f32')
     throw new BinaryNetsError('BNETS_ARGUMENT', 'the loss reads the target of each sample, and the data has none')
   })
 
-  const results = loss(given, batch)
+  const results = graph.within('loss', loss, () => loss(given, batch))
   const spec = graph.finish('the loss', results)
   if (!('loss' in spec.outputs)) {
     throw new BinaryNetsError(
@@ -217,7 +227,8 @@ class Trace implements Recorder {
     const values =
       typeof outputs === 'object' && outputs !== null && !(outputs instanceof Sym) ? Object.entries(outputs) : []
     if (values.length === 0) {
-      throw new BinaryNetsError('BNETS_SPEC', `${what} should return named values, such as { logits }`)
+      const example = what === 'the loss' ? '{ loss }' : '{ logits }'
+      throw new BinaryNetsError('BNETS_SPEC', `${what} should return named values, such as ${example}`)
     }
     for (const [name, value] of values) {
       if (!(value instanceof Sym) || recorderOf(value) !== this) {

@@ -1,6 +1,6 @@
 //! State dicts as `torch.save` writes them since `PyTorch` 1.6: a zip archive of a pickle, `data.pkl`, and a file for each storage, `data/0`, ….
 //!
-//! The state dict is the whole file, or stands in it under the key `state_dict`, as training scripts save it among other things.
+//! The state dict is the whole file, or stands in it under the key `state_dict`, `model_state_dict` or `model`, as training scripts save it among other things.
 //! Nothing that is pickled is ever executed: the machine that reads the pickle cannot.
 
 mod pickle;
@@ -18,8 +18,8 @@ use pickle::{Pickle, Value, View};
 /// The largest pickle that is read, in bytes: an opcode of a byte can make a value of some dozens. Those of state dicts have about a hundred for each tensor.
 const PICKLE_LIMIT: usize = 1 << 24;
 
-/// Where a state dict may stand.
-const NESTED: &str = "state_dict";
+/// Where a state dict may stand, the first that is there.
+const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
 /// How many keys an error lists.
 const LISTED: usize = 8;
@@ -83,15 +83,20 @@ fn folder<'a>(archive: &'a Archive) -> Result<&'a str, FormatError> {
 }
 
 fn no_state_dict(reason: &str) -> FormatError {
-    FormatError::Tensor { path: NESTED.to_owned(), reason: reason.to_owned() }
+    FormatError::Tensor { path: NESTED[0].to_owned(), reason: reason.to_owned() }
 }
 
 /// The entries of the state dict.
 fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<&'p [(Value<'a>, Value<'a>)], FormatError> {
     let root = pickle.root().ok_or_else(|| no_state_dict("is missing: the file holds no dict"))?;
-    let mut nested = root.iter().filter(|(key, _)| matches!(key, Value::Text(NESTED)));
+    let is = |key: &Value, name: &str| matches!(key, Value::Text(text) if *text == name);
+    // Only a dict is one, but that `state_dict` has to be.
+    let nests = |name: &str, value: &Value| name == NESTED[0] || pickle.dict(*value).is_some();
+    let name = NESTED.into_iter().find(|name| root.iter().any(|(key, value)| is(key, name) && nests(name, value)));
+    let name = name.unwrap_or_default();
+    let mut nested = root.iter().filter(|(key, _)| is(key, name));
     match (nested.next(), nested.next()) {
-        (Some(_), Some(_)) => Err(FormatError::Key { path: NESTED.to_owned() }),
+        (Some(_), Some(_)) => Err(FormatError::Key { path: name.to_owned() }),
         (Some(&(_, value)), None) => pickle.dict(value).ok_or_else(|| no_state_dict("is no dict")),
         (None, _) if root.iter().any(|&(_, value)| pickle.tensor(value).is_some()) => Ok(root),
         (None, _) => {

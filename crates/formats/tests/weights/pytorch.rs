@@ -171,6 +171,9 @@ fn keys_are_unique_strings_of_tensors() {
     assert_eq!(read(&dict(&[("w", one.clone()), ("w", one.clone())])), key("w"));
     let nested = dict(&[("w", one.clone())]);
     assert_eq!(read(&dict(&[("epoch", integer(1)), ("state_dict", nested.clone())])), Ok(w(&[1], &[1.5])));
+    for name in ["model", "model_state_dict"] {
+        assert_eq!(read(&dict(&[(name, nested.clone()), ("epoch", integer(1))])), Ok(w(&[1], &[1.5])));
+    }
     assert_eq!(read(&dict(&[("state_dict", nested.clone()), ("state_dict", nested.clone())])), key("state_dict"));
     let zip = [("a/data.pkl", &b"}."[..]), ("a/data.pkl", b"}.")];
     assert_eq!(decode(&archive(&zip)), key("a/data.pkl"));
@@ -178,7 +181,8 @@ fn keys_are_unique_strings_of_tensors() {
     for (value, culprit) in [
         (dict(&[("w", one.clone()), ("v", integer(1))]), "'v' is no tensor"),
         (dict(&[("state_dict", integer(1))]), "'state_dict' is no dict"),
-        (dict(&[("model", nested), ("epoch", integer(1))]), "its keys are: model, epoch"),
+        (dict(&[("net", nested), ("epoch", integer(1))]), "its keys are: net, epoch"),
+        (dict(&[("model", integer(1)), ("w", one.clone())]), "'model' is no tensor"),
         ([&b"}"[..], &integer(1), &one, b"s"].concat(), "no strings"),
         (tuple(&[one]), "no dict"),
         (b"}".to_vec(), "its keys are: "),

@@ -124,10 +124,12 @@ export function resnet<T>(definition: ResNetDefinition<T>): ResNet {
     bn1: batchNorm2d(width),
     relu,
     maxpool: isSmall ? identity : maxPool2d({ kernel: 3, stride: 2, padding: 1 }),
+    enter: bases.enter,
     layer1: stage(width, width, layers[0], 1),
     layer2: stage(width, 2 * width, layers[1], 2),
     layer3: stage(2 * width, 4 * width, layers[2], 2),
     layer4: stage(4 * width, 8 * width, layers[3], 2),
+    leave: bases.leave,
     avgpool: globalAvgPool,
   }
   const head = classifier(8 * width, classes, definition)
@@ -137,8 +139,8 @@ export function resnet<T>(definition: ResNetDefinition<T>): ResNet {
       : conv2d(channels, width, { kernel: 7, stride: 2, padding: 3 })
     const network = block({ conv1, ...body }, (net, x) => {
       const stem = x.pipe(net.conv1, ...order({ norm: net.bn1, relu: net.relu, pool: net.maxpool }))
-      const maps = net.layer4(net.layer3(net.layer2(net.layer1(bases.enter(stem)))))
-      return head(net.avgpool(bases.leave(maps)))
+      const maps = net.layer4(net.layer3(net.layer2(net.layer1(net.enter(stem)))))
+      return head(net.avgpool(net.leave(maps)))
     })
     return network(image)
   }
