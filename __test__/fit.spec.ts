@@ -172,6 +172,7 @@ test('the best network of a run with averages is saved as it was validated', asy
 
 test('what a run could not do is refused before it begins', async (t) => {
   using net = await create()
+  const before = weights(net)
   const argument = (message: RegExp) => ({ code: 'BNETS_ARGUMENT', message })
   const refused = (more: Partial<FitOptions<Outputs>>, message: RegExp) =>
     t.throwsAsync(fit(net, { ...options, epochs: 1, ...more }).done, argument(message))
@@ -183,6 +184,7 @@ test('what a run could not do is refused before it begins', async (t) => {
   )
   await refused({ loss: counting<Outputs>(crossEntropy(), { loss: amongTop(2) }) }, /does not give itself, got "loss"/)
   t.is(net.step, 0)
+  t.deepEqual(weights(net), before)
 })
 
 test('frozen parameters stay as they are', async (t) => {

@@ -159,6 +159,9 @@ test('what a loss cannot do is refused, naming it', async (t) => {
   t.throws(() => crossEntropy({ labelSmoothing: 2 }), { ...code, message: /labelSmoothing/ })
   t.throws(() => crossEntropy({ weights: [0, 0] }), { ...code, message: /weights should be not all 0/ })
   t.throws(() => weightedSum([]), { ...code, message: /weightedSum: terms/ })
+  const only = { ...code, message: /reads the label of each sample, and the data has only targets/ }
+  await t.throwsAsync(evaluate(crossEntropy(), targeted), only)
+  await t.throwsAsync(evaluate(crossEntropy(), targeted.take(2)), only)
   t.throws(() => weightedSum([1, crossEntropy()] as never), {
     ...code,
     message: /a term should be \[weight, loss\], got 1/,
@@ -184,5 +187,6 @@ test('a confusion matrix counts truths by row and predictions by column', async 
   })
   t.deepEqual(matrix.counts, counts)
   t.is(matrix.top1, sum(counts.map((row, truth) => row[truth] as number)) / LABELS.length)
+  await t.throwsAsync(net.confusion(targeted), { code: 'BNETS_ARGUMENT', message: /dataset should be one with labels/ })
   t.is(matrix.toString().split('\n').length, 2 + SIZE)
 })

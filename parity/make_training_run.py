@@ -213,16 +213,16 @@ def state(net):
 
 
 def evaluate(net, pixels, mean, std):
-    """Logits with running statistics; the stem's weights, normalisation folded in, rounded to 16 bits a channel."""
+    """What a network gives with running statistics; the stem's weights, normalisation folded in, rounded to 16 bits a channel."""
     net.eval()
     with torch.no_grad():
         weight = net.conv1.weight.clone()
         v = weight / (255 * std)
         scale = v.abs().amax((1, 2, 3), keepdim=True) / 32767
         net.conv1.weight.copy_(torch.round(v / scale) * scale)
-        logits = net(pixels - 255 * mean)
+        outputs = net(pixels - 255 * mean)
         net.conv1.weight.copy_(weight)
-    return logits
+    return outputs
 
 
 def run(make, size, mean, std, seed, dtype=torch.float64):

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from make_training_run import evaluate
 from zoo_models import BUILDERS, TooClose, latents, margins, state
 
 STEPS = 3
@@ -256,19 +257,6 @@ def inputs(description, seed):
     images = (hashes(seed, 0, int(np.prod(shape)), MAGNITUDE) & np.uint32(255)).astype(np.float64).reshape(shape)
     labels = [[(3 * step + n) % classes for n in range(batch)] for step in range(steps)]
     return torch.from_numpy(images).permute(0, 1, 4, 2, 3), labels
-
-
-def evaluate(net, pixels, mean, std):
-    """Logits and features with running statistics; the stem's weights, normalisation folded in, rounded to 16 bits a channel."""
-    net.eval()
-    with torch.no_grad():
-        weight = net.conv1.weight.clone()
-        v = weight / (255 * std)
-        scale = v.abs().amax((1, 2, 3), keepdim=True) / 32767
-        net.conv1.weight.copy_(torch.round(v / scale) * scale)
-        outputs = net(pixels - 255 * mean)
-        net.conv1.weight.copy_(weight)
-    return outputs
 
 
 def run(description, tensors, seed, dtype):

@@ -43,7 +43,7 @@ const specs = {
     onePadding,
     image({ height: 9, width: 8, channels: 2, normalize: { mean: [0.5, 0.4], std: [0.3, 0.2] } }),
   ),
-  'cross-entropy': traceLoss(crossEntropy(), ['logits'], { classes: 10, targets: 0, teacher: [] }),
+  'cross-entropy': traceLoss(crossEntropy(), ['logits'], { classes: 10, labelled: true, targets: 0, teacher: [] }),
 }
 
 // One graph a line.

@@ -209,10 +209,10 @@ fn recalibration_yields_the_mean_of_the_batches_statistics() {
     assert_eq!(network.step(), 0);
 }
 
-/// Images of which those from some index on cannot be read.
-struct Torn(Arc<InMemory>, usize);
+/// Data that ask, each time they are read, whether they can be.
+struct Asking<F>(Arc<InMemory>, F);
 
-impl Dataset for Torn {
+impl<F: Fn(usize) -> Result<(), DataError> + Send + Sync> Dataset for Asking<F> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -230,13 +230,15 @@ impl Dataset for Torn {
     }
 
     fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
-        if index < self.1 { self.0.read(index, image) } else { Err(DataError::IndexOutOfRange { index, len: self.1 }) }
+        (self.1)(index).and_then(|()| self.0.read(index, image))
     }
 }
 
 #[test]
 fn a_recalibration_that_fails_half_way_changes_nothing() {
-    let data = Arc::new(Torn(dataset(64), 40));
+    let data = Arc::new(Asking(dataset(64), |index| {
+        if index < 40 { Ok(()) } else { Err(DataError::IndexOutOfRange { index, len: 40 }) }
+    }));
     let sampler = Arc::new(Sequential::new(data.len()));
     let mut loader = Loader::new(data, sampler, LoaderOptions::new(16), SamplerState::default()).unwrap();
     let mut network = network(cpu(1));
@@ -344,41 +346,21 @@ fn data_of_other_classes_than_the_logits_are_refused_by_name() {
     assert!(matches!(&error, NetworkError::Graph(GraphError::Shape { path, .. }) if path == "loss"), "{error}");
 }
 
-/// Data that come once a gate is open; after some seconds all the same, so that a call that does not listen fails instead of waiting for ever.
-struct Gated(Arc<InMemory>, AtomicBool);
-
-impl Dataset for Gated {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn shape(&self) -> ImageShape {
-        self.0.shape()
-    }
-
-    fn classes(&self) -> &[String] {
-        self.0.classes()
-    }
-
-    fn label(&self, index: usize) -> u32 {
-        self.0.label(index)
-    }
-
-    fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
-        let start = Instant::now();
-        while !self.1.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(10) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        self.0.read(index, image)
-    }
-}
-
 /// Something that waits for batches.
 type Call = fn(&mut Network<Cpu>, &mut Loader) -> Result<(), NetworkError>;
 
 #[test]
 fn cancelling_ends_the_wait_for_data() {
-    let data = Arc::new(Gated(dataset(IMAGES), AtomicBool::new(false)));
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    // They come once the gate is open; after some seconds all the same, so that a call that does not listen fails instead of waiting for ever.
+    let data = Arc::new(Asking(dataset(IMAGES), move |_| {
+        let start = Instant::now();
+        while !gate.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }));
     let mut batches = tiny::in_order(data.clone(), 16);
     let mut network = trainable(cpu(1));
     let flag = network.cancel_flag();
@@ -400,7 +382,7 @@ fn cancelling_ends_the_wait_for_data() {
         assert!(matches!(error, NetworkError::Exec(ExecError::Cancelled)), "{error}");
     }
     flag.store(false, Ordering::Relaxed);
-    data.1.store(true, Ordering::Relaxed);
+    open.store(true, Ordering::Relaxed);
     let evaluation = network.evaluate(&mut batches, &objective()).unwrap();
     assert_eq!(evaluation.samples, IMAGES, "no batch is lost");
 }

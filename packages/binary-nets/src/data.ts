@@ -23,21 +23,24 @@ export interface Sample {
   readonly target?: Float32Array
 }
 
-let wrap: (native: NativeDataset) => Dataset
+let wrap: (native: NativeDataset, labelled?: boolean) => Dataset
 /** The native dataset behind one. */
 export let nativeDataset: (dataset: Dataset) => NativeDataset
 
 /** Images of one size with labels, read and decoded as they are needed. Made by {@link mnist}, {@link imageFolder}, {@link market1501} and {@link fromArrays}. */
 export class Dataset implements Iterable<Sample> {
   readonly #native: NativeDataset
+  /** Whether each image has a class, or only targets. */
+  readonly labelled: boolean
 
   static {
-    wrap = (native) => new Dataset(native)
+    wrap = (native, labelled = true) => new Dataset(native, labelled)
     nativeDataset = (dataset) => dataset.#native
   }
 
-  private constructor(native: NativeDataset) {
+  private constructor(native: NativeDataset, labelled: boolean) {
     this.#native = native
+    this.labelled = labelled
   }
 
   get length(): number {
@@ -85,7 +88,10 @@ export class Dataset implements Iterable<Sample> {
         reject('dataset', 'an index', `an integer from 0 to ${this.length - 1}`, indices[place])
       }
     })
-    return wrap(call(() => this.#native.subset(list)))
+    return wrap(
+      call(() => this.#native.subset(list)),
+      this.labelled,
+    )
   }
 
   /** A view of the first samples. */
@@ -186,7 +192,7 @@ function checkImageFiles(owner: string, options: ImageFilesOptions) {
 export interface Arrays {
   /** uint8 `[n, height, width, channels]`. */
   readonly images: Uint8Array
-  /** `[n]`. Default: all 0, where there are targets. */
+  /** `[n]`. May be left out where there are targets, and then losses and metrics that read labels are refused. */
   readonly labels?: Uint32Array
   /** Numbers that come with each image, `[n, k]`: a 0 or 1 for each of several labels, or what is to be predicted. Default: none. */
   readonly targets?: Float32Array
@@ -218,7 +224,8 @@ export function fromArrays(arrays: Arrays): Dataset {
   if (targets && (targets.length === 0 || targets.length % count !== 0)) {
     fail('targets', `as many numbers for each of ${count} images`, targets.length)
   }
-  return wrap(call(() => NativeDataset.fromArrays(images, labels, height, width, channels, classes, targets)))
+  const native = call(() => NativeDataset.fromArrays(images, labels, height, width, channels, classes, targets))
+  return wrap(native, arrays.labels !== undefined)
 }
 
 /** A batch of n samples: uint8 images `[n, height, width, channels]`, labels `[n]` and, where the data has them, targets `[n, targets]`. */
@@ -237,6 +244,7 @@ export interface Batches {
   readonly batches: number
   /** How many numbers come with each image. */
   readonly targets: number
+  readonly labelled: true
 }
 
 /** Training data from an async iterable, made anew for each epoch. All batches have the size that `fit` is given. */
@@ -251,6 +259,7 @@ export function fromBatches(
     classes: checkClasses('fromBatches', options.classes),
     batches: checkInteger('fromBatches', 'batches', options.batches),
     targets: checkInteger('fromBatches', 'targets', options.targets ?? 0, { min: 0 }),
+    labelled: true,
   }
 }
 

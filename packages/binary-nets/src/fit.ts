@@ -148,11 +148,11 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     const objective = objectiveOf(network, loss, train)
     if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
+    checkScalars(network, options.scalars ?? {})
     const { accumulate = 1, clipNorm = null, average = null } = options
     const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average })
     await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize, step))
     const schedules = { progress: (step: number, total: number) => step / total, ...options.scalars, ...learningRates }
-    checkScalars(network, options.scalars ?? {})
 
     const before = options.resume ? self.training : null
     const seed = options.seed ?? before?.seed ?? 0
@@ -166,10 +166,10 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       signs: '',
     }
     const training = { ...(before ?? fresh), seed, batchSize, batches: source.batches }
-    if (before === null) await callLong(() => self.native.resetMoments())
-    else checkResumed(before, training)
     const batches = options.epochs * source.batches
     if (batches < accumulate) reject('fit', 'accumulate', `at most the run's ${batches} batches`, accumulate)
+    if (before === null) await callLong(() => self.native.resetMoments())
+    else checkResumed(before, training)
     self.training = training
     self.classes ??= train.classes
 
@@ -271,7 +271,7 @@ async function endEpoch<O extends Outputs>(
   const best = score !== undefined && (at.best === null || score > at.best.score)
   self.training = {
     ...at,
-    ...{ epoch: at.epoch + 1, step: 0, sums: NOTHING, loader: source.place() },
+    ...{ epoch: at.epoch + 1, step: 0, sums: NOTHING, loader: source.place(), signs: '' },
     ...(best && { best: { epoch: at.epoch, score } }),
   }
   return { epoch: at.epoch, train, ...(validation && { validation }), best }

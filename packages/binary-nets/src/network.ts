@@ -108,10 +108,10 @@ export let inside: <O extends Outputs>(network: Network<O>) => Inside
 export function objectiveOf<O extends Outputs>(
   network: Network<O>,
   loss: Loss<O>,
-  { classes, targets }: { readonly classes: readonly string[]; readonly targets: number },
+  { classes, labelled, targets }: Pick<Dataset, 'classes' | 'labelled' | 'targets'>,
 ): string {
   const names = Object.keys(loss.teacher?.outputs ?? {})
-  const data = { classes: classes.length, targets, teacher: names }
+  const data = { classes: classes.length, labelled, targets, teacher: names }
   return JSON.stringify(traceLoss(loss as Loss, inside(network).outputs, data))
 }
 
@@ -370,6 +370,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkOptions('confusion', options, ['batchSize', 'signal'])
     const batchSize = checkInteger('confusion', 'batchSize', options.batchSize ?? 256)
     checkImages('confusion', 'dataset', dataset, this.input)
+    if (!dataset.labelled) reject('confusion', 'dataset', 'one with labels', dataset)
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const { classes, counts } = await this.#ask(options, (native) => native.confusion(loader))

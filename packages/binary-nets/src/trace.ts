@@ -77,6 +77,8 @@ export interface LossBatch {
 /** What is known of the data that a loss will see. */
 export interface LossData {
   readonly classes: number
+  /** Whether each sample has a label. */
+  readonly labelled: boolean
   /** Numbers that come with each sample; 0 for none. */
   readonly targets: number
   /** The names of the teacher's outputs, where there is one. */
@@ -90,7 +92,7 @@ export interface LossData {
 export function traceLoss<O extends string>(
   loss: (outputs: Readonly<Record<O, Sym>>, batch: LossBatch) => Outputs & { readonly loss: Sym },
   outputs: readonly O[],
-  { classes, targets, teacher }: LossData,
+  { classes, labelled, targets, teacher }: LossData,
 ): GraphSpec {
   const graph = new Trace()
   const once = (object: object, name: string, make: () => Sym) => {
@@ -119,7 +121,13 @@ export function traceLoss<O extends string>(
       )
     },
   })
-  once(batch, 'label', () => graph.input('label', [], { index: { classes } }))
+  once(batch, 'label', () => {
+    if (labelled) return graph.input('label', [], { index: { classes } })
+    throw new BinaryNetsError(
+      'BNETS_ARGUMENT',
+      'the loss reads the label of each sample, and the data has only targets',
+    )
+  })
   once(batch, 'target', () => {
     if (targets > 0) return graph.input('target', [targets], 'f32')
     throw new BinaryNetsError('BNETS_ARGUMENT', 'the loss reads the target of each sample, and the data has none')

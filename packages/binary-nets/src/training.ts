@@ -62,6 +62,6 @@ export interface Training {
   readonly loader: string | null
   /** The best epoch so far, by the validation's top-1 or, where there is none, its loss. */
   readonly best: { readonly epoch: number; readonly score: number } | null
-  /** The signs of the binary weights when the epoch began, one bit each, in base64. */
+  /** The signs of the binary weights when the epoch began, one bit each, in base64; nothing between epochs. */
   readonly signs: string
 }
