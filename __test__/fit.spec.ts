@@ -8,6 +8,7 @@ import {
   amongTop,
   counting,
   crossEntropy,
+  distillation,
   type Epoch,
   type FitOptions,
   fit,
@@ -185,6 +186,19 @@ test('what a run could not do is refused before it begins', async (t) => {
   await refused({ loss: counting<Outputs>(crossEntropy(), { loss: amongTop(2) }) }, /does not give itself, got "loss"/)
   t.is(net.step, 0)
   t.deepEqual(weights(net), before)
+})
+
+test('a run keeps its teacher, whoever else is asked between epochs', async (t) => {
+  using teacher = await create(2)
+  using other = await create(3)
+  const trained = async (between: (net: Network<Outputs>) => Promise<unknown>) => {
+    using net = await create()
+    for await (const _ of fit(net, { ...options, epochs: 2, loss: distillation(teacher) })) await between(net)
+    return weights(net)
+  }
+  const alone = await trained(async () => undefined)
+  const disturbed = await trained((net) => net.evaluate(validation, { loss: distillation(other) }))
+  t.deepEqual(disturbed, alone)
 })
 
 test('frozen parameters stay as they are', async (t) => {

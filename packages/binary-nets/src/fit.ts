@@ -210,6 +210,9 @@ async function trainEpoch<O extends Outputs>(
   schedules: Readonly<Record<string, Schedule>>,
 ): Promise<void> {
   const self = inside(network)
+  const { teacher } = options.loss ?? {}
+  // The loop over the run may have evaluated with another one.
+  if (teacher !== undefined && self.teacher !== teacher) await setTeacher(network, teacher)
   for (;;) {
     options.signal?.throwIfAborted()
     const at = await withSigns(current(self.training), self.native)

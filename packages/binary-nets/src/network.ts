@@ -100,6 +100,8 @@ export interface Inside {
   training: Training | null
   /** Whether a run is between its first and its last step. */
   fitting: boolean
+  /** Whose copy the core has as the network's teacher. */
+  teacher: Teacher | null
 }
 
 export let inside: <O extends Outputs>(network: Network<O>) => Inside
@@ -118,7 +120,9 @@ export function objectiveOf<O extends Outputs>(
 /** Copies a loss's teacher to the network, as it is now. */
 export async function setTeacher<O extends Outputs>(network: Network<O>, teacher: Teacher): Promise<void> {
   if (!(teacher instanceof Network)) return reject('a loss', 'teacher', 'a network', teacher)
-  await callLong(() => inside(network).native.setTeacher(inside(teacher).native))
+  const self = inside(network)
+  await callLong(() => self.native.setTeacher(inside(teacher).native))
+  self.teacher = teacher
 }
 
 /**
@@ -160,6 +164,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       native,
       outputs: Object.keys(spec.outputs),
       fitting: false,
+      teacher: null,
       ...metadata,
     }
   }
