@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod dtype;
 mod error;
 mod header;
+pub mod model;
 pub mod pytorch;
 pub mod safetensors;
 mod tensor;
