@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { errorCodes, NativeDataset, NativeLoader, NativeNetwork } from '@binary-nets/native'
+import { decodeImage, errorCodes, NativeDataset, NativeLoader, NativeNetwork } from '@binary-nets/native'
 import test from 'ava'
 import { ERROR_CODES } from 'binary-nets'
 
@@ -109,6 +109,40 @@ const weights = (net: NativeNetwork) => net.parameters().map(({ path }) => [path
 
 test('the codes are those of TypeScript, and one that users never see', (t) => {
   t.deepEqual(errorCodes().toSorted(), [...ERROR_CODES, 'BNETS_ABORTED'].toSorted())
+})
+
+test('images are decoded off the main thread, and their errors name them', async (t) => {
+  const size = { height: 2, width: 2, channels: 3 }
+  const data = Uint8ClampedArray.from({ length: 4 * 2 * 4 }, (_, i) => i)
+  const rows = (...pixels: number[]) => Uint8Array.from(pixels.flatMap((pixel) => [0, 1, 2].map((i) => 4 * pixel + i)))
+  t.deepEqual(await decodeImage({ data, width: 4, height: 2 }, { ...size, shorter: 2 }), rows(1, 2, 5, 6))
+  t.deepEqual(
+    await decodeImage({ data: Uint8Array.from(data), width: 4, height: 2 }, { ...size, width: 4 }),
+    rows(...Array(8).keys()),
+  )
+
+  // A PNG file of 2x1 pixels, red and blue.
+  const png = Buffer.from(
+    'iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAADUlEQVR4nGP4zwAE/wEHAAH/4iOeWQAAAABJRU5ErkJggg==',
+    'base64',
+  )
+  const two = { height: 1, width: 2, channels: 3 }
+  const path = join(folder, 'two.png')
+  writeFileSync(path, png)
+  t.deepEqual(await decodeImage(path, two), Uint8Array.of(255, 0, 0, 0, 0, 255))
+  // More at once than there are threads.
+  const many = await Promise.all(Array.from({ length: 100 }, () => decodeImage(png, two)))
+  t.true(many.every((pixels) => Buffer.from(pixels).equals(Buffer.of(255, 0, 0, 0, 0, 255))))
+
+  await t.throwsAsync(decodeImage(join(folder, 'no.png'), two), { code: 'BNETS_IO', message: /no\.png/ })
+  writeFileSync(join(folder, 'cut.png'), png.subarray(0, 40))
+  await t.throwsAsync(decodeImage(join(folder, 'cut.png'), two), { code: 'BNETS_FORMAT', message: /cut\.png/ })
+  await t.throwsAsync(decodeImage(png.subarray(0, 40), two), { code: 'BNETS_FORMAT', message: /broken image/ })
+  await t.throwsAsync(decodeImage({ data, width: 4, height: 3 }, two), {
+    code: 'BNETS_SHAPE',
+    message: /should hold 48/,
+  })
+  await t.throwsAsync(decodeImage(png, { ...two, channels: 2 }), { code: 'BNETS_ARGUMENT', message: /channels/ })
 })
 
 test('errors have a code, and the layer where one is to blame', async (t) => {
@@ -497,6 +531,14 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
   imageFolder: [NativeDataset.imageFolder, [folder, { height: 1, width: 1 }]],
   market1501: [NativeDataset.market1501, [folder, { height: 1, width: 1 }]],
   fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a'], new Float32Array(BATCH)]],
+  decodeFile: [decodeImage, ['a.png', { height: 1, width: 1, channels: 1, shorter: 1 }]],
+  decodePixels: [
+    decodeImage,
+    [
+      { data: image, width: SIDE, height: SIDE },
+      { height: 1, width: 1, channels: 1 },
+    ],
+  ],
   subset: [own.data.subset.bind(own.data), [Uint32Array.of(0)]],
   read: [own.data.read.bind(own.data), [0]],
   loader: [

@@ -29,7 +29,13 @@ pub enum DataError {
         /// What the file holds.
         got: String,
     },
-    /// An image file cannot be decoded.
+    /// An image cannot be decoded, or not be resized.
+    #[error("broken image: {reason}")]
+    Image {
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// An image file cannot be decoded, or not be resized.
     #[error("broken image {}: {reason}", path.display())]
     BrokenImage {
         /// The image file.
@@ -111,6 +117,15 @@ impl DataError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         |source| Self::Io { path, source }
+    }
+
+    /// The error of an image with the file that the image came from; any other error as it is.
+    #[must_use]
+    pub fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::Image { reason } => Self::BrokenImage { path: path.to_owned(), reason },
+            other => other,
+        }
     }
 
     pub(crate) fn option(option: &'static str, expected: impl Into<String>, got: &impl Display) -> Self {

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use image::imageops::{FilterType, resize};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::check_read;
-use crate::{DataError, Dataset, ImageShape};
+use crate::decode::{decode, fit};
+use crate::{DataError, Dataset, ImageShape, Resize};
 
 /// How image files become images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,23 +94,12 @@ impl ImageFiles {
     /// The image of a file in its own size, or in the size asked for.
     fn decode(&self, index: usize) -> Result<(ImageShape, Vec<u8>), DataError> {
         let path = &self.files[index];
-        let broken = |reason: String| DataError::BrokenImage { path: path.clone(), reason };
         let bytes = fs::read(path).map_err(DataError::io(path))?;
-        if is_cut_jpeg(&bytes) {
-            return Err(broken("the JPEG data ends before its end marker".into()));
-        }
-        let decoded = image::load_from_memory(&bytes).map_err(|error| broken(error.to_string()))?;
-        let [height, width] = self.options.size.unwrap_or([decoded.height() as usize, decoded.width() as usize]);
-        let (w, h) = (width as u32, height as u32);
-        let same_size = decoded.width() == w && decoded.height() == h;
-        let pixels = if self.options.channels == 1 {
-            let gray = decoded.into_luma8();
-            if same_size { gray } else { resize(&gray, w, h, FilterType::Triangle) }.into_raw()
-        } else {
-            let rgb = decoded.into_rgb8();
-            if same_size { rgb } else { resize(&rgb, w, h, FilterType::Triangle) }.into_raw()
-        };
-        Ok((ImageShape { height, width, channels: self.options.channels }, pixels))
+        let image = decode(&bytes).map_err(|error| error.of_file(path))?;
+        let [height, width] = self.options.size.unwrap_or([image.height() as usize, image.width() as usize]);
+        let shape = ImageShape { height, width, channels: self.options.channels };
+        let pixels = fit(image, shape, Resize::Stretch).map_err(|error| error.of_file(path))?;
+        Ok((shape, pixels))
     }
 
     fn read_one(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
@@ -164,11 +153,4 @@ impl Dataset for ImageFiles {
     fn skipped(&self) -> usize {
         self.broken().len()
     }
-}
-
-/// Whether this is a JPEG file without an end-of-image marker (`ff d9`) after its last start of scan (`ff da`), where
-/// the coded data cannot contain one. Decoders fill up the missing rows in gray, which must not go unnoticed.
-fn is_cut_jpeg(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    bytes.starts_with(&[0xff, 0xd8]) && last([0xff, 0xd9]) < last([0xff, 0xda])
 }

@@ -9,6 +9,7 @@
 
 mod augment;
 mod dataset;
+mod decode;
 mod error;
 mod image_files;
 pub mod image_folder;
@@ -22,6 +23,7 @@ mod subset;
 
 pub use augment::Augmentation;
 pub use dataset::{Dataset, ImageShape};
+pub use decode::{Resize, decode_image, fit_pixels};
 pub use error::DataError;
 pub use image_files::{ImageFiles, ImageOptions};
 pub use in_memory::InMemory;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use napi::ValueType;
 use napi::bindgen_prelude::{
     Array, ArrayBuffer, Float32ArraySlice, FromNapiValue, JsObjectValue, JsValue, Object, TypedArray, Uint8ArraySlice,
-    Uint32ArraySlice, Unknown,
+    Uint8ClampedSlice, Uint32ArraySlice, Unknown,
 };
 
 use crate::error::{Code, Failure};
@@ -76,7 +76,9 @@ impl Element for u8 {
     const ARRAY: &'static str = "Uint8Array";
 
     fn copy(value: Unknown) -> napi::Result<Vec<Self>> {
-        Ok(Uint8ArraySlice::from_unknown(value)?.to_vec())
+        // Bytes all the same: the pixels of a canvas.
+        let clamped = || Ok(Uint8ClampedSlice::from_unknown(value)?.to_vec());
+        Uint8ArraySlice::from_unknown(value).map(|bytes| bytes.to_vec()).or_else(|_: napi::Error| clamped())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::argument::{self, Fields, wrong};
 use crate::error::{Failure, call};
 
 /// The longest side of an image.
-const MAX_SIDE: u64 = 65_535;
+pub(crate) const MAX_SIDE: u64 = 65_535;
 
 /// Labelled images of one shape.
 #[napi(custom_finalize)]

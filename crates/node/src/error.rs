@@ -174,7 +174,7 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         let code = match error {
             DataError::Io { .. } => Code::Io,
-            DataError::Format { .. } | DataError::BrokenImage { .. } => Code::Format,
+            DataError::Format { .. } | DataError::Image { .. } | DataError::BrokenImage { .. } => Code::Format,
             DataError::ImageSize { .. } | DataError::Length { .. } => Code::Shape,
             DataError::Empty { .. }
             | DataError::LabelOutOfRange { .. }

@@ -11,6 +11,7 @@ mod account;
 mod argument;
 mod dataset;
 mod error;
+pub mod image;
 mod loader;
 mod network;
 mod promise;
