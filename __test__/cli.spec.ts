@@ -69,7 +69,7 @@ test('predict tells what images show', async (t) => {
   t.truthy(first && second)
   const said = await run('predict', 'model.bnn', ...images, '--top', '2')
   t.is(said.trim().split('\n').length, 2 + 2 * 2)
-  t.regex(said, /\d+\.\d\d %  █+/)
+  t.regex(said, /\d+\.\d\d % {2}█+/)
   const answers = JSON.parse(await run('predict', 'model.bnn', ...images, '--json'))
   t.deepEqual(
     answers.map(({ image }: { image: string }) => image),

@@ -13,8 +13,8 @@ import {
   loadFrozen,
   mnist,
   Network,
-  reidBinaryResnet18,
   type RunOptions,
+  reidBinaryResnet18,
   type Tensor,
 } from 'binary-nets'
 import { create, dataset, shapes } from './shapes.js'
@@ -24,7 +24,10 @@ const folder = await mkdtemp(join(tmpdir(), 'bnets-frozen-'))
 
 const bits = (tensors: Readonly<Record<string, Tensor>>) =>
   Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, data }]) => [name, { shape, data: [...new Uint32Array(data.buffer)] }]),
+    Object.entries(tensors).map(([name, { shape, data }]) => [
+      name,
+      { shape, data: [...new Uint32Array(data.buffer)] },
+    ]),
   )
 
 /** All ways to run that this machine has. */

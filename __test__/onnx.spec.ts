@@ -3,17 +3,7 @@ import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import {
-  adam,
-  binaryResnet18,
-  fit,
-  image,
-  importOnnx,
-  mnist,
-  Network,
-  type OnnxForm,
-  type Tensor,
-} from 'binary-nets'
+import { adam, binaryResnet18, fit, image, importOnnx, mnist, Network, type OnnxForm, type Tensor } from 'binary-nets'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { create } from './shapes.js'
 import { build, HEIGHT, harden, pictures, WIDTH, zoo } from './zoo.js'
@@ -55,7 +45,10 @@ for (const name of Object.keys(zoo)) {
         using imported = await importOnnx(path, { threads: 1 })
         const again = await imported.run(images)
         for (const output of frozen.outputs) {
-          const [there, back] = [difference(given[output], expected[output]), difference(again[output], expected[output])]
+          const [there, back] = [
+            difference(given[output], expected[output]),
+            difference(again[output], expected[output]),
+          ]
           t.true(there <= 1e-4, `${form} ${output}: ${there} in onnxruntime`)
           t.true(back <= 1e-4, `${form} ${output}: ${back} imported`)
         }
@@ -74,7 +67,9 @@ test('the batch of an exported network is of any size', async (t) => {
   const all = await ort(path, Buffer.concat(images), [6, HEIGHT, WIDTH, 3])
   const last = await ort(path, Buffer.concat(images.slice(5)), [1, HEIGHT, WIDTH, 3])
   t.deepEqual(last['logits']?.shape, [1, 7])
-  t.true(difference(last['logits'], { shape: [1, 7], data: all['logits']?.data.slice(35) ?? new Float32Array() }) <= 1e-5)
+  t.true(
+    difference(last['logits'], { shape: [1, 7], data: all['logits']?.data.slice(35) ?? new Float32Array() }) <= 1e-5,
+  )
 })
 
 test('a thousand digits are told alike, here and there', async (t) => {

@@ -1,4 +1,5 @@
 import { checkArray, checkInteger, reject } from './arguments.js'
+import { checkResize, type Resize } from './data.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, packImages } from './images.js'
 import { callLong, decodeImage } from './native.js'
@@ -22,12 +23,6 @@ export interface ImageBatch {
  */
 export type ImageSource = Image | string | RgbaImage
 
-/**
- * How an image of another size becomes one of the network's: stretched, or resized until its shorter side has this many pixels (more where the network's
- * image would not fit in) and then cropped about its middle.
- */
-export type Resize = 'stretch' | { readonly shorter: number }
-
 interface Size {
   readonly height: number
   readonly width: number
@@ -48,17 +43,10 @@ export async function readImages(
   return { ...packImages(owner, raw, size), isOne }
 }
 
-export function checkResize(owner: string, resize: Resize): Resize {
-  if (resize === 'stretch') return resize
-  if (typeof resize !== 'object' || resize === null) reject(owner, 'resize', "'stretch' or { shorter: … }", resize)
-  checkInteger(owner, 'resize: shorter', resize.shorter)
-  return resize
-}
-
 /** Raw pixels of the network's size. */
 function readImage(owner: string, image: ImageSource, size: Size, resize: Resize): Image | Promise<Uint8Array> {
   const { height, width, channels } = size
-  const target = { height, width, channels, ...(resize !== 'stretch' && { shorter: resize.shorter }) }
+  const target = { height, width, channels, ...checkResize(owner, resize) }
   if (typeof image === 'string') return callLong(() => decodeImage(image, target))
   if (Buffer.isBuffer(image) && isEncoded(image)) return callLong(() => decodeImage(image, target))
   if (!isRgba(image)) return image

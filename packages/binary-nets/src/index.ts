@@ -13,6 +13,7 @@ export {
   type LoaderOptions,
   market1501,
   mnist,
+  type Resize,
   type Sample,
   type Sampler,
   shuffle,
@@ -30,7 +31,7 @@ export {
   loadFrozen,
   type OnnxForm,
 } from './frozen.js'
-export type { ImageBatch, ImageSource, Resize, RgbaImage } from './image-source.js'
+export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
 export type { Image } from './images.js'
 export * from './layers/index.js'
 export { LoadReport, type Reshaped } from './load-report.js'

@@ -13,10 +13,9 @@ import {
   reject,
 } from './arguments.js'
 import { ConfusionMatrix } from './confusion.js'
-import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
+import { checkDataset, checkImages, checkResize, type Dataset, inOrder, openLoader, type Resize } from './data.js'
 import { BinaryNetsError } from './errors.js'
 import { type FrozenNetwork, type ModelMetadata, type Normalization, setAccuracy, wrapFrozen } from './frozen.js'
-import { checkResize, type Resize } from './image-source.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import { LoadReport } from './load-report.js'
@@ -385,15 +384,16 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
    */
   async freeze(options: FreezeOptions = {}): Promise<FrozenNetwork<O>> {
     checkOptions('freeze', options, ['floats', 'validation', 'resize', 'signal', ...RUN_OPTIONS])
-    const { floats = 'f32', validation, signal } = options
+    const { floats = 'f32', resize = 'stretch', validation, signal } = options
     checkOneOf('freeze', 'floats', floats, ['f32', 'f16', 'int8'])
     if (validation !== undefined) checkDataset('freeze', 'validation', validation)
+    checkResize('freeze', resize)
     const { isa, threads } = this.device
     const given = { isa, threads, ...checkRunOptions('freeze', options) }
     const metadata: ModelMetadata = {
       classes: this.classes,
       normalize: normalization(JSON.parse(this.#inside.native.spec)),
-      resize: checkResize('freeze', options.resize ?? 'stretch'),
+      resize,
       training: this.#provenance(),
     }
     const freeze = (floats: string) =>
