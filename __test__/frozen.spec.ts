@@ -6,6 +6,7 @@ import test from 'ava'
 import {
   adam,
   binaryResnet18,
+  biRealResnet18,
   type FrozenNetwork,
   fit,
   fromArrays,
@@ -69,13 +70,14 @@ for (const name of Object.keys(zoo)) {
   }
 }
 
-test('the zoo has an answer of its own to each image', async (t) => {
+test('the zoo answers to what it sees', async (t) => {
   for (const name of Object.keys(zoo)) {
     using net = await build(name)
     using frozen = await net.freeze()
-    const { logits } = await frozen.run(pictures(6).slice(3))
-    const answers = [0, 1, 2].map((image) => String(logits.data.subarray(7 * image, 7 * image + 7)))
-    t.is(new Set(answers).size, 3, name)
+    const { logits } = await frozen.run(pictures(24))
+    const answers = Array.from({ length: 24 }, (_, image) => String(logits.data.subarray(7 * image, 7 * image + 7)))
+    // Ten of them are of one colour.
+    t.true(new Set(answers).size >= 14, name)
   }
 })
 
@@ -276,8 +278,8 @@ test('a signal stops a prediction', async (t) => {
 test('the digits: frozen on disk is as right as evaluated', async (t) => {
   const { train, test } = await mnist()
   const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })
-  using net = await Network.create(binaryResnet18({ classes: 10, stem: 'small', width: 8 }), { input, seed: 1 })
-  await fit(net, { train: train.take(2000), epochs: 1, batchSize: 32, optimizer: adam({ lr: 5e-3 }) }).done
+  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 8 }), { input, seed: 1 })
+  await fit(net, { train: train.take(4000), epochs: 1, batchSize: 32, optimizer: adam({ lr: 5e-3 }) }).done
   using frozen = await net.freeze()
   const path = join(folder, 'digits.bnn')
   await frozen.save(path)

@@ -18,7 +18,7 @@ async function mirror(channels: 1 | 3, resize: Resize = 'stretch'): Promise<Froz
   using net = await Network.create(model, { input, threads: 1 })
   const eye = Float32Array.from({ length: channels ** 2 }, (_, i) => (i % (channels + 1) === 0 ? 1 : 0))
   net.setParameter('conv.weight', eye)
-  return net.freeze({ resize })
+  return await net.freeze({ resize })
 }
 
 const colour = Uint8Array.from({ length: HEIGHT * WIDTH * 3 }, (_, i) => (37 * i) % 256)

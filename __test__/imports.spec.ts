@@ -44,6 +44,7 @@ const SOURCES: Table = {
   data: ['native', 'arguments', 'errors'],
   images: ['data', 'arguments', 'errors'],
   'image-source': ['images', 'data', 'native', 'arguments', 'errors'],
+  abort: [],
   table: [],
   tensor: ['errors'],
   summary: ['table'],
@@ -76,7 +77,6 @@ const SOURCES: Table = {
     ...['arguments', 'errors'],
   ],
   history: ['io-errors'],
-  abort: [],
   source: ['abort', 'native', 'data', 'training', 'arguments', 'errors'],
   run: ['training', 'errors'],
   fit: [

@@ -9,6 +9,7 @@ import {
   block,
   conv2d,
   flatten,
+  fromArrays,
   globalAvgPool,
   groupNetResnet18,
   groupNetResnet34,
@@ -83,7 +84,7 @@ const perceptron: Model<{ readonly logits: Sym }> = block(
 
 export const zoo: Readonly<Record<string, Model<{ readonly logits: Sym }>>> = {
   'float ResNet-18': resnet18(small),
-  'float ResNet-34 with dropout': resnet34({ ...small, dropout: 0.5 }),
+  'float ResNet-34 with dropout': resnet34({ ...small, fcDims: [9], dropout: 0.5 }),
   'binary ResNet-18': binaryResnet18(small),
   'binary ResNet-18, large stem': binaryResnet18({ ...small, stem: 'imagenet' }),
   'bases that are squeezed': parallelResnet18WithSqueeze(bases),
@@ -120,8 +121,9 @@ export async function build(name: string): Promise<Network> {
   if (model === undefined) throw new Error(name)
   const net = await Network.create(model, { input, seed: 3, threads: 1 })
   const next = random(name.length)
-  change(net, /running_mean$/, () => next() - 0.5)
-  change(net, /running_var$/, () => 0.5 + next())
+  const images = Buffer.concat(pictures(24))
+  const some = { images, labels: new Uint32Array(24), height: HEIGHT, width: WIDTH, channels: 3, classes: ['any'] }
+  await net.recalibrate(fromArrays(some), { batches: 1, batchSize: 24 })
   const norms = net.parameters().flatMap(({ path }) => /^(.*)\.running_mean$/.exec(path)?.[1] ?? [])
   for (const norm of norms) {
     change(net, `${norm}.weight`, () => 0.5 + next())

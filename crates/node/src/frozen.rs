@@ -6,6 +6,7 @@ use std::thread;
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_formats::model::{Metadata, Model};
+use binary_nets_formats::onnx::Form;
 use binary_nets_network::{FrozenNetwork, Network};
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown};
@@ -91,6 +92,26 @@ impl NativeFrozenNetwork {
         self.long(env, prepare, |_, bytes| Ok(bytes as f64))
     }
 
+    /// Writes an ONNX file; the number of its bytes.
+    #[napi(catch_unwind, ts_return_type = "Promise<number>")]
+    pub fn export_onnx<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "'portable' | 'compact'")] form: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let form = match argument::text(form, "form")?.as_str() {
+                "portable" => Form::Portable,
+                "compact" => Form::Compact,
+                other => return Err(wrong("form", "'portable' or 'compact'", &format!("'{other}'"))),
+            };
+            Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(network.export_onnx(&path, form)?))
+        };
+        self.long(env, prepare, |_, bytes| Ok(bytes as f64))
+    }
+
     /// What is known of it besides its graph, as JSON.
     #[napi(getter, catch_unwind)]
     pub fn metadata(&self, env: &Env) -> napi::Result<String> {
@@ -159,16 +180,21 @@ impl NativeFrozenNetwork {
         self.long(env, prepare, NativeTensor::named)
     }
 
-    /// Counts which classes it takes for which, over one epoch of a loader.
+    /// Counts which classes it takes for which, over one epoch of a loader. `labels` says which logit each of the data's classes has.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeCounts>")]
     pub fn evaluate<'env>(
         &self,
         env: &'env Env,
         #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+        #[napi(ts_arg_type = "Uint32Array")] labels: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
             let mut lease = lease(loader)?;
-            Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(NativeCounts::new(network.evaluate(lease.loader()?)?)))
+            let labels: Vec<u32> = argument::array(labels, "labels")?;
+            let evaluate = move |network: &mut FrozenNetwork<Cpu>| {
+                Ok(NativeCounts::new(network.evaluate(lease.loader()?, Some(&labels))?))
+            };
+            Ok(evaluate)
         };
         self.long(env, prepare, |_, counts| Ok(counts))
     }

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { unlessAborted } from './abort.js'
 import { checkInteger, checkOneOf, checkOptions, checkString, reject } from './arguments.js'
 import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader, type Resize } from './data.js'
@@ -178,12 +179,12 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
   ): Promise<{ tensors: Record<string, Tensor>; count: number; isOne: boolean }> {
     const missing = outputs.find((name) => !this.outputs.includes(name))
     if (missing !== undefined) reject(owner, 'the model', `one with an output named ${missing}`, this.outputs)
-    signal?.throwIfAborted()
-    const { pixels, count, isOne } = await readImages(owner, images, this.input, this.resize)
-    signal?.throwIfAborted()
-    const tensors = await callLong(() => this.#native.predict(pixels, count, [...outputs]))
-    signal?.throwIfAborted()
-    return { tensors, count, isOne }
+    // A call that nobody waits for any more runs to its end, for its neighbours are not to be disturbed.
+    return unlessAborted(signal, async () => {
+      const { pixels, count, isOne } = await readImages(owner, images, this.input, this.resize)
+      const tensors = await callLong(() => this.#native.predict(pixels, count, [...outputs]))
+      return { tensors, count, isOne }
+    })
   }
 
   /**
@@ -203,12 +204,9 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const labels = this.#labels(dataset.classes)
-      const { classes, counts, samples, top5 } = await callLong(
-        () => this.#native.evaluate(loader, labels),
-        options.signal,
-        () => this.#native.cancel(),
+      const { classes, counts, samples, top5 } = await unlessAborted(options.signal, () =>
+        callLong(() => this.#native.evaluate(loader, labels)),
       )
-      options.signal?.throwIfAborted()
       const rows = Array.from({ length: classes }, (_, row) =>
         Array.from(counts.slice(row * classes, (row + 1) * classes)),
       )
