@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use binary_nets_exec::{Backend, Program, StateTable, plan};
 use binary_nets_graph::Graph;
+use binary_nets_graph::passes::fuse;
 
 use crate::loaded::Loaded;
 use crate::{Network, NetworkError, Prediction, TensorView};
@@ -94,7 +95,7 @@ impl<B: Backend> Network<B> {
         let repeat = count.next_power_of_two().min(MOST_IMAGES);
         if !frozen.programs.contains_key(&repeat) {
             frozen.version = None;
-            let program: Program<B::Kernel> = plan(&self.backend, &frozen.run, &frozen.constants, repeat)?;
+            let program: Program<B::Kernel> = plan(&self.backend, &fuse(&frozen.run)?, &frozen.constants, repeat)?;
             if program.state_bytes() > frozen.state_bytes {
                 frozen.state = self.backend.allocate(program.state_bytes())?;
                 frozen.state_bytes = program.state_bytes();

@@ -480,7 +480,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 }
 
-const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold'] as const
+const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold', 'fused'] as const
 
 const RUN_OPTIONS = ['threads', 'isa'] as const
 

@@ -96,6 +96,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         Op::Sgd(op) => vec![REDUCED; if op.momentum == 0.0 { 1 } else { 2 }],
         Op::FoldAffine(_) => vec![ROUNDED; 2],
         Op::FoldStem(_) => vec![Class::Exact, ROUNDED, ROUNDED],
+        Op::Fused(op) => vec![Class::Exact; op.outputs.len()],
     }
 }
 
@@ -203,7 +204,8 @@ pub fn terms(
         | Op::FoldAffine(_)
         | Op::Affine(_)
         | Op::FoldStem(_)
-        | Op::ImageConv2d(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
+        | Op::ImageConv2d(_)
+        | Op::Fused(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
     }
 }
 

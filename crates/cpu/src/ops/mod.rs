@@ -21,6 +21,7 @@ mod dropout;
 mod elementwise;
 mod fill;
 mod finite;
+mod fused;
 mod gather;
 mod global_norm;
 mod increment;
@@ -130,6 +131,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::TernaryAffine(_) => affine::prepare_ternary(io, target)?,
         Op::FoldStem(op) => stem::prepare_fold(op, io, target)?,
         Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, target)?,
+        Op::Fused(op) => fused::prepare(op, io, target)?,
     })
 }
 

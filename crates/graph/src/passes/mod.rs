@@ -10,6 +10,8 @@ mod dce;
 mod differentiate;
 mod evaluation;
 mod freeze;
+mod fuse;
+mod fusion_report;
 mod per_image;
 mod rewrite;
 
@@ -23,4 +25,6 @@ pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};
 pub use evaluation::evaluation;
 pub use freeze::{Frozen, freeze};
+pub use fuse::fuse;
+pub use fusion_report::{FusionRow, Writes, fusion_report};
 pub use per_image::per_image;

@@ -130,7 +130,8 @@ impl PerImage<'_> {
             | Op::Clear(_)
             | Op::MovingAverage(_)
             | Op::FoldAffine(_)
-            | Op::FoldStem(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
+            | Op::FoldStem(_)
+            | Op::Fused(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
         };
         if let Some(got) = wrong {
             return Err(GraphError::Shape {
