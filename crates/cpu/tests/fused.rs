@@ -40,7 +40,8 @@ fn networks(all: bool) -> Vec<(String, Graph, Inputs)> {
 
 /// Images in which all numbers occur, three of them.
 fn images(graph: &Graph, inputs: &Inputs) -> Vec<Inputs> {
-    let image = graph.nodes().iter().find_map(|node| if let Op::Input(input) = &node.op { Some(&input.name) } else { None });
+    let image =
+        graph.nodes().iter().find_map(|node| if let Op::Input(input) = &node.op { Some(&input.name) } else { None });
     let with = |i: i64| {
         let mut inputs = inputs.clone();
         if let Some(Values::I64(pixels)) = inputs.tensors.get_mut(image.unwrap()) {
@@ -63,7 +64,7 @@ fn bits(outputs: &[Outputs]) -> Vec<(&String, Vec<u32>)> {
     let of = |values: &Values| match values {
         Values::F32(data) => data.iter().map(|x| x.to_bits()).collect(),
         Values::I64(data) => data.iter().map(|&x| x as u32).collect(),
-        Values::Codes(data) => data.iter().map(|&x| x as u32).collect(),
+        Values::Codes(data) => data.iter().map(|&x| u32::from(x == 1)).collect(),
     };
     outputs.iter().flat_map(|outputs| &outputs.outputs).map(|(name, values)| (name, of(values))).collect()
 }

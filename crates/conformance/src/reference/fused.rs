@@ -23,7 +23,10 @@ pub fn evaluate(
         let shapes: Vec<&Shape> = yielded.iter().map(|meta| &meta.shape).collect();
         let inputs: Vec<&Tensor> = node.inputs.iter().map(|&i| &values[i]).collect();
         let outputs = apply(&node.op, &inputs, &shapes, &BTreeMap::new(), randomness)?;
-        let rounded = outputs.into_iter().zip(&yielded).map(|(y, meta)| if meta.meaning == Meaning::F32 { y.map(round) } else { y });
+        let rounded = outputs
+            .into_iter()
+            .zip(&yielded)
+            .map(|(y, meta)| if meta.meaning == Meaning::F32 { y.map(round) } else { y });
         let rounded: Vec<Tensor> = rounded.collect();
         values.extend(rounded);
     }

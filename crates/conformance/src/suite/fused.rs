@@ -245,10 +245,10 @@ impl Body {
             Term::Input(i) => i,
             Term::Node(node, output) => starts[node] + output,
         };
-        let body = self.nodes.iter().map(|(op, terms)| FusedNode {
-            op: op.clone(),
-            inputs: terms.iter().map(number).collect(),
-        });
+        let body = self
+            .nodes
+            .iter()
+            .map(|(op, terms)| FusedNode { op: op.clone(), inputs: terms.iter().map(number).collect() });
         let fused = Fused { body: body.collect(), outputs: outputs.iter().map(number).collect() };
         let outputs = self.b.ops(fused, &self.inputs);
         self.b.outputs(&outputs)

@@ -95,7 +95,9 @@ impl Fused {
     pub fn is_threshold(&self, constant: &[bool]) -> bool {
         let Some((conv, rest)) = self.body.split_first() else { return false };
         let Some((codes, steps)) = rest.split_last() else { return false };
-        if !matches!(conv.op, Op::BinaryConv2d(_)) || conv.inputs[1..].iter().any(|&i| !constant.get(i).is_some_and(|&c| c)) {
+        if !matches!(conv.op, Op::BinaryConv2d(_))
+            || conv.inputs[1..].iter().any(|&i| !constant.get(i).is_some_and(|&c| c))
+        {
             return false;
         }
         let last = constant.len() + self.body.len() - 1;
@@ -124,9 +126,13 @@ impl Operator for Fused {
             let value = values.get(*number).filter(|value| value.node.is_some() && !self.outputs[..i].contains(number));
             value.map(|value| value.meta.clone())
         };
+        if self.body.is_empty() {
+            return Err(Mismatch::new("a body", "none"));
+        }
         let outputs = self.outputs.iter().enumerate().map(output).collect::<Option<Vec<_>>>();
         outputs.filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
-            let expected = format!("outputs of the body, values {} to {}, each once", inputs.len(), values.len());
+            let expected =
+                format!("outputs of the body, each once and numbered {} to {}", inputs.len(), values.len() - 1);
             Mismatch::new(expected, format!("{:?}", self.outputs))
         })
     }

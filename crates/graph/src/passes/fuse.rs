@@ -161,14 +161,17 @@ impl<'g> Fuse<'g> {
     /// convolution's.
     fn side(&self, node: NodeId, flow: Value) -> Vec<NodeId> {
         let mut run = Vec::new();
-        let Some(mut value) = self.node(node).inputs.iter().copied().find(|&v| v != flow && self.is_map(v, flow)) else {
+        let Some(mut value) = self.node(node).inputs.iter().copied().find(|&v| v != flow && self.is_map(v, flow))
+        else {
             return run;
         };
         let mut reader = node;
         while self.only_reader(value) == Some(reader) {
             let id = self.producer[value.index()];
             let Node { op, inputs, .. } = self.node(id);
-            if !self.is_free(id) || !matches!(op, Op::Relu(_) | Op::Clamp(_) | Op::Prelu(_) | Op::Affine(_) | Op::Arithmetic(_)) {
+            if !self.is_free(id)
+                || !matches!(op, Op::Relu(_) | Op::Clamp(_) | Op::Prelu(_) | Op::Affine(_) | Op::Arithmetic(_))
+            {
                 break;
             }
             let mut maps = inputs.iter().copied().filter(|&v| self.is_map(v, value));

@@ -56,7 +56,8 @@ fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
         Op::Matmul(_) => (name(&node.op), Vec::new(), Some("a float product".to_owned())),
         Op::ImageConv2d(_) => (name(&node.op), Vec::new(), Some("the convolution of the image".to_owned())),
         Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => {
-            let why = node.outputs.iter().find_map(|&v| left(graph, v)).unwrap_or_else(|| behind(graph, node.outputs[0]));
+            let why =
+                node.outputs.iter().find_map(|&v| left(graph, v)).unwrap_or_else(|| behind(graph, node.outputs[0]));
             (name(&node.op), Vec::new(), Some(format!("its integers: {why}")))
         }
         Op::Affine(_)
@@ -93,7 +94,11 @@ fn writes(graph: &Graph, node: &Node) -> Writes {
         }
     }
     let is = |wanted: fn(&Meaning) -> bool| node.outputs.iter().any(|&v| wanted(&graph.meta(v).meaning));
-    match (is(|m| matches!(m, Meaning::Int { .. })), is(|m| *m == Meaning::F32), is(|m| matches!(m, Meaning::Bit { .. }))) {
+    match (
+        is(|m| matches!(m, Meaning::Int { .. })),
+        is(|m| *m == Meaning::F32),
+        is(|m| matches!(m, Meaning::Bit { .. })),
+    ) {
         (true, _, _) => Writes::Integers,
         (_, true, true) => Writes::MapAndCodes,
         (_, false, true) => Writes::Codes,
@@ -109,7 +114,9 @@ fn is_constant(graph: &Graph, value: Value) -> bool {
 fn left(graph: &Graph, value: Value) -> Option<String> {
     let readers = graph.nodes().iter().flat_map(|node| &node.inputs).filter(|v| **v == value).count();
     let named = graph.outputs().iter().find(|(_, v)| *v == value);
-    named.map(|(name, _)| format!("the output '{name}'")).or_else(|| (readers > 1).then(|| format!("read by {readers} layers")))
+    named
+        .map(|(name, _)| format!("the output '{name}'"))
+        .or_else(|| (readers > 1).then(|| format!("read by {readers} layers")))
 }
 
 /// Why a node was not computed with what it reads.

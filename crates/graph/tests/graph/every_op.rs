@@ -90,6 +90,7 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
     %ta = ternary_affine {} (%sp, %sn, %a, %a, %c) : f32[2,4,4,3] @frozen
+    %fm, %fc = fused {"body":[{"op":{"binary_conv2d":{"window":W3,"pad_value":0}},"inputs":[0,1]},{"op":{"affine":{}},"inputs":[4,2,3]},{"op":{"sign":{"gradient":"clip","groups":1}},"inputs":[5]}],"outputs":[5,6]} (%codes, %bits, %a, %c) : f32[2,4,4,3], bit(sign)[2,4,4,3] @frozen
     %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv

@@ -120,8 +120,7 @@ impl<'f> Body<'f> {
         }
         let map_value = map.map(|output| self.fused.outputs[output]);
         let shape = self.shape(end).clone();
-        let mut chain =
-            Chain { source, relu: false, steps: Vec::new(), coding: Vec::new(), map, codes, shape };
+        let mut chain = Chain { source, relu: false, steps: Vec::new(), coding: Vec::new(), map, codes, shape };
         let mut tapped = map_value == Some(value);
         for link in links {
             let steps = self.steps(link)?;
@@ -136,7 +135,8 @@ impl<'f> Body<'f> {
 
     /// The first value that a node yields.
     fn output(&self, node: &FusedNode) -> usize {
-        let position = self.values.iter().position(|value| value.node.is_some_and(|n| std::ptr::eq(&self.fused.body[n], node)));
+        let position =
+            self.values.iter().position(|value| value.node.is_some_and(|n| std::ptr::eq(&self.fused.body[n], node)));
         position.unwrap_or_default()
     }
 
@@ -212,7 +212,9 @@ impl<'f> Body<'f> {
             Op::Affine(affine) if affine.border.is_none() && node.inputs[1..].iter().all(|&i| i < self.inputs) => {
                 Change::Affine { a: node.inputs[1], c: node.inputs[2], relu: false }
             }
-            Op::Reshape(_) | Op::StopGradient(_) if self.shape(self.output(node)).channels() == self.shape(map).channels() => {
+            Op::Reshape(_) | Op::StopGradient(_)
+                if self.shape(self.output(node)).channels() == self.shape(map).channels() =>
+            {
                 return Ok(None);
             }
             op => return Err(format!("{} on the way", op.name())),

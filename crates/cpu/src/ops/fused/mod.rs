@@ -44,8 +44,7 @@ struct Rows<S> {
 }
 
 pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
-    let unsupported =
-        |reason: String| ExecError::Unsupported { op: "fused", path: io.path.to_owned(), reason };
+    let unsupported = |reason: String| ExecError::Unsupported { op: "fused", path: io.path.to_owned(), reason };
     let chain = Chain::new(op, io).map_err(unsupported)?;
     let refused = |e: KernelError| unsupported(e.to_string());
     let channels = chain.shape.channels();
