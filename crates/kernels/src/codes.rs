@@ -1,6 +1,7 @@
 //! Packers between f32 and bits, by the layout law of `binary_nets_bits`.
 
-use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats};
+use crate::binary_conv2d::Dot;
+use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats, vector::Integers};
 use binary_nets_bits::{BitLayout, Codes, words};
 
 /// Packs `x: [rows, groups · channels]` into `out: [rows, groups, words]`.
@@ -71,6 +72,44 @@ pub fn pack_weight_bits(
         ),
         _ => pack_any_taps(w, channels, taps, bit, out),
     }
+}
+
+/// Packs `low ≤ d ≤ high` of integers `d: [rows, groups · channels]` into `out: [rows, groups, words]`; the bounds are `[groups · channels]`.
+///
+/// # Panics
+/// If a slice does not have exactly the length that `layout` gives.
+pub fn pack_between<T: Dot>(isa: Isa, d: &[T], low: &[T], high: &[T], layout: BitLayout, out: &mut [u64]) {
+    assert_eq!(d.len(), layout.rows * layout.row_channels(), "length of d");
+    assert_eq!([low.len(), high.len()], [layout.row_channels(); 2], "length of the bounds");
+    assert_eq!(out.len(), layout.len(), "length of the packed output");
+    match isa {
+        Isa::Scalar => between(Scalar, d, [low, high], layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => between(token, d, [low, high], layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(token) => between(token, d, [low, high], layout, out),
+    }
+}
+
+#[inline(always)]
+fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layout: BitLayout, out: &mut [u64]) {
+    token.vectorize(
+        #[inline(always)]
+        || {
+            if layout.is_empty() {
+                return;
+            }
+            for (d, out) in d.chunks_exact(layout.row_channels()).zip(out.chunks_exact_mut(layout.row_words())) {
+                let groups = [d, low, high].map(|row| row.chunks_exact(layout.channels));
+                let [d, low, high] = groups;
+                for (((d, low), high), out) in d.zip(low).zip(high).zip(out.chunks_exact_mut(layout.words())) {
+                    for (((d, low), high), out) in d.chunks(64).zip(low.chunks(64)).zip(high.chunks(64)).zip(out) {
+                        *out = T::between(token, d, low, high);
+                    }
+                }
+            }
+        },
+    );
 }
 
 /// A zero has bit 0 under both codes, so a partial vector is packed with zeros behind it.

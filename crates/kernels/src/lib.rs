@@ -21,7 +21,7 @@ mod ternary_conv2d;
 pub mod vector;
 
 pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};
-pub use codes::{pack_codes, pack_weight_bits, pack_weights, unpack_codes};
+pub use codes::{pack_between, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
 pub use error::KernelError;
 pub use gemm::{Gemm, Matrix};
 pub use isa::{Isa, IsaError};

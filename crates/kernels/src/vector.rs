@@ -79,3 +79,11 @@ pub trait Words: Token {
     /// As [`store_i32`](Self::store_i32), where every value fits into 16 bits.
     fn store_i16(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i16]);
 }
+
+/// Comparisons of vectors of integers.
+pub trait Integers: Token {
+    /// Bit i = `low[i] ≤ x[i] ≤ high[i]`.
+    fn between_i16(self, x: &[i16; 64], low: &[i16; 64], high: &[i16; 64]) -> u64;
+    /// The same in 32 bits.
+    fn between_i32(self, x: &[i32; 64], low: &[i32; 64], high: &[i32; 64]) -> u64;
+}

@@ -12,7 +12,7 @@ use binary_nets_exec::{Backend, Layout, Run, StateTable, Storage, plan};
 use binary_nets_formats::model::{Constant, Elements, Model};
 use binary_nets_formats::onnx::{Form, export};
 use binary_nets_formats::packed::{decode, encode};
-use binary_nets_graph::passes::{Frozen, dce, per_image, precompute};
+use binary_nets_graph::passes::{Frozen, dce, fuse, per_image, precompute};
 use binary_nets_graph::{Graph, GraphError};
 
 use crate::confusion::{classes, count};
@@ -103,6 +103,11 @@ impl<B: Backend> FrozenNetwork<B> {
         let classes = classes(&self.model.graph.graph(1, &[])?)?;
         let cancel = Arc::clone(&self.cancel);
         count(loader, &cancel, classes, labels, |pixels, count| self.predict(pixels, count, &["logits"]))
+    }
+
+    /// The graph of its outputs as it runs: fused.
+    pub fn fused(&self) -> Result<Graph, NetworkError> {
+        Ok(fuse(&precompute(&graph(&self.model, &[])?)?.run)?)
     }
 
     /// The kernels that were chosen so far, each as `op: kernel`, sorted.

@@ -7,6 +7,8 @@ use std::thread;
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_formats::model::{Metadata, Model};
 use binary_nets_formats::onnx::Form;
+use binary_nets_graph::Graph;
+use binary_nets_graph::passes::fusion_report;
 use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown};
@@ -27,6 +29,7 @@ pub struct NativeFrozenNetwork {
     queue: Queue,
     account: Arc<Account>,
     model: Arc<Model>,
+    fused: Graph,
     isa: &'static str,
     threads: usize,
 }
@@ -151,12 +154,22 @@ impl NativeFrozenNetwork {
         self.model.constants.iter().map(NativeConstant::new).collect()
     }
 
-    /// Its graph for one image, as text.
+    /// What runs in one pass over memory and what each pass writes, as JSON.
     #[napi(catch_unwind)]
-    pub fn dump(&self, env: &Env, #[napi(ts_arg_type = "'frozen'")] what: Unknown) -> napi::Result<String> {
+    pub fn report(&self, env: &Env) -> napi::Result<String> {
+        call(env, || {
+            let rows = fusion_report(&self.fused);
+            serde_json::to_string(&rows).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+        })
+    }
+
+    /// Its graph for one image, as text: as it is stored, or as it runs.
+    #[napi(catch_unwind)]
+    pub fn dump(&self, env: &Env, #[napi(ts_arg_type = "'frozen' | 'fused'")] what: Unknown) -> napi::Result<String> {
         call(env, || match argument::text(what, "what")?.as_str() {
             "frozen" => Ok(self.model.graph.graph(1, &[])?.dump()),
-            other => Err(wrong("what", "'frozen'", &format!("'{other}'"))),
+            "fused" => Ok(self.fused.dump()),
+            other => Err(wrong("what", "'frozen' or 'fused'", &format!("'{other}'"))),
         })
     }
 
@@ -217,12 +230,12 @@ impl NativeFrozenNetwork {
 
 impl NativeFrozenNetwork {
     fn new(env: &Env, network: FrozenNetwork<Cpu>) -> Result<Self, Failure> {
-        let model = Arc::clone(network.model());
+        let (model, fused) = (Arc::clone(network.model()), network.fused()?);
         let (isa, threads) = (network.backend().isa().name(), network.backend().threads());
         let queue = Queue::new(network)?;
         let account = Arc::new(Account::new());
         account.report(env, queue.status().bytes())?;
-        Ok(Self { queue, account, model, isa, threads })
+        Ok(Self { queue, account, model, fused, isa, threads })
     }
 
     /// A frozen network that is made on a thread of its own: `prepare` takes the arguments here, what it returns works there.

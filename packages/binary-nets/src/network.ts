@@ -489,7 +489,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 }
 
-const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold'] as const
+const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold', 'fused'] as const
 
 /** The scalars of a graph and of the gradients in it. */
 function scalarsOf(spec: GraphSpec): string[] {

@@ -7,6 +7,7 @@ mod every_op;
 mod freeze;
 mod freeze_stem;
 mod freeze_ternary;
+mod fuse;
 mod per_image;
 mod shapes;
 mod spec;

@@ -1,5 +1,5 @@
 use super::{Job, Kernel};
-use crate::{Isa, vector::Words};
+use crate::{Isa, vector::Integers, vector::Words};
 
 /// Storage of a dot product: `i16` where the bound fits, else `i32`.
 pub trait Dot: Copy + Default + Send + Sync + sealed::Storage {
@@ -8,7 +8,7 @@ pub trait Dot: Copy + Default + Send + Sync + sealed::Storage {
 }
 
 pub(super) mod sealed {
-    use super::{Isa, Job, Kernel, Words};
+    use super::{Integers, Isa, Job, Kernel, Words};
 
     /// What differs between the storages.
     pub trait Storage: Sized {
@@ -24,6 +24,17 @@ pub(super) mod sealed {
 
         /// `(sum − self)/2`, which is exact and fits.
         fn half_below(self, sum: Self) -> Self;
+
+        /// Bit i = `low[i] ≤ x[i] ≤ high[i]`, of slices of one length up to 64.
+        fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64;
+    }
+
+    /// The elements with zeros behind them.
+    #[inline(always)]
+    pub fn padded<T: Copy + Default>(x: &[T]) -> [T; 64] {
+        let mut all = [T::default(); 64];
+        all[..x.len()].copy_from_slice(x);
+        all
     }
 }
 
@@ -40,6 +51,16 @@ impl sealed::Storage for i16 {
     #[inline(always)]
     fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
         token.store_i16(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64 {
+        if let (Ok(x), Ok(low), Ok(high)) = (x.try_into(), low.try_into(), high.try_into()) {
+            token.between_i16(x, low, high)
+        } else {
+            let valid = u64::MAX >> (64 - x.len());
+            token.between_i16(&sealed::padded(x), &sealed::padded(low), &sealed::padded(high)) & valid
+        }
     }
 
     #[inline(always)]
@@ -66,6 +87,16 @@ impl sealed::Storage for i32 {
     #[inline(always)]
     fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
         token.store_i32(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64 {
+        if let (Ok(x), Ok(low), Ok(high)) = (x.try_into(), low.try_into(), high.try_into()) {
+            token.between_i32(x, low, high)
+        } else {
+            let valid = u64::MAX >> (64 - x.len());
+            token.between_i32(&sealed::padded(x), &sealed::padded(low), &sealed::padded(high)) & valid
+        }
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
 mod floats;
+mod integers;
 mod words;
 
 use crate::{arch::avx2::Avx2, isa::Isa, vector::Token};
