@@ -3,7 +3,18 @@ import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { adam, binaryResnet18, biRealResnet18, fit, image, importOnnx, mnist, Network, type OnnxForm, type Tensor } from 'binary-nets'
+import {
+  adam,
+  binaryResnet18,
+  biRealResnet18,
+  fit,
+  image,
+  importOnnx,
+  mnist,
+  Network,
+  type OnnxForm,
+  type Tensor,
+} from 'binary-nets'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { create } from './shapes.js'
 import { build, HEIGHT, harden, pictures, WIDTH, zoo } from './zoo.js'

@@ -63,7 +63,21 @@ const mixed = block(
     head: sequential(relu, linear(20, 10)),
   },
   (n, x) => ({
-    logits: x.pipe(n.conv1, n.bn1, n.conv2, n.bn2, n.prelu2, n.conv3, n.bn3, n.flatten, n.fc1, n.bn4, n.fc2, n.bn5, n.head),
+    logits: x.pipe(
+      n.conv1,
+      n.bn1,
+      n.conv2,
+      n.bn2,
+      n.prelu2,
+      n.conv3,
+      n.bn3,
+      n.flatten,
+      n.fc1,
+      n.bn4,
+      n.fc2,
+      n.bn5,
+      n.head,
+    ),
   }),
 )
 

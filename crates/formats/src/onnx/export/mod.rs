@@ -198,7 +198,11 @@ impl<'m> Exporter<'m> {
             | Op::TernarizeWeight(_)
             | Op::BatchNormInference(_)
             | Op::FoldAffine(_)
-            | Op::FoldStem(_) => return Err(self.refuse("it is not folded into constants")),
+            | Op::FoldStem(_)
+            | Op::RoundHalf(_)
+            | Op::QuantizeWeight(_)
+            | Op::Dequantize(_)
+            | Op::Fused(_) => return Err(self.refuse("it is not folded into constants")),
             Op::OneHot(_) | Op::Gather(_) | Op::Scatter(_) | Op::MaxPool2dIndex(_) => {
                 return Err(self.refuse("indices are not written"));
             }
