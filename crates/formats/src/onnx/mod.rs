@@ -4,7 +4,9 @@
 
 mod axes;
 pub mod export;
+pub mod import;
 mod proto;
 mod shapes;
 
 pub use export::{Form, export};
+pub use import::{Imported, import};

@@ -1,7 +1,6 @@
 //! The messages of ONNX that this library writes and reads, by the field numbers of the public `onnx.proto`. What is not here is skipped when
 //! reading: documentation, value infos, graphs inside of attributes.
 
-#![allow(dead_code)]
 use prost::Message;
 
 /// The version of the file format that is written: the one of opset 18.
@@ -133,11 +132,6 @@ pub struct AttributeProto {
 }
 
 impl AttributeProto {
-    /// A float.
-    pub fn float(name: &str, value: f32) -> Self {
-        Self { name: name.to_owned(), f: Some(value), r#type: 1, ..Self::default() }
-    }
-
     /// An integer.
     pub fn int(name: &str, value: i64) -> Self {
         Self { name: name.to_owned(), i: Some(value), r#type: 2, ..Self::default() }

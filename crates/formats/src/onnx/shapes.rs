@@ -98,7 +98,7 @@ impl Shapes<'_> {
             "ReduceSum" | "ReduceMean" | "ReduceMax" => {
                 let (axes, keep) = (self.list(node, 1)?, attribute(node, "keepdims")?.i? != 0);
                 let extents = x.iter().enumerate().filter_map(|(axis, &extent)| {
-                    if !axes.contains(&(axis as i64)) { Some(extent) } else { keep.then_some(1) }
+                    if axes.contains(&(axis as i64)) { keep.then_some(1) } else { Some(extent) }
                 });
                 Some(extents.collect())
             }

@@ -63,7 +63,7 @@ impl Exporter<'_> {
         let places = writer.cast(path, &places, DataType::Bool);
         let (one, zero) = (writer.number(codes.value(true) as f32), writer.number(codes.value(false) as f32));
         let mut numbers = writer.node("Where", path, &[&places, &one, &zero], Vec::new());
-        if bits.len() % 8 != 0 {
+        if !bits.len().is_multiple_of(8) {
             let flat = writer.integers(&[-1]);
             numbers = writer.node("Reshape", path, &[&numbers, &flat], Vec::new());
             let (start, end, axis) =

@@ -10,7 +10,7 @@ use crate::model::Elements;
 use crate::onnx::axes::{channels_first, permuted, permuted_shape};
 use crate::onnx::proto::DataType;
 
-impl<'m> Exporter<'m> {
+impl Exporter<'_> {
     /// The floats of a constant; None for a value that is none.
     pub fn numbers(&self, value: Value) -> Result<Option<&[f32]>, FormatError> {
         match &self.values[value.index()] {

@@ -74,12 +74,11 @@ impl Exporter<'_> {
 
     /// One of two values, by a mask.
     pub fn select(&mut self, inputs: &[Value], rank: usize) -> Result<String, FormatError> {
-        let mask = match &self.values[inputs[0].index()] {
-            Exported::Mask(name) => name.clone(),
-            _ => {
-                let mask = self.map(inputs[0])?;
-                self.writer.cast(self.path, &mask, DataType::Bool)
-            }
+        let mask = if let Exported::Mask(name) = &self.values[inputs[0].index()] {
+            name.clone()
+        } else {
+            let mask = self.map(inputs[0])?;
+            self.writer.cast(self.path, &mask, DataType::Bool)
         };
         let operands = self.operands(&inputs[1..], rank)?;
         Ok(self.writer.node("Where", self.path, &[&mask, &operands[0], &operands[1]], Vec::new()))
