@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use binary_nets_cpu::{Cpu, Isa};
-use binary_nets_formats::model::{Metadata, Model};
+use binary_nets_formats::model::{Metadata, Model, Normalize};
 use binary_nets_formats::onnx::Form;
 use binary_nets_graph::Graph;
 use binary_nets_graph::passes::fusion_report;
@@ -79,6 +79,25 @@ impl NativeFrozenNetwork {
             let path = PathBuf::from(argument::text(path, "path")?);
             let (isa, threads) = choice(&Fields::new(options, "options")?)?;
             Ok(move || Ok(FrozenNetwork::open(Cpu::new(threads, isa)?, &path)?))
+        })
+    }
+
+    /// A frozen network from an ONNX file. `normalize` is JSON, `{ mean, std }`: how pixels are normalised where the graph takes
+    /// floats and the file does not say.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFrozenNetwork>")]
+    pub fn import_onnx<'env>(
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "{ threads?: number; isa?: string; normalize?: string }")] options: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        Self::make(env, || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let given = Fields::new(options, "options")?;
+            let (isa, threads) = choice(&given)?;
+            let normalize = given.optional("normalize", argument::text)?;
+            let normalize: Option<Normalize> = serde_json::from_str(normalize.as_deref().unwrap_or("null"))
+                .map_err(|e| Failure::new(Code::Argument, format!("normalize: {e}")))?;
+            Ok(move || Ok(FrozenNetwork::import_onnx(Cpu::new(threads, isa)?, &path, normalize)?))
         })
     }
 

@@ -276,7 +276,7 @@ export async function importOnnx<O extends Outputs = { readonly logits: Sym }>(
   }
   const given = {
     ...checkRunOptions('importOnnx', options),
-    ...(normalize && { mean: [...normalize.mean], std: [...normalize.std] }),
+    ...(normalize && { normalize: JSON.stringify({ mean: normalize.mean, std: normalize.std }) }),
   }
   const native = await callLong(() => NativeFrozenNetwork.importOnnx(path, given))
   const frozen = wrapFrozen<O>(native)
