@@ -1,6 +1,7 @@
 //! Plain Rust: one lane, on every machine.
 
 mod floats;
+mod pairs;
 mod words;
 
 use crate::{isa::Isa, vector::Token};
