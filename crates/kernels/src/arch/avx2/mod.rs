@@ -3,6 +3,7 @@
 
 mod floats;
 mod integers;
+mod pairs;
 mod words;
 
 use crate::{isa::Isa, vector::Token};
