@@ -242,7 +242,6 @@ impl NativeFrozenNetwork {
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
         self.queue.close();
-        self.queue.cancel();
         self.account.close(env)
     }
 }
