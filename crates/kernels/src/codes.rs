@@ -105,13 +105,12 @@ fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layou
                 let row = &d[row * layout.row_channels()..];
                 for (i, (out, (low, high))) in out.iter_mut().zip(bounds()).enumerate() {
                     let d = &row[i / layout.words() * layout.channels + i % layout.words() * 64..];
-                    *out = match d.first_chunk() {
-                        Some(d) => T::between(token, d, low, high),
-                        None => {
-                            let mut last = [T::default(); 64];
-                            last[..d.len()].copy_from_slice(d);
-                            T::between(token, &last, low, high)
-                        }
+                    *out = if let Some(d) = d.first_chunk() {
+                        T::between(token, d, low, high)
+                    } else {
+                        let mut last = [T::default(); 64];
+                        last[..d.len()].copy_from_slice(d);
+                        T::between(token, &last, low, high)
                     };
                 }
             }
