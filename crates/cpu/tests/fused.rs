@@ -45,7 +45,9 @@ fn images(graph: &Graph, inputs: &Inputs) -> Vec<Inputs> {
     let with = |i: i64| {
         let mut inputs = inputs.clone();
         if let Some(Values::I64(pixels)) = inputs.tensors.get_mut(image.unwrap()) {
-            pixels.iter_mut().for_each(|x| *x = (*x + 85 * i) % 256);
+            for x in pixels {
+                *x = (*x + 85 * i) % 256;
+            }
         }
         inputs
     };

@@ -74,13 +74,14 @@ pub fn pack_weight_bits(
     }
 }
 
-/// Packs `low ≤ d ≤ high` of integers `d: [rows, groups · channels]` into `out: [rows, groups, words]`; the bounds are `[groups · channels]`.
+/// Packs `low ≤ d ≤ high` of integers `d: [rows, groups · channels]` into `out: [rows, groups, words]`. The bounds are `[groups, 64 · words]`; behind the
+/// channels of a group stands an interval that holds nothing, for there the integers of the next one are compared.
 ///
 /// # Panics
 /// If a slice does not have exactly the length that `layout` gives.
 pub fn pack_between<T: Dot>(isa: Isa, d: &[T], low: &[T], high: &[T], layout: BitLayout, out: &mut [u64]) {
     assert_eq!(d.len(), layout.rows * layout.row_channels(), "length of d");
-    assert_eq!([low.len(), high.len()], [layout.row_channels(); 2], "length of the bounds");
+    assert_eq!([low.len(), high.len()], [64 * layout.row_words(); 2], "length of the bounds");
     assert_eq!(out.len(), layout.len(), "length of the packed output");
     match isa {
         Isa::Scalar => between(Scalar, d, [low, high], layout, out),
@@ -99,13 +100,18 @@ fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layou
             if layout.is_empty() {
                 return;
             }
-            for (d, out) in d.chunks_exact(layout.row_channels()).zip(out.chunks_exact_mut(layout.row_words())) {
-                let groups = [d, low, high].map(|row| row.chunks_exact(layout.channels));
-                let [d, low, high] = groups;
-                for (((d, low), high), out) in d.zip(low).zip(high).zip(out.chunks_exact_mut(layout.words())) {
-                    for (((d, low), high), out) in d.chunks(64).zip(low.chunks(64)).zip(high.chunks(64)).zip(out) {
-                        *out = T::between(token, d, low, high);
-                    }
+            let bounds = || low.as_chunks::<64>().0.iter().zip(high.as_chunks::<64>().0);
+            for (row, out) in out.chunks_exact_mut(layout.row_words()).enumerate() {
+                let row = &d[row * layout.row_channels()..];
+                for (i, (out, (low, high))) in out.iter_mut().zip(bounds()).enumerate() {
+                    let d = &row[i / layout.words() * layout.channels + i % layout.words() * 64..];
+                    *out = if let Some(d) = d.first_chunk() {
+                        T::between(token, d, low, high)
+                    } else {
+                        let mut last = [T::default(); 64];
+                        last[..d.len()].copy_from_slice(d);
+                        T::between(token, &last, low, high)
+                    };
                 }
             }
         },

@@ -120,17 +120,13 @@ impl<'g> Fuse<'g> {
             Op::Relu(_) | Op::Clamp(_) => true,
             // The same rows under other extents.
             Op::Reshape(_) | Op::StopGradient(_) => y.channels() == map.shape.channels(),
-            Op::Prelu(_) | Op::Affine(_) => inputs[0] == flow && !self.has_border(op),
+            Op::Prelu(_) | Op::Affine(_) => inputs[0] == flow && !has_border(op),
             Op::Arithmetic(_) => {
                 let extent = |v: &Value| *v == flow || Extent::of(&self.graph.meta(*v).shape, y).is_some();
                 *y == map.shape && inputs.iter().all(extent)
             }
             _ => false,
         }
-    }
-
-    fn has_border(&self, op: &Op) -> bool {
-        matches!(op, Op::Affine(affine) if affine.border.is_some())
     }
 
     /// Goes on from a group's first nodes as far as it can, and keeps what makes more than one node one.
@@ -152,7 +148,9 @@ impl<'g> Fuse<'g> {
         nodes.extend(codes);
         // A reshape alone is none, and neither is an op with nothing but reshapes behind it.
         if nodes.iter().filter(|&&id| !matches!(self.node(id).op, Op::Reshape(_) | Op::StopGradient(_))).count() > 1 {
-            nodes.iter().for_each(|&id| self.group[id] = Some(self.groups.len()));
+            for &id in &nodes {
+                self.group[id] = Some(self.groups.len());
+            }
             self.groups.push(Group { nodes, at, outputs });
         }
     }
@@ -267,6 +265,10 @@ impl<'g> Fuse<'g> {
         }
         Ok(())
     }
+}
+
+fn has_border(op: &Op) -> bool {
+    matches!(op, Op::Affine(affine) if affine.border.is_some())
 }
 
 fn is_codes(op: &Op) -> bool {

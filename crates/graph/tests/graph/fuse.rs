@@ -208,9 +208,9 @@ fn what_several_read_or_an_output_names_ends_a_run() {
 #[test]
 fn a_report_tells_thresholds() {
     let cases = [
-        (r#"%r = relu {} (%y)"#, "step", Writes::CodesByThreshold),
-        (r#"%r = prelu {} (%y, %a)"#, "sign", Writes::CodesByThreshold),
-        (r#"%r = prelu {} (%y, %a)"#, "step", Writes::Codes),
+        (r"%r = relu {} (%y)", "step", Writes::CodesByThreshold),
+        (r"%r = prelu {} (%y, %a)", "sign", Writes::CodesByThreshold),
+        (r"%r = prelu {} (%y, %a)", "step", Writes::Codes),
         (r#"%r = arithmetic {"function":"mul"} (%c, %y)"#, "sign", Writes::CodesByThreshold),
         (r#"%r = arithmetic {"function":"div"} (%c, %y)"#, "sign", Writes::Codes),
         (r#"%r = arithmetic {"function":"add"} (%y, %m)"#, "sign", Writes::Codes),

@@ -25,16 +25,8 @@ pub(super) mod sealed {
         /// `(sum − self)/2`, which is exact and fits.
         fn half_below(self, sum: Self) -> Self;
 
-        /// Bit i = `low[i] ≤ x[i] ≤ high[i]`, of slices of one length up to 64.
-        fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64;
-    }
-
-    /// The elements with zeros behind them.
-    #[inline(always)]
-    pub fn padded<T: Copy + Default>(x: &[T]) -> [T; 64] {
-        let mut all = [T::default(); 64];
-        all[..x.len()].copy_from_slice(x);
-        all
+        /// Bit i = `low[i] ≤ x[i] ≤ high[i]`.
+        fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64;
     }
 }
 
@@ -54,13 +46,8 @@ impl sealed::Storage for i16 {
     }
 
     #[inline(always)]
-    fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64 {
-        if let (Ok(x), Ok(low), Ok(high)) = (x.try_into(), low.try_into(), high.try_into()) {
-            token.between_i16(x, low, high)
-        } else {
-            let valid = u64::MAX >> (64 - x.len());
-            token.between_i16(&sealed::padded(x), &sealed::padded(low), &sealed::padded(high)) & valid
-        }
+    fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64 {
+        token.between_i16(x, low, high)
     }
 
     #[inline(always)]
@@ -90,13 +77,8 @@ impl sealed::Storage for i32 {
     }
 
     #[inline(always)]
-    fn between<S: Integers>(token: S, x: &[Self], low: &[Self], high: &[Self]) -> u64 {
-        if let (Ok(x), Ok(low), Ok(high)) = (x.try_into(), low.try_into(), high.try_into()) {
-            token.between_i32(x, low, high)
-        } else {
-            let valid = u64::MAX >> (64 - x.len());
-            token.between_i32(&sealed::padded(x), &sealed::padded(low), &sealed::padded(high)) & valid
-        }
+    fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64 {
+        token.between_i32(x, low, high)
     }
 
     #[inline(always)]

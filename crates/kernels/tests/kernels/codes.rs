@@ -88,15 +88,22 @@ fn integers_between_bounds_lie_where_the_layout_says() {
     for layout in layouts(&mut random) {
         let mut numbers = |count: usize| (0..count).map(|_| random.below(9) as i16 - 4).collect::<Vec<_>>();
         let d = numbers(layout.rows * layout.row_channels());
-        let (mut low, mut high) = (numbers(layout.row_channels()), numbers(layout.row_channels()));
+        let (mut low, mut high) = (numbers(64 * layout.row_words()), numbers(64 * layout.row_words()));
         // Nothing is below, or above, the ends of the type.
         low.iter_mut().step_by(7).for_each(|low| *low = i16::MIN);
         high.iter_mut().step_by(5).for_each(|high| *high = i16::MAX);
+        let groups = low.chunks_mut((64 * layout.words()).max(1)).zip(high.chunks_mut((64 * layout.words()).max(1)));
+        groups.for_each(|(low, high)| {
+            low[layout.channels..].fill(1);
+            high[layout.channels..].fill(0);
+        });
         let mut expected = vec![0; layout.len()];
         for (i, d) in d.iter().enumerate() {
             let (row, channel) = (i / layout.row_channels(), i % layout.row_channels());
-            let inside = low[channel] <= *d && *d <= high[channel];
-            layout.group_mut(&mut expected, row, channel / layout.channels).set(channel % layout.channels, inside);
+            let (group, channel) = (channel / layout.channels, channel % layout.channels);
+            let bound = group * 64 * layout.words() + channel;
+            let inside = low[bound] <= *d && *d <= high[bound];
+            layout.group_mut(&mut expected, row, group).set(channel, inside);
         }
         let wide = [&d, &low, &high].map(|x| x.iter().map(|&x| i32::from(x)).collect::<Vec<_>>());
         for isa in Isa::available() {

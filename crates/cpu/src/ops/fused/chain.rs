@@ -38,8 +38,8 @@ pub struct Chain {
     pub shape: Shape,
 }
 
-/// A node, and which of its inputs the rows flow through.
-type Link<'f> = (&'f FusedNode, usize);
+/// The position of a node in the body, and which of its inputs the rows flow through.
+type Link = (usize, usize);
 
 struct Body<'f> {
     fused: &'f Fused,
@@ -97,7 +97,7 @@ impl<'f> Body<'f> {
         let mut links = links.into_iter().rev().peekable();
         let mut value = first;
         let mut source = Source::Floats { x: first };
-        if let Some((FusedNode { op, inputs }, _)) = links.peek() {
+        if let Some(FusedNode { op, inputs }) = links.peek().map(|&(position, _)| &self.fused.body[position]) {
             let conv = self.node(first).map(|node| (&node.op, &node.inputs[..]));
             source = match (op, conv) {
                 (Op::Affine(affine), Some((Op::BinaryConv2d(conv), [0, 1]))) if affine.border.is_none() => {
@@ -133,17 +133,16 @@ impl<'f> Body<'f> {
         Ok(chain)
     }
 
-    /// The first value that a node yields.
-    fn output(&self, node: &FusedNode) -> usize {
-        let position =
-            self.values.iter().position(|value| value.node.is_some_and(|n| std::ptr::eq(&self.fused.body[n], node)));
-        position.unwrap_or_default()
+    /// The first value that the node at a position yields.
+    fn output(&self, position: usize) -> usize {
+        self.values.iter().position(|value| value.node == Some(position)).unwrap_or_default()
     }
 
     /// The element-wise nodes that a value comes from, last first, and what they start from: an input, or what a convolution yields.
-    fn links(&self, mut value: usize) -> Result<(Vec<Link<'f>>, usize), String> {
+    fn links(&self, mut value: usize) -> Result<(Vec<Link>, usize), String> {
         let mut links = Vec::new();
-        while let Some(node) = self.node(value) {
+        while let Some(position) = self.values[value].node {
+            let node = &self.fused.body[position];
             let flow = match &node.op {
                 Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => break,
                 Op::Arithmetic(_) => self.flow(node, value)?,
@@ -156,7 +155,7 @@ impl<'f> Body<'f> {
                 | Op::StopGradient(_) => 0,
                 op => return Err(format!("{} on the way", op.name())),
             };
-            links.push((node, flow));
+            links.push((position, flow));
             value = node.inputs[flow];
         }
         Ok((links, value))
@@ -179,8 +178,9 @@ impl<'f> Body<'f> {
     }
 
     /// What a node does to the rows, and what is computed beside for that.
-    fn steps(&mut self, (node, flow): Link<'f>) -> Result<Vec<Step>, String> {
+    fn steps(&mut self, (position, flow): Link) -> Result<Vec<Step>, String> {
         self.placed += 1;
+        let node = &self.fused.body[position];
         let map = node.inputs[flow];
         let change = match &node.op {
             Op::Arithmetic(Arithmetic { function }) => {
@@ -195,13 +195,14 @@ impl<'f> Body<'f> {
                 steps.push(Step { change, beside: false });
                 return Ok(steps);
             }
-            _ => self.change(node, map)?,
+            _ => self.change(position, map)?,
         };
         Ok(change.into_iter().map(|change| Step { change, beside: false }).collect())
     }
 
     /// The change of an op that needs no second map; none of one that renames the rows.
-    fn change(&self, node: &FusedNode, map: usize) -> Result<Option<Change>, String> {
+    fn change(&self, position: usize, map: usize) -> Result<Option<Change>, String> {
+        let node = &self.fused.body[position];
         Ok(Some(match &node.op {
             Op::Relu(_) => Change::Relu,
             Op::Clamp(Clamp { min, max }) => Change::Clamp { min: *min, max: *max },
@@ -213,7 +214,7 @@ impl<'f> Body<'f> {
                 Change::Affine { a: node.inputs[1], c: node.inputs[2], relu: false }
             }
             Op::Reshape(_) | Op::StopGradient(_)
-                if self.shape(self.output(node)).channels() == self.shape(map).channels() =>
+                if self.shape(self.output(position)).channels() == self.shape(map).channels() =>
             {
                 return Ok(None);
             }
@@ -228,8 +229,9 @@ impl<'f> Body<'f> {
             return Err("a second map that is no input".to_owned());
         }
         let mut changes = vec![Change::Load(first)];
-        for (node, flow) in links.into_iter().rev() {
+        for (position, flow) in links.into_iter().rev() {
             self.placed += 1;
+            let node = &self.fused.body[position];
             let map = node.inputs[flow];
             changes.extend(match &node.op {
                 Op::Arithmetic(Arithmetic { function }) => {
@@ -237,7 +239,7 @@ impl<'f> Body<'f> {
                     let operand = Operand::Input(input, extent);
                     Some(Change::Arithmetic { function: *function, operand, flipped: flow == 1 })
                 }
-                _ => self.change(node, map)?,
+                _ => self.change(position, map)?,
             });
         }
         Ok(changes.into_iter().map(|change| Step { change, beside: true }).collect())

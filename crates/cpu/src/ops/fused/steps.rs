@@ -75,7 +75,9 @@ impl<'a> Place<'a> {
         match extent {
             Extent::Number => {
                 let b = self.inputs.get::<f32>(input)[0];
-                y.iter_mut().for_each(|y| *y = f(*y, b));
+                for y in y {
+                    *y = f(*y, b);
+                }
             }
             Extent::Row => {
                 let b = self.inputs.get::<f32>(input);

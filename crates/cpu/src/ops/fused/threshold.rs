@@ -27,24 +27,24 @@ pub struct Threshold<T> {
 impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
     pub fn prepare(self, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
         let name = self.source.conv.threshold_kernel_name();
-        let (rows, channels) = (PackedRows::of(io.outputs[0]), io.outputs[0].shape.channels());
+        let rows = PackedRows::of(io.outputs[0]);
         let pixels = self.source.strips.pixels();
         let (laid_words, per_lane) = (self.source.laid_words(), self.source.scratch_words());
-        let bounds_words = (channels * size_of::<T>()).div_ceil(size_of::<u64>());
-        let layout: BitLayout = rows.layout(pixels);
+        let layout = rows.layout(pixels);
+        let bounds = 64 * layout.row_words();
+        let bounds_words = bounds * size_of::<T>() / size_of::<u64>();
         let kernel = Arc::new(self);
         let same = Arc::clone(&kernel);
         let prologue: Kernel = Box::new(move |io| {
             let (laid, bounds) = io.resident_mut::<u64>().split_at_mut(laid_words);
             same.source.lay(io.inputs(), laid);
             let (low, high) = bounds.split_at_mut(bounds_words);
-            let [low, high] = [low, high].map(|words| &mut bytemuck::cast_slice_mut::<u64, T>(words)[..channels]);
-            same.bounds(io.inputs(), low, high);
+            same.lay_bounds(io.inputs(), layout, bytemuck::cast_slice_mut(low), bytemuck::cast_slice_mut(high));
         });
         let run = move |io: &Io<'_>| {
             let (laid, bounds) = io.resident::<u64>().split_at(laid_words);
             let (low, high) = bounds.split_at(bounds_words);
-            let [low, high] = [low, high].map(|words| &bytemuck::cast_slice::<u64, T>(words)[..channels]);
+            let [low, high]: [&[T]; 2] = [low, high].map(bytemuck::cast_slice);
             let inputs = io.inputs();
             io.threads().for_chunks_with(io.output(0), layout.len(), io.scratch(), per_lane, |i, out, scratch| {
                 let dots = kernel.source.dots(inputs, laid, i, scratch);
@@ -56,10 +56,21 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
         Ok(Prepared { kernel: Box::new(run), name, scratch, prologue: Some(Prologue { kernel: prologue, bytes }) })
     }
 
+    /// The bounds of all channels as [`pack_between`] takes them.
+    fn lay_bounds(&self, inputs: &Inputs<'_>, layout: BitLayout, low: &mut [T], high: &mut [T]) {
+        let number = |d: i32| T::try_from(d).unwrap_or_default();
+        low.fill(number(1));
+        high.fill(number(0));
+        for (channel, (from, to)) in self.bounds(inputs).into_iter().enumerate() {
+            let (word, bit) = layout.position(0, channel / layout.channels, channel % layout.channels);
+            (low[64 * word + bit], high[64 * word + bit]) = (number(from), number(to));
+        }
+    }
+
     /// The least and the largest integer of each channel whose bit is 1: found by trying the steps themselves, so that every rounding is in it.
-    fn bounds(&self, inputs: &Inputs<'_>, low: &mut [T], high: &mut [T]) {
+    fn bounds(&self, inputs: &Inputs<'_>) -> Vec<(i32, i32)> {
         let bound = self.source.conv.dot_bound() as i32;
-        let channels = low.len();
+        let channels = self.source.conv.geometry().all_out_channels();
         let (mut below, mut above) = (vec![-bound; channels], vec![bound; channels]);
         let (first, last) = (self.bits(inputs, &below), self.bits(inputs, &above));
         while below.iter().zip(&above).any(|(below, above)| above - below > 1) {
@@ -70,16 +81,13 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
                 side[channel] = middle;
             }
         }
-        let number = |d: i32| T::try_from(d).unwrap_or_default();
-        for channel in 0..channels {
-            let (from, to) = match (first[channel], last[channel]) {
-                (false, false) => (1, 0),
-                (false, true) => (above[channel], bound),
-                (true, false) => (-bound, below[channel]),
-                (true, true) => (-bound, bound),
-            };
-            (low[channel], high[channel]) = (number(from), number(to));
-        }
+        let interval = |channel: usize| match (first[channel], last[channel]) {
+            (false, false) => (1, 0),
+            (false, true) => (above[channel], bound),
+            (true, false) => (-bound, below[channel]),
+            (true, true) => (-bound, bound),
+        };
+        (0..channels).map(interval).collect()
     }
 
     /// The bit of each channel for one integer each.
