@@ -11,9 +11,12 @@ mod account;
 mod argument;
 mod dataset;
 mod error;
+mod exclusive;
+mod frozen;
 mod loader;
 mod network;
 mod promise;
+mod queue;
 mod value;
 mod worker;
 
