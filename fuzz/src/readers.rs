@@ -1,0 +1,177 @@
+//! Every reader of foreign bytes, as a function that must return: no panic, no hang, and no more memory than its bound.
+//!
+//! The fuzzer calls these, and so does a test of the crate `network`, with the seeds.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use binary_nets_cpu::{Cpu, Isa};
+use binary_nets_data::{ImageShape, Resize, decode_image, mnist};
+use binary_nets_exec::{StateTable, plan};
+use binary_nets_formats::{FormatError, checkpoint, weights};
+use binary_nets_graph::passes::{dce, evaluation, freeze};
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::{Graph, Op, Value};
+use binary_nets_network::Network;
+
+/// What is fuzzed.
+#[derive(Clone, Copy)]
+pub struct Reader {
+    /// The name of its seeds' folder.
+    pub name: &'static str,
+    /// Reads a file, a part of one, or what stands for several.
+    pub read: fn(&[u8]),
+    /// The bytes that it may take: so many times those of the file, and so many besides.
+    pub memory: [usize; 2],
+}
+
+impl Reader {
+    /// The bytes that reading so many bytes may take.
+    pub const fn bound(&self, bytes: usize) -> usize {
+        self.memory[0] * bytes + self.memory[1]
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// All of them.
+pub const READERS: &[Reader] = &[
+    Reader { name: "pytorch", read: pytorch, memory: [32, 4 * MIB] },
+    Reader { name: "pickle", read: pickle, memory: [32, 4 * MIB] },
+    Reader { name: "safetensors", read: safetensors, memory: [64, MIB] },
+    Reader { name: "checkpoint", read: checkpoint, memory: [64, MIB] },
+    Reader { name: "idx", read: idx, memory: [8, 8 * MIB] },
+    // A graph of three ops for each node, and the plan of what would run.
+    Reader { name: "spec", read: spec, memory: [4096, 64 * MIB] },
+    Reader { name: "image", read: image, memory: [64, 2048 * MIB] },
+];
+
+/// A file of `torch.save`.
+fn pytorch(bytes: &[u8]) {
+    let _ = weights::decode(bytes);
+}
+
+/// The pickle of a file of `torch.save`, with the storages `0` and `1`.
+fn pickle(bytes: &[u8]) {
+    let _ = weights::decode(&archive(&[("a/data.pkl", bytes), ("a/data/0", &[0; 8]), ("a/data/1", &[1; 64])]));
+}
+
+/// A zip archive of stored entries without checksums.
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, data) in entries {
+        let size = (data.len() as u32).to_le_bytes();
+        // Version, flags, method, time, date, checksum; the sizes; the lengths of the name and of what is extra.
+        let record = [&[20, 0, 0, 0], &[0; 10][..], &size, &size, &[name.len() as u8, 0, 0, 0]].concat();
+        let at = (bytes.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x14\0", &record[..], &[0; 10], &at, name.as_bytes()].concat());
+        bytes.extend([b"PK\x03\x04", &record[..], name.as_bytes(), data].concat());
+    }
+    let (at, size) = ((bytes.len() as u32).to_le_bytes(), (directory.len() as u32).to_le_bytes());
+    let count = [entries.len() as u8, 0];
+    [&bytes[..], &directory, b"PK\x05\x06\0\0\0\0", &count, &count, &size, &at, &[0, 0]].concat()
+}
+
+/// A safetensors file, and the same with the length that its header has.
+fn safetensors(bytes: &[u8]) {
+    let _ = weights::decode(bytes);
+    let _ = weights::decode(&with_length(bytes));
+}
+
+/// The bytes of a safetensors file that says of its header what is so, if the last brace of all is its end.
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let (Some(end), Some(length)) = (bytes.iter().rposition(|&byte| byte == b'}'), bytes.first_chunk_mut::<8>()) {
+        *length = (end as u64).saturating_sub(7).to_le_bytes();
+    }
+    bytes
+}
+
+/// A checkpoint, and the same with the length and the checksum that it has. What is read can be written and read again.
+fn checkpoint(bytes: &[u8]) {
+    let _ = checkpoint::decode(bytes);
+    let mut bytes = with_length(bytes);
+    if let Err(FormatError::Checksum { expected, got }) = checkpoint::decode(&bytes) {
+        let field = format!("\"checksum\":\"{expected}");
+        let Some(at) = bytes.windows(field.len()).position(|window| window == field.as_bytes()) else { return };
+        let digits = at + field.len() - expected.len();
+        bytes.splice(digits..digits + expected.len(), got.into_bytes());
+    }
+    if let Ok(checkpoint) = checkpoint::decode(&bytes) {
+        let written = checkpoint::encode(&checkpoint).expect("what was read can be written");
+        let again = checkpoint::decode(&written).expect("what was written can be read");
+        assert!(checkpoint::encode(&again) == Ok(written), "a checkpoint changes when it is read");
+    }
+}
+
+/// Two IDX files, of labels and of images: the first byte is the length of the first.
+fn idx(bytes: &[u8]) {
+    let Some((&length, files)) = bytes.split_first() else { return };
+    let (labels, images) = files.split_at(usize::from(length).min(files.len()));
+    // Memory, where there is a file system in it.
+    let folder =
+        Some(Path::new("/dev/shm")).filter(|folder| folder.exists()).map_or_else(std::env::temp_dir, Into::into);
+    let path = |name: &str| folder.join(format!("binary-nets-fuzz-{}-{name}", std::process::id()));
+    let (labels_path, images_path) = (path("labels"), path("images"));
+    fs::write(&labels_path, labels).expect("a file of labels");
+    fs::write(&images_path, images).expect("a file of images");
+    let _ = mnist::open(&images_path, &labels_path);
+    for path in [labels_path, images_path] {
+        fs::remove_file(path).expect("what was written can be removed");
+    }
+}
+
+/// An image, decoded in three ways.
+fn image(bytes: &[u8]) {
+    let shape = |channels| ImageShape { height: 8, width: 5, channels };
+    if decode_image(bytes, shape(3), Resize::Shorter(9)).is_ok() {
+        for channels in [1, 3] {
+            let pixels = decode_image(bytes, shape(channels), Resize::Stretch).expect("an image that was read already");
+            assert_eq!(pixels.len(), 40 * channels);
+        }
+    }
+}
+
+/// The largest networks that are not only planned but run: in elements of all values together, and in multiply-adds.
+const RUN_ELEMENTS: usize = 1 << 20;
+const RUN_MACS: u64 = 1 << 22;
+
+/// The JSON of a graph: made, frozen and planned and, where that is little work, run.
+fn spec(bytes: &[u8]) {
+    static CPU: OnceLock<Cpu> = OnceLock::new();
+    let cpu = CPU.get_or_init(|| Cpu::new(Some(1), Isa::detect()).expect("a CPU"));
+    let Some(spec) = std::str::from_utf8(bytes).ok().and_then(|json| GraphSpec::parse(json).ok()) else { return };
+    let Ok(graph) = spec.graph(1, &[]) else { return };
+    let Some(frozen) = dce(&graph).and_then(|graph| evaluation(&graph)).and_then(|graph| freeze(&dce(&graph)?)).ok()
+    else {
+        return;
+    };
+    for graph in [&frozen.fold, &frozen.run] {
+        let mut states = StateTable::default();
+        states.extend(cpu, graph);
+        let _ = plan(cpu, graph, &states, 1);
+    }
+    if ![&graph, &frozen.fold, &frozen.run].into_iter().all(is_little) {
+        return;
+    }
+    let pixels = graph.nodes().iter().find_map(|node| match &node.op {
+        Op::Input(input) => Some(input.shape.elements()),
+        _ => None,
+    });
+    if let (Ok(mut network), Some(pixels)) = (Network::new(cpu.clone(), spec, 1), pixels) {
+        let _ = network.summary();
+        let _ = network.predict(&vec![7; pixels], 1, &[]);
+    }
+}
+
+fn is_little(graph: &Graph) -> bool {
+    let elements = |values: &[Value]| values.iter().map(|&value| graph.meta(value).shape.elements()).sum::<usize>();
+    let macs = |node: &binary_nets_graph::Node| {
+        let metas = |values: &[Value]| values.iter().map(|&value| graph.meta(value)).collect::<Vec<_>>();
+        let macs = node.op.macs(&metas(&node.inputs), &metas(&node.outputs));
+        macs.binary.saturating_add(macs.float)
+    };
+    graph.nodes().iter().map(|node| elements(&node.outputs)).sum::<usize>() < RUN_ELEMENTS
+        && graph.nodes().iter().map(macs).fold(0, u64::saturating_add) < RUN_MACS
+}
