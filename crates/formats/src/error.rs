@@ -1,5 +1,6 @@
 //! What can be wrong with a file.
 
+use binary_nets_graph::GraphError;
 use thiserror::Error;
 
 /// What can be wrong with a file, or with what is to become one.
@@ -31,7 +32,7 @@ pub enum FormatError {
         /// The largest that is allowed.
         limit: u64,
     },
-    /// The header is no JSON of the safetensors form.
+    /// The header is no JSON of the form that it should have.
     #[error("the header is wrong at byte {offset}: {reason}")]
     Header {
         /// Where in the file.
@@ -99,6 +100,31 @@ pub enum FormatError {
         /// What its bytes give.
         got: String,
     },
+    /// The file is no packed network.
+    #[error("this is no packed network (.bnn): it does not begin as one, or was changed on its way as text files are")]
+    NotPacked,
+    /// The file is of a version that this library does not know.
+    #[error(
+        "the file is of version {got} of the packed format, and only version {known} is read: a newer binary-nets wrote it"
+    )]
+    Version {
+        /// The version of the file.
+        got: u32,
+        /// The version that is read.
+        known: u32,
+    },
+    /// A byte between two parts of the file is not 0.
+    #[error("byte {offset} lies between two parts of the file and should be 0")]
+    NotZero {
+        /// Where in the file.
+        offset: usize,
+    },
+    /// The graph of a frozen network is impossible, or has what none has.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// What is said of a frozen network does not fit it.
+    #[error("the metadata: {0}")]
+    Metadata(String),
     /// The file is of none of the kinds that hold weights.
     #[error("this is neither a safetensors file nor one that torch.save wrote")]
     Unknown,

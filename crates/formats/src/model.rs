@@ -1,8 +1,12 @@
 //! A frozen network as data: what a packed file, an ONNX export and an import have in common.
 
-use binary_nets_graph::ValueMeta;
+pub(crate) mod check;
+
 use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::{Graph, ValueMeta};
 use serde::{Deserialize, Serialize};
+
+use crate::FormatError;
 
 /// A frozen network: from uint8 pixels to named outputs.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,6 +17,17 @@ pub struct Model {
     pub constants: Vec<Constant>,
     /// What else is known of it.
     pub metadata: Metadata,
+}
+
+impl Model {
+    /// Its graph for one image, if it is what a frozen network may be, whoever made it: ops that only compute, states that only are read, one uint8 image;
+    /// a constant for each state, with data that keep to what the graph says of them, so that no kernel can go astray; metadata that fit.
+    pub fn check(&self) -> Result<Graph, FormatError> {
+        let graph = check::graph(&self.graph)?;
+        check::constants(&graph, &self.constants)?;
+        check::metadata(&graph, &self.metadata)?;
+        Ok(graph)
+    }
 }
 
 /// A tensor of a frozen network.
@@ -37,6 +52,17 @@ pub enum Elements {
     F16(Vec<f32>),
     /// Floats.
     F32(Vec<f32>),
+}
+
+impl Elements {
+    /// What they are, for messages.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Bits(_) => "bits",
+            Self::I16(_) => "integers",
+            Self::F16(_) | Self::F32(_) => "floats",
+        }
+    }
 }
 
 /// What is known of a frozen network besides its graph; JSON in files.

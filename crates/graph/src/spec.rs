@@ -59,6 +59,19 @@ pub struct NodeSpec {
 }
 
 impl GraphSpec {
+    /// The spec of a graph, node by node; its layers are left empty.
+    pub fn of(graph: &Graph) -> Self {
+        let mut refs: Vec<ValueRef> = Vec::with_capacity(graph.values().len());
+        let mut nodes = Vec::with_capacity(graph.nodes().len());
+        for (id, node) in graph.nodes().iter().enumerate() {
+            refs.extend((0..node.outputs.len()).map(|output| (id, output)));
+            let inputs = node.inputs.iter().map(|value| refs[value.index()]).collect();
+            nodes.push(NodeSpec { op: node.op.clone(), inputs, path: node.path.clone() });
+        }
+        let outputs = graph.outputs().iter().map(|(name, value)| (name.clone(), refs[value.index()])).collect();
+        Self { version: VERSION, nodes, outputs, layers: BTreeMap::new() }
+    }
+
     /// Reads a spec.
     pub fn parse(json: &str) -> Result<Self, GraphError> {
         let spec: Self = serde_json::from_str(json).map_err(|e| GraphError::Spec(e.to_string()))?;

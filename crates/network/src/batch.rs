@@ -1,5 +1,7 @@
 //! What a loader's batch is to a program.
 
+use std::sync::atomic::AtomicBool;
+
 use binary_nets_data::{Batch, DataError, Dataset, Loader, Samples};
 use binary_nets_exec::{Backend, ExecError};
 use binary_nets_graph::Op;
@@ -39,9 +41,14 @@ pub(crate) fn check_targets<'a>(
 impl<B: Backend> Network<B> {
     /// The next batch of a loader, unless the call is cancelled while it waits.
     pub(crate) fn next_batch(&self, loader: &mut Loader) -> Result<Option<Batch>, NetworkError> {
-        loader.next_batch_unless(&self.cancel).map_err(|error| match error {
-            DataError::Cancelled => ExecError::Cancelled.into(),
-            error => error.into(),
-        })
+        next_batch(loader, &self.cancel)
     }
+}
+
+/// The next batch of a loader, unless the flag is set while it waits.
+pub(crate) fn next_batch(loader: &mut Loader, cancel: &AtomicBool) -> Result<Option<Batch>, NetworkError> {
+    loader.next_batch_unless(cancel).map_err(|error| match error {
+        DataError::Cancelled => ExecError::Cancelled.into(),
+        error => error.into(),
+    })
 }

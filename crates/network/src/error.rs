@@ -20,7 +20,10 @@ pub enum NetworkError {
     /// The data failed.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A checkpoint is not one, or is damaged.
+    /// A frozen network is impossible.
+    #[error(transparent)]
+    Model(#[from] FormatError),
+    /// A file is not what it should be, or is damaged.
     #[error("{}: {source}", path.display())]
     Format {
         /// The file.

@@ -1,129 +1,134 @@
-//! The frozen network in memory: what evaluates and predicts.
+//! The frozen network of a network that still trains: what evaluates and predicts, and what is shipped.
 
-use std::collections::BTreeMap;
+use binary_nets_exec::{Backend, ExecError};
+use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
+use binary_nets_graph::ops::Surrogate;
+use binary_nets_graph::passes::{Freezing, Frozen, dce, evaluation, freeze_with};
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::{Meaning, Op};
 
-use binary_nets_exec::{Backend, Program, StateTable, plan};
-use binary_nets_graph::Graph;
-
+use crate::frozen_program::FrozenProgram;
 use crate::loaded::Loaded;
-use crate::{Network, NetworkError, Prediction, TensorView};
+use crate::{Network, NetworkError, Prediction};
 
-/// The most images that one submission takes.
-const MOST_IMAGES: usize = 64;
-
-/// Constants folded from a network's states, and the program that reads them, planned for one image.
-pub(crate) struct FrozenNetwork<B: Backend> {
+/// A frozen program, and the one that folds its constants from a network's states.
+pub(crate) struct Folded<B: Backend> {
     fold: Loaded<B>,
-    run: Graph,
-    constants: StateTable,
-    state: B::Buffer,
-    pub state_bytes: usize,
-    /// By the number of images in a submission.
-    programs: BTreeMap<usize, Loaded<B>>,
+    run: FrozenProgram<B>,
     /// The version of the states that the constants were folded from.
     version: Option<u64>,
 }
 
-impl<B: Backend> FrozenNetwork<B> {
+impl<B: Backend> Folded<B> {
     /// Its programs.
     pub fn loaded(&self) -> impl Iterator<Item = &Loaded<B>> {
-        self.programs.values().chain([&self.fold])
+        self.run.loaded().chain([&self.fold])
     }
 
-    /// Folds the constants anew and does the programs' prologues.
-    fn refold(&mut self, network: &Network<B>) -> Result<(), NetworkError> {
-        let backend = &network.backend;
-        let memory = self.fold.memory(&network.state, &network.workspace);
-        self.fold.compute(backend, &memory, &network.run_info())?;
-        for binding in self.fold.program.outputs() {
-            let mut bytes = vec![0; binding.address.bytes];
-            backend.read(memory.region(binding.address.region), binding.address, &mut bytes);
-            if let Some(address) = self.constants.address(&binding.name) {
-                backend.write(&self.state, address, &bytes);
-            }
-        }
-        for loaded in self.programs.values() {
-            backend.prologue(&loaded.program, &loaded.memory(&self.state, &network.workspace))?;
-        }
-        self.version = Some(network.version);
-        Ok(())
+    /// The memory of constants and of the regions of the programs, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.run.bytes() + self.fold.region_bytes()
     }
 }
 
 impl<B: Backend> Network<B> {
     /// The named outputs or layers of the frozen network for pixels `[n, h, w, c]` of `count` images; the model's outputs where none are named.
     pub fn predict(&mut self, pixels: &[u8], count: usize, outputs: &[&str]) -> Result<Vec<Prediction>, NetworkError> {
-        if count == 0 || !pixels.len().is_multiple_of(count) {
-            return Err(NetworkError::Argument(format!("{} pixels are not {count} images", pixels.len())));
-        }
-        let key: Vec<String> = outputs.iter().map(|&name| name.to_owned()).collect();
-        let mut frozen = match self.frozen.remove(&key) {
-            Some(frozen) => frozen,
+        let mut folded = match self.frozen.take(outputs) {
+            Some(folded) => folded,
             None => self.load_frozen(outputs)?,
         };
-        let result = self.run_frozen(&mut frozen, pixels, count);
-        self.frozen.insert(key, frozen);
+        let result = self.run_frozen(&mut folded, pixels, count);
+        self.frozen.put(outputs, folded);
         result
     }
 
-    fn load_frozen(&mut self, outputs: &[&str]) -> Result<FrozenNetwork<B>, NetworkError> {
-        let graphs = self.frozen_graphs(outputs)?;
-        let fold = self.load(&graphs.fold)?;
-        let mut constants = StateTable::default();
-        constants.extend(&self.backend, &graphs.run);
-        let state = self.backend.allocate(0)?;
-        Ok(FrozenNetwork {
-            fold,
-            run: graphs.run,
-            constants,
-            state,
-            state_bytes: 0,
-            programs: BTreeMap::new(),
-            version: None,
-        })
+    fn load_frozen(&mut self, outputs: &[&str]) -> Result<Folded<B>, NetworkError> {
+        let Frozen { fold, run } = self.frozen_graphs(outputs)?;
+        Ok(Folded { fold: self.load(&fold)?, run: FrozenProgram::new(&self.backend, run)?, version: None })
     }
 
     fn run_frozen(
         &mut self,
-        frozen: &mut FrozenNetwork<B>,
+        folded: &mut Folded<B>,
         pixels: &[u8],
         count: usize,
     ) -> Result<Vec<Prediction>, NetworkError> {
-        let image = self.image_name()?.to_owned();
-        let per = pixels.len() / count;
-        let repeat = count.next_power_of_two().min(MOST_IMAGES);
-        if !frozen.programs.contains_key(&repeat) {
-            frozen.version = None;
-            let program: Program<B::Kernel> = plan(&self.backend, &frozen.run, &frozen.constants, repeat)?;
-            if program.state_bytes() > frozen.state_bytes {
-                frozen.state = self.backend.allocate(program.state_bytes())?;
-                frozen.state_bytes = program.state_bytes();
+        let run = self.run_info();
+        if folded.version != Some(self.version) {
+            folded.version = None;
+            let memory = folded.fold.memory(&self.state, &self.workspace);
+            folded.fold.compute(&self.backend, &memory, &run)?;
+            folded.run.take_constants(&self.backend, &folded.fold, &memory, &mut self.workspace)?;
+            folded.version = Some(self.version);
+        }
+        folded.run.run(&self.backend, &mut self.workspace, pixels, count, &run)
+    }
+
+    /// The network as it is now, frozen, as data: the run graph, and the constants that are folded from the states. Layers of the model that freezing leaves as they are can be asked
+    /// for by name. Where `metadata` has no normalisation, that of the model is taken.
+    pub fn freeze(&mut self, metadata: Metadata) -> Result<Model, NetworkError> {
+        let layers: Vec<&str> = self.spec.layers.keys().map(String::as_str).collect();
+        let layers: Vec<&str> = layers.into_iter().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
+        let source = dce(&evaluation(&self.model(1, &layers)?)?)?;
+        let freezing = Freezing { layers: layers.iter().map(|&name| name.to_owned()).collect() };
+        let Frozen { mut fold, run } = freeze_with(&source, &freezing)?;
+
+        let mut graph = GraphSpec::of(&dce(&run)?);
+        for name in layers {
+            graph.layers.extend(graph.outputs.remove_entry(name));
+        }
+        let mut paths = Vec::new();
+        for node in &mut graph.nodes {
+            match &mut node.op {
+                Op::State(state) => paths.push(state.path.clone()),
+                // What is frozen does not learn.
+                Op::Sign(sign) => sign.gradient = Surrogate::Identity,
+                Op::Step(step) => step.gradient = Surrogate::Identity,
+                _ => {}
             }
-            let loaded = Loaded::new(&self.backend, program)?;
-            self.reserve(&loaded)?;
-            frozen.programs.insert(repeat, loaded);
         }
-        if frozen.version != Some(self.version) {
-            frozen.refold(self)?;
-        }
-        let Some(loaded) = frozen.programs.get(&repeat) else { return Ok(Vec::new()) };
-        let memory = loaded.memory(&frozen.state, &self.workspace);
-        let mut all: Vec<Prediction> = Vec::new();
-        for start in (0..count).step_by(repeat) {
-            let n = repeat.min(count - start);
-            let pixels = TensorView::U8(&pixels[start * per..(start + n) * per]);
-            loaded.write(&self.backend, &[(&image, pixels)], &[], n)?;
-            loaded.compute(&self.backend, &memory, &self.run_info())?;
-            let part = loaded.predictions(&self.backend, &memory, n);
-            if all.is_empty() {
-                all = part;
-            } else {
-                for (whole, part) in all.iter_mut().zip(part) {
-                    whole.shape[0] += part.shape[0];
-                    whole.data.extend(part.data);
+        fold.retain_outputs(&paths.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let fold = self.load(&dce(&fold)?)?;
+        let model = Model { graph, constants: self.constants(&fold)?, metadata: self.with_normalize(metadata) };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// What a fold program yields.
+    fn constants(&self, fold: &Loaded<B>) -> Result<Vec<Constant>, NetworkError> {
+        let memory = fold.memory(&self.state, &self.workspace);
+        fold.compute(&self.backend, &memory, &self.run_info())?;
+        let constant = |binding: &binary_nets_exec::Binding| {
+            let mut bytes = vec![0; binding.address.bytes];
+            self.backend.read(memory.region(binding.address.region), binding.address, &mut bytes);
+            let data = match binding.meta.meaning {
+                Meaning::Bit { .. } => {
+                    Elements::Bits(bytes.as_chunks().0.iter().map(|&b| u64::from_le_bytes(b)).collect())
                 }
-            }
+                Meaning::F32 => Elements::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+                Meaning::Int { .. } if bytes.len() == 2 * binding.meta.shape.elements() => {
+                    Elements::I16(bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b)).collect())
+                }
+                Meaning::Int { .. } | Meaning::Index { .. } => {
+                    let what = format!("constant '{}' is {}, which no frozen network has", binding.name, binding.meta);
+                    return Err(ExecError::Plan(what).into());
+                }
+            };
+            Ok(Constant { path: binding.name.clone(), meta: binding.meta.clone(), data })
+        };
+        fold.program.outputs().iter().map(constant).collect()
+    }
+
+    /// Metadata with the normalisation of the model's image, if there is one that says nothing else.
+    fn with_normalize(&self, mut metadata: Metadata) -> Metadata {
+        let mut normalizations = self.spec.nodes.iter().filter_map(|node| match &node.op {
+            Op::NormalizeImage(op) => Some(Normalize { mean: op.mean.clone(), std: op.std.clone() }),
+            _ => None,
+        });
+        if let (None, Some(only), None) = (&metadata.normalize, normalizations.next(), normalizations.next()) {
+            metadata.normalize = Some(only);
         }
-        Ok(all)
+        metadata
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use binary_nets_exec::{Backend, Binding, ExecError, Memory, Program, Run};
 
 use crate::tensor::{TensorView, to_numbers};
+use crate::workspace::Workspace;
 use crate::{NamedTensors, NetworkError, Prediction};
 
 /// A program with its batch and output regions.
@@ -32,10 +33,10 @@ impl<B: Backend> Loaded<B> {
     }
 
     /// The four regions.
-    pub fn memory(&self, state: &B::Buffer, workspace: &B::Buffer) -> Memory<B::Buffer> {
+    pub fn memory(&self, state: &B::Buffer, workspace: &Workspace<B>) -> Memory<B::Buffer> {
         Memory {
             state: state.clone(),
-            workspace: workspace.clone(),
+            workspace: workspace.buffer.clone(),
             batch: self.batch.clone(),
             output: self.output.clone(),
         }

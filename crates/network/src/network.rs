@@ -1,23 +1,25 @@
 //! The network: a graph spec, its state, and the programs made of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use binary_nets_exec::{Address, Backend, ExecError, Run, StateTable, plan};
 use binary_nets_graph::ops::{Input, State, StateKind};
-use binary_nets_graph::passes::{calibration, dce, evaluation, freeze, per_image};
+use binary_nets_graph::passes::{Frozen, calibration, dce, evaluation, freeze, per_image};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::summary::{Row, summary};
 use binary_nets_graph::{Graph, GraphError, Meaning, Op};
 
 use crate::NetworkError;
 use crate::evaluate::Objectives;
-use crate::frozen::FrozenNetwork;
+use crate::frozen::Folded;
 use crate::init::initial;
 use crate::loaded::Loaded;
+use crate::recent::Recent;
 use crate::scalars::refuse_scalars;
 use crate::train::Trainer;
+use crate::workspace::Workspace;
 
 /// A network on a backend.
 pub struct Network<B: Backend> {
@@ -29,10 +31,9 @@ pub struct Network<B: Backend> {
     pub(crate) version: u64,
     pub(crate) states: StateTable,
     pub(crate) state: B::Buffer,
-    pub(crate) workspace: B::Buffer,
-    pub(crate) workspace_bytes: usize,
+    pub(crate) workspace: Workspace<B>,
     pub(crate) trainer: Option<Trainer<B>>,
-    pub(crate) frozen: BTreeMap<Vec<String>, FrozenNetwork<B>>,
+    pub(crate) frozen: Recent<Folded<B>>,
     pub(crate) objectives: Objectives<B>,
     pub(crate) teacher: Option<Box<Network<B>>>,
     pub(crate) cancel: Arc<AtomicBool>,
@@ -66,7 +67,7 @@ impl<B: Backend> Network<B> {
     /// A network that has no states yet, and its model.
     pub(crate) fn without_states(backend: B, spec: GraphSpec, seed: u64) -> Result<(Self, Graph), NetworkError> {
         let model = spec.graph(1, &[])?;
-        let (state, workspace) = (backend.allocate(0)?, backend.allocate(0)?);
+        let (state, workspace) = (backend.allocate(0)?, Workspace::new(&backend)?);
         let network = Self {
             backend,
             spec,
@@ -76,9 +77,8 @@ impl<B: Backend> Network<B> {
             states: StateTable::default(),
             state,
             workspace,
-            workspace_bytes: 0,
             trainer: None,
-            frozen: BTreeMap::new(),
+            frozen: Recent::default(),
             objectives: Objectives::default(),
             teacher: None,
             cancel: Arc::default(),
@@ -124,7 +124,7 @@ impl<B: Backend> Network<B> {
         let kept = self.states.retaining(|state| state.kind != StateKind::Moment || read.contains(state.path.as_str()));
         if kept.states().count() < self.states.states().count() {
             // Programs know addresses.
-            (self.trainer, self.frozen, self.objectives) = (None, BTreeMap::new(), Objectives::default());
+            (self.trainer, self.frozen, self.objectives) = (None, Recent::default(), Objectives::default());
             self.move_states(kept)?;
         }
         self.add_states(step)
@@ -144,21 +144,11 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
-    /// Makes the workspace large enough for a program.
-    pub(crate) fn reserve(&mut self, loaded: &Loaded<B>) -> Result<(), ExecError> {
-        let bytes = loaded.workspace_bytes(&self.backend);
-        if bytes > self.workspace_bytes {
-            self.workspace = self.backend.allocate(bytes)?;
-            self.workspace_bytes = bytes;
-        }
-        Ok(())
-    }
-
     /// Plans a graph over this network's states.
     pub(crate) fn load(&mut self, graph: &Graph) -> Result<Loaded<B>, NetworkError> {
         let program = plan(&self.backend, graph, &self.states, 1)?;
         let loaded = Loaded::new(&self.backend, program)?;
-        self.reserve(&loaded)?;
+        self.workspace.reserve(&self.backend, &loaded)?;
         Ok(loaded)
     }
 
@@ -211,7 +201,7 @@ impl<B: Backend> Network<B> {
     }
 
     /// The graphs of the frozen network that yields the named outputs or layers; the model's outputs where none are named.
-    pub(crate) fn frozen_graphs(&self, outputs: &[&str]) -> Result<binary_nets_graph::passes::Frozen, NetworkError> {
+    pub(crate) fn frozen_graphs(&self, outputs: &[&str]) -> Result<Frozen, NetworkError> {
         let layers: Vec<&str> = outputs.iter().copied().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
         let model = |batch| {
             let mut graph = self.model(batch, &layers)?;

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use binary_nets_exec::Backend;
 
 use crate::Network;
-use crate::frozen::FrozenNetwork;
+use crate::frozen::Folded;
 use crate::loaded::Loaded;
 use crate::train::Trainer;
 
 impl<B: Backend> Network<B> {
     /// Every program that was planned so far.
     fn programs(&self) -> impl Iterator<Item = &Loaded<B>> {
-        let frozen = self.frozen.values().flat_map(FrozenNetwork::loaded);
+        let frozen = self.frozen.values().flat_map(Folded::loaded);
         self.trainer.iter().flat_map(Trainer::loaded).chain(frozen).chain(self.objectives.loaded())
     }
 
@@ -24,9 +24,10 @@ impl<B: Backend> Network<B> {
 
     /// The memory that the network holds, with its teacher's: states, workspace and the regions of its programs, in bytes.
     pub fn bytes(&self) -> usize {
-        let constants: usize = self.frozen.values().map(|frozen| frozen.state_bytes).sum();
-        let regions: usize = self.programs().map(Loaded::region_bytes).sum();
+        let frozen: usize = self.frozen.values().map(Folded::bytes).sum();
+        let others = self.trainer.iter().flat_map(Trainer::loaded).chain(self.objectives.loaded());
+        let regions: usize = others.map(Loaded::region_bytes).sum();
         let teacher = self.teacher().map_or(0, Self::bytes);
-        self.states.bytes() + self.workspace_bytes + constants + regions + teacher
+        self.states.bytes() + self.workspace.bytes + frozen + regions + teacher
     }
 }

@@ -133,6 +133,7 @@ impl From<NetworkError> for Failure {
             NetworkError::Graph(error) => error.into(),
             NetworkError::Exec(error) => error.into(),
             NetworkError::Data(error) => error.into(),
+            NetworkError::Model(error) => error.into(),
             NetworkError::Format { .. } | NetworkError::Checkpoint { .. } | NetworkError::Weights { .. } => {
                 Self::new(Code::Format, message)
             }
@@ -202,6 +203,11 @@ impl From<FormatError> for Failure {
             | FormatError::Offset { .. }
             | FormatError::Key { .. }
             | FormatError::Checksum { .. }
+            | FormatError::NotPacked
+            | FormatError::Version { .. }
+            | FormatError::NotZero { .. }
+            | FormatError::Graph(_)
+            | FormatError::Metadata(_)
             | FormatError::Unknown
             | FormatError::Legacy
             | FormatError::ByteOrder { .. }

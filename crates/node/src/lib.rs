@@ -11,10 +11,13 @@ mod account;
 mod argument;
 mod dataset;
 mod error;
+mod exclusive;
+mod frozen;
 pub mod image;
 mod loader;
 mod network;
 mod promise;
+mod queue;
 mod value;
 mod worker;
 

@@ -18,13 +18,13 @@ use napi_derive::napi;
 use crate::account::Account;
 use crate::argument::{self, Fields, MAX_INTEGER, wrong};
 use crate::error::{Code, Failure, call, guard};
+use crate::exclusive::Exclusive;
 use crate::loader::{Lease, MAX_BATCH, MAX_THREADS, NativeLoader};
 use crate::promise::promise;
 use crate::value::{
     NativeConfusion, NativeEvaluation, NativeFlips, NativeLoadReport, NativeParameter, NativeStep, NativeTensor,
     Tensor, dump,
 };
-use crate::worker::Worker;
 
 /// The most runs that a profile takes the best of.
 const MAX_REPEATS: u64 = 10_000;
@@ -32,11 +32,11 @@ const MAX_REPEATS: u64 = 10_000;
 /// State and programs of a network, and the thread they live on.
 #[napi(custom_finalize)]
 pub struct NativeNetwork {
-    worker: Worker,
+    pub(crate) worker: Exclusive,
     account: Arc<Account>,
     spec: String,
-    isa: &'static str,
-    threads: usize,
+    pub(crate) isa: &'static str,
+    pub(crate) threads: usize,
 }
 
 #[napi]
@@ -459,7 +459,7 @@ impl NativeNetwork {
     fn new(env: &Env, network: Network<Cpu>, metadata: String) -> Result<Self, Failure> {
         let spec = network.spec().to_json()?;
         let (isa, threads) = (network.backend().isa().name(), network.backend().threads());
-        let worker = Worker::new(network, metadata)?;
+        let worker = Exclusive::new(network, metadata)?;
         let account = Arc::new(Account::new());
         account.report(env, worker.status().bytes())?;
         Ok(Self { worker, account, spec, isa, threads })
@@ -510,7 +510,7 @@ impl ObjectFinalize for NativeNetwork {
 }
 
 /// The instruction set, `BINARY_NETS_ISA`'s where none is named, and the number of threads.
-fn choice(options: &Fields) -> Result<(Isa, Option<usize>), Failure> {
+pub fn choice(options: &Fields) -> Result<(Isa, Option<usize>), Failure> {
     let isa = match options.optional("isa", argument::text)? {
         Some(name) => Isa::from_name(&name)?,
         None => Isa::from_env()?,
@@ -519,7 +519,8 @@ fn choice(options: &Fields) -> Result<(Isa, Option<usize>), Failure> {
     Ok((isa, threads))
 }
 
-fn lease(loader: Unknown) -> Result<Lease, Failure> {
+/// A loader, lent for a call.
+pub fn lease(loader: Unknown) -> Result<Lease, Failure> {
     let loader = ClassInstance::<NativeLoader>::from_unknown(loader)
         .map_err(|_| wrong("loader", "a NativeLoader", "something else"))?;
     loader.lend()

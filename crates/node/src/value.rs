@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use binary_nets_formats::model::Constant;
+use binary_nets_formats::packed::Storage;
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_network::{Confusion, Dump, Evaluation, LoadReport, Prediction, Resized, StepReport, TensorView};
 use napi::Env;
@@ -52,6 +54,32 @@ pub struct NativeConfusion {
     pub classes: u32,
     /// `[classes, classes]`: a row for each true class, a column for each predicted one.
     pub counts: Vec<f64>,
+}
+
+/// What a frozen network says of the samples of a loader.
+#[napi(object, object_from_js = false)]
+pub struct NativeCounts {
+    /// How many samples there were.
+    pub samples: f64,
+    /// The number of classes.
+    pub classes: u32,
+    /// `[classes, classes]`: a row for each true class, a column for each predicted one.
+    pub counts: Vec<f64>,
+    /// How many samples have the logit of their own class among the five largest.
+    pub top5: f64,
+}
+
+/// A tensor of a frozen network.
+#[napi(object, object_from_js = false)]
+pub struct NativeConstant {
+    /// Its path.
+    pub path: String,
+    /// How its elements are stored: `bits`, `i8`, `i16`, `f16` or `f32`.
+    pub storage: String,
+    /// Its extents.
+    pub shape: Vec<u32>,
+    /// The bytes that it takes in a file.
+    pub bytes: f64,
 }
 
 /// A copy of a tensor.
@@ -152,6 +180,27 @@ impl NativeConfusion {
     pub fn new(confusion: Confusion) -> Self {
         let counts = confusion.counts.into_iter().map(|count| count as f64).collect();
         Self { classes: confusion.classes as u32, counts }
+    }
+}
+
+impl NativeCounts {
+    pub fn new(confusion: Confusion) -> Self {
+        let samples = confusion.counts.iter().sum::<u64>() as f64;
+        let top5 = confusion.among_first_five as f64;
+        let NativeConfusion { classes, counts } = NativeConfusion::new(confusion);
+        Self { samples, classes, counts, top5 }
+    }
+}
+
+impl NativeConstant {
+    pub fn new(constant: &Constant) -> Self {
+        let storage = Storage::of(constant);
+        Self {
+            path: constant.path.clone(),
+            storage: storage.name().to_owned(),
+            shape: extents(&constant.meta.shape),
+            bytes: storage.bytes(&constant.meta) as f64,
+        }
     }
 }
 

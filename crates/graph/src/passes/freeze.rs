@@ -8,6 +8,8 @@ use crate::ops::{
 };
 use crate::{Graph, GraphError, Init, Node, Op, Value};
 
+use super::dce::live;
+
 /// A frozen network as two graphs.
 pub struct Frozen {
     /// From the network's states to constants, its named outputs; runs once.
@@ -59,6 +61,11 @@ enum Source {
 /// Folding is lazy: such a run is nothing until something reads it, and reading it does not end it: what is read gets an affine of its own, so
 /// asking for a layer's activation never changes what comes behind it.
 pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
+    freeze_with(graph, &Freezing::default())
+}
+
+/// As [`freeze()`], as asked for.
+pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphError> {
     let mut pass = Freeze {
         graph,
         fold: Graph::new(graph.batch()),
@@ -71,11 +78,26 @@ pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
         let forms = pass.node(node)?;
         pass.forms.extend(forms);
     }
-    for (name, value) in graph.outputs() {
+    let (aside, outputs): (Vec<_>, Vec<_>) =
+        graph.outputs().iter().partition(|(name, _)| freezing.layers.contains(name));
+    for (name, value) in outputs {
         let value = pass.dynamic(*value)?;
         pass.run.set_output(name, value);
     }
+    let live = live(&pass.run);
+    for (name, value) in aside {
+        if let Some(value) = pass.known(*value).filter(|value| live[value.index()]) {
+            pass.run.set_output(name, value);
+        }
+    }
     Ok(Frozen { fold: pass.fold, run: pass.run })
+}
+
+/// What is asked of [`freeze_with`].
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Freezing {
+    /// Outputs of the graph that are none of the result unless they come about on the way to the others.
+    pub layers: Vec<String>,
 }
 
 struct Freeze<'g> {
@@ -93,6 +115,14 @@ struct Freeze<'g> {
 impl Freeze<'_> {
     fn form(&self, value: Value) -> &Form {
         &self.forms[value.index()]
+    }
+
+    /// A value of the source in the run graph, if it is there as it is.
+    fn known(&self, value: Value) -> Option<Value> {
+        match self.form(value) {
+            Form::Dynamic(value) => Some(*value),
+            Form::Constant { .. } | Form::Image { .. } | Form::Chain(_) => self.unfolded.get(&value).copied(),
+        }
     }
 
     fn constant_of(&self, value: Value) -> Option<Value> {

@@ -11,6 +11,7 @@ mod differentiate;
 mod evaluation;
 mod freeze;
 mod per_image;
+mod precompute;
 mod rewrite;
 
 pub use accumulate_gradients::{ACCUMULATED, GRADIENT, accumulate_gradients, accumulated_gradients};
@@ -22,5 +23,6 @@ pub use clip_gradients::clip_gradients;
 pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};
 pub use evaluation::evaluation;
-pub use freeze::{Frozen, freeze};
+pub use freeze::{Freezing, Frozen, freeze, freeze_with};
 pub use per_image::per_image;
+pub use precompute::precompute;

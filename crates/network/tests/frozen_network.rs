@@ -1,0 +1,208 @@
+//! A frozen network says, bit by bit, what the network said that it was frozen from: in memory and from a file, on every instruction set, with any number of threads and images.
+
+mod tiny;
+
+use std::path::Path;
+
+use binary_nets_cpu::{Cpu, Isa};
+use binary_nets_data::{Dataset, SamplerState};
+use binary_nets_formats::model::{Metadata, Model, Normalize};
+use binary_nets_formats::packed::{decode, encode};
+use binary_nets_graph::spec::GraphSpec;
+use binary_nets_graph::{Op, ops::Input};
+use binary_nets_network::{FrozenNetwork, Network, NetworkError, Prediction};
+use tiny::{CLASSES, MEAN, STD, cpu, dataset, loader, train, trainable};
+
+/// A stored graph of `parity/`, with random running statistics: fresh ones would fold to nearly nothing.
+fn stored(name: &str) -> Network<Cpu> {
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../parity/specs.json"));
+    let specs: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let spec = GraphSpec::parse(&specs[name].to_string()).unwrap();
+    let mut network = Network::new(cpu(2), spec, 7).unwrap();
+    let states: Vec<_> = network.states().cloned().collect();
+    let mut random = random(3);
+    for state in states {
+        let spread = |center: f32, random: &mut dyn FnMut() -> u64| -> Vec<f32> {
+            (0..state.shape.elements()).map(|_| center + (random() % 1000) as f32 / 1000.0 - 0.5).collect()
+        };
+        let last = state.path.rsplit('.').next().unwrap();
+        match last {
+            "running_mean" | "bias" => network.set_state(&state.path, &spread(0.0, &mut random)).unwrap(),
+            "running_var" => network.set_state(&state.path, &spread(1.0, &mut random)).unwrap(),
+            _ => {}
+        }
+    }
+    network
+}
+
+/// Numbers that look random (Marsaglia 2003).
+fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut x = seed;
+    move || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x >> 8
+    }
+}
+
+fn pixels(network: &Network<Cpu>, count: usize) -> Vec<u8> {
+    let image = network.spec().nodes.iter().find_map(|node| match &node.op {
+        Op::Input(Input { shape, .. }) => Some(shape.elements()),
+        _ => None,
+    });
+    let mut random = random(11);
+    (0..image.unwrap() * count).map(|_| random() as u8).collect()
+}
+
+fn bits(predictions: &[Prediction]) -> Vec<(String, Vec<usize>, Vec<u32>)> {
+    let each = |p: &Prediction| (p.name.clone(), p.shape.clone(), p.data.iter().map(|x| x.to_bits()).collect());
+    predictions.iter().map(each).collect()
+}
+
+#[test]
+fn a_frozen_network_predicts_what_the_network_predicted_wherever_it_runs() {
+    for name in ["binary-resnet18", "bi-real-resnet18", "one-padding"] {
+        let mut network = stored(name);
+        let model = network.freeze(Metadata::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.bnn");
+        let first = FrozenNetwork::new(cpu(1), model.clone()).unwrap();
+        assert_eq!(first.save(&file).unwrap() as u64, file.metadata().unwrap().len());
+        let images = pixels(&network, 70);
+        for count in [1, 3, 64, 70] {
+            let images = &images[..images.len() / 70 * count];
+            let expected = bits(&network.predict(images, count, &[]).unwrap());
+            for isa in Isa::available() {
+                for threads in [1, 2] {
+                    let backend = || Cpu::new(Some(threads), isa).unwrap();
+                    let mut kept = FrozenNetwork::new(backend(), model.clone()).unwrap();
+                    let mut opened = FrozenNetwork::open(backend(), &file).unwrap();
+                    assert_eq!(**opened.model(), model);
+                    for (frozen, what) in [(&mut kept, "kept"), (&mut opened, "opened")] {
+                        let got = bits(&frozen.predict(images, count, &[]).unwrap());
+                        assert!(got == expected, "{name}, {what}, {count} images, {threads} threads, {isa:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn layers_that_freezing_leaves_as_they_are_can_be_asked_for() {
+    let mut network = stored("binary-resnet18");
+    let images = pixels(&network, 2);
+    let mut frozen = FrozenNetwork::new(cpu(2), network.freeze(Metadata::default()).unwrap()).unwrap();
+    let layers: Vec<String> = frozen.model().graph.layers.keys().cloned().collect();
+    assert!(layers.len() > 10, "{layers:?}");
+    for layer in &layers {
+        let expected = bits(&network.predict(&images, 2, &[layer]).unwrap());
+        assert_eq!(bits(&frozen.predict(&images, 2, &[layer]).unwrap()), expected, "{layer}");
+        if layer.starts_with("layer1") {
+            let (one, other) = expected[0].2.split_at(expected[0].2.len() / 2);
+            assert_ne!(one, other, "{layer} says the same of different images");
+        }
+    }
+    let both = frozen.predict(&images, 2, &["logits", &layers[0]]).unwrap();
+    assert_eq!(both.iter().map(|p| &p.name[..]).collect::<Vec<_>>(), ["logits", &layers[0]]);
+    let unknown = frozen.predict(&images, 2, &["nothing"]).unwrap_err();
+    assert!(unknown.to_string().contains("there is no layer 'nothing'"), "{unknown}");
+}
+
+#[test]
+fn codes_of_different_images_differ() {
+    let mut network = stored("binary-resnet18");
+    let images = pixels(&network, 2);
+    let mut model = network.freeze(Metadata::default()).unwrap();
+    let first = model.graph.nodes.iter().position(|node| matches!(node.op, Op::Step(_))).unwrap();
+    model.graph.layers.insert("codes".to_owned(), (first, 0));
+    let mut frozen = FrozenNetwork::new(cpu(1), model).unwrap();
+    let codes = &frozen.predict(&images, 2, &["codes"]).unwrap()[0].data;
+    let (one, other) = codes.split_at(codes.len() / 2);
+    let different = one.iter().zip(other).filter(|(a, b)| a != b).count();
+    assert!(
+        codes.iter().all(|&code| code == 0.0 || code == 1.0) && different > one.len() / 10,
+        "{different} of {}",
+        one.len()
+    );
+}
+
+#[test]
+fn the_model_is_a_copy_and_knows_its_normalisation() {
+    let data = dataset(96);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 5);
+    let metadata =
+        Metadata { classes: Some((0..CLASSES).map(|i| format!("class {i}")).collect()), ..Metadata::default() };
+    let model = network.freeze(metadata.clone()).unwrap();
+    assert_eq!(
+        model.metadata,
+        Metadata { normalize: Some(Normalize { mean: vec![MEAN], std: vec![STD] }), ..metadata }
+    );
+    assert_eq!(decode(&encode(&model).unwrap()).unwrap(), model);
+
+    let images = tiny::pixels(&*data);
+    let before = bits(&network.predict(&images, 96, &[]).unwrap());
+    train(&mut network, &mut loader(&data, SamplerState::default()), 1);
+    let mut frozen = FrozenNetwork::new(cpu(1), model).unwrap();
+    assert!(bits(&frozen.predict(&images, 96, &[]).unwrap()) == before);
+    assert!(bits(&network.predict(&images, 96, &[]).unwrap()) != before);
+
+    let few = Metadata { classes: Some(vec!["only".to_owned()]), ..Metadata::default() };
+    let error = network.freeze(few).unwrap_err();
+    assert!(error.to_string().contains("the names of 1 classes, and there are 4 logits"), "{error}");
+}
+
+#[test]
+fn evaluation_counts_what_predictions_say() {
+    let data = dataset(65);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&dataset(96), SamplerState::default()), 10);
+    let mut frozen = FrozenNetwork::new(cpu(2), network.freeze(Metadata::default()).unwrap()).unwrap();
+    let logits = frozen.predict(&tiny::pixels(&*data), 65, &["logits"]).unwrap().remove(0).data;
+    let counts = frozen.evaluate(&mut tiny::in_order(data.clone(), 16)).unwrap();
+    let mut expected = vec![0; CLASSES * CLASSES];
+    for (i, row) in logits.chunks_exact(CLASSES).enumerate() {
+        let best = (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a))).unwrap();
+        expected[data.label(i) as usize * CLASSES + best] += 1;
+    }
+    assert_eq!(counts.counts, expected);
+    // There are fewer than five classes.
+    assert_eq!(counts.among_first_five, 65);
+    assert_eq!(counts, network.confusion(&mut tiny::in_order(data.clone(), 65)).unwrap());
+}
+
+#[test]
+fn models_that_mix_images_or_miss_constants_are_refused() {
+    let model = trainable(cpu(1)).freeze(Metadata::default()).unwrap();
+    let refused = |change: &dyn Fn(&mut Model), expected: &str| {
+        let mut model = model.clone();
+        change(&mut model);
+        let error = FrozenNetwork::new(cpu(1), model).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let pop = |model: &mut Model| drop(model.constants.pop());
+    refused(&pop, "is missing");
+    let mix = |model: &mut Model| {
+        for node in &mut model.graph.nodes {
+            if let Op::Reduce(reduce) = &mut node.op {
+                (reduce.axes, reduce.keep) = (vec![0, 1, 2], false);
+            }
+        }
+    };
+    refused(&mix, "expected");
+    let constant = |model: &mut Model| {
+        let at = model.graph.nodes.iter().position(|node| matches!(node.op, Op::State(_))).unwrap();
+        model.graph.outputs = [("constant".to_owned(), (at, 0))].into();
+    };
+    refused(&constant, "expected [2,…] as 'constant'");
+
+    let error = FrozenNetwork::open(cpu(1), Path::new("/nowhere/net.bnn")).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, NetworkError::Io { .. }), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.bnn");
+    std::fs::write(&file, b"not a network").unwrap();
+    let error = FrozenNetwork::open(cpu(1), &file).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("net.bnn: this is no packed network"), "{error}");
+}
