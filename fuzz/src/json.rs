@@ -16,6 +16,20 @@ pub fn mutate(json: &[u8], max: usize, seed: u32) -> Option<Vec<u8>> {
     (json.len() <= max).then_some(json)
 }
 
+/// The same of the header of a packed file, with the tensors behind it where they then belong.
+pub fn mutate_packed(file: &[u8], max: usize, seed: u32) -> Option<Vec<u8>> {
+    const PREAMBLE: usize = 32;
+    let length = u32::from_le_bytes(*file.get(12..)?.first_chunk()?) as usize;
+    let end = PREAMBLE.checked_add(length)?;
+    let json = mutate(file.get(PREAMBLE..end)?, max, seed)?;
+    let mut changed = file[..PREAMBLE].to_vec();
+    changed[12..16].copy_from_slice(&(json.len() as u32).to_le_bytes());
+    changed.extend(json);
+    changed.resize(changed.len().next_multiple_of(64), 0);
+    changed.extend(file.get(end.next_multiple_of(64)..).unwrap_or_default());
+    (changed.len() <= max).then_some(changed)
+}
+
 fn change(value: &mut Value, other: Value, random: &mut Random) {
     match value {
         Value::Number(number) if random.below(8) != 0 => {

@@ -24,11 +24,15 @@ fuzz_target!(|bytes: &[u8]| memory::within(reader().bound(bytes.len()), || (read
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     // A byte of JSON changed is hardly ever JSON again.
-    let structured = reader().name == "spec" && seed % 4 != 0;
-    match structured.then(|| json::mutate(&data[..size], max_size, seed)).flatten() {
-        Some(json) => {
-            data[..json.len()].copy_from_slice(&json);
-            json.len()
+    let mutate = match reader().name {
+        "spec" => json::mutate,
+        "packed" => json::mutate_packed,
+        _ => return fuzzer_mutate(data, size, max_size),
+    };
+    match (seed % 4 != 0).then(|| mutate(&data[..size], max_size, seed)).flatten() {
+        Some(changed) => {
+            data[..changed.len()].copy_from_slice(&changed);
+            changed.len()
         }
         None => fuzzer_mutate(data, size, max_size),
     }
