@@ -128,6 +128,9 @@ ops! {
     TernaryAffine "ternary_affine",
     FoldStem "fold_stem",
     ImageConv2d "image_conv2d",
+    RoundHalf "round_half",
+    QuantizeWeight "quantize_weight",
+    Dequantize "dequantize",
 }
 
 impl Op {

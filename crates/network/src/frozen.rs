@@ -1,11 +1,11 @@
 //! The frozen network of a network that still trains: what evaluates and predicts, and what is shipped.
 
-use binary_nets_exec::{Backend, ExecError};
+use binary_nets_exec::{Backend, Binding, ExecError};
 use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
 use binary_nets_graph::ops::Surrogate;
-use binary_nets_graph::passes::{Freezing, Frozen, dce, evaluation, freeze_with};
+use binary_nets_graph::passes::{Floats, Freezing, Frozen, dce, evaluation, freeze_with};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Meaning, Op};
+use binary_nets_graph::{Graph, Meaning, Op, Value};
 
 use crate::frozen_program::FrozenProgram;
 use crate::loaded::Loaded;
@@ -65,13 +65,13 @@ impl<B: Backend> Network<B> {
         folded.run.run(&self.backend, &mut self.workspace, pixels, count, &run)
     }
 
-    /// The network as it is now, frozen, as data: the run graph, and the constants that are folded from the states. Layers of the model that freezing leaves as they are can be asked
+    /// The network as it is now, frozen, as data: the run graph, and the constants that are folded from the states, with the weights of float products kept as `floats` says. Layers of the model that freezing leaves as they are can be asked
     /// for by name. Where `metadata` has no normalisation, that of the model is taken.
-    pub fn freeze(&mut self, metadata: Metadata) -> Result<Model, NetworkError> {
+    pub fn freeze(&mut self, floats: Floats, metadata: Metadata) -> Result<Model, NetworkError> {
         let layers: Vec<&str> = self.spec.layers.keys().map(String::as_str).collect();
         let layers: Vec<&str> = layers.into_iter().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
         let source = dce(&evaluation(&self.model(1, &layers)?)?)?;
-        let freezing = Freezing { layers: layers.iter().map(|&name| name.to_owned()).collect() };
+        let freezing = Freezing { floats, layers: layers.iter().map(|&name| name.to_owned()).collect() };
         let Frozen { mut fold, run } = freeze_with(&source, &freezing)?;
 
         let mut graph = GraphSpec::of(&dce(&run)?);
@@ -89,24 +89,34 @@ impl<B: Backend> Network<B> {
             }
         }
         fold.retain_outputs(&paths.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let fold = self.load(&dce(&fold)?)?;
-        let model = Model { graph, constants: self.constants(&fold)?, metadata: self.with_normalize(metadata) };
+        let model = Model { graph, constants: self.constants(&dce(&fold)?)?, metadata: self.with_normalize(metadata) };
         model.check()?;
         Ok(model)
     }
 
-    /// What a fold program yields.
-    fn constants(&self, fold: &Loaded<B>) -> Result<Vec<Constant>, NetworkError> {
+    /// What a fold graph yields.
+    fn constants(&mut self, graph: &Graph) -> Result<Vec<Constant>, NetworkError> {
+        let fold = self.load(graph)?;
         let memory = fold.memory(&self.state, &self.workspace);
         fold.compute(&self.backend, &memory, &self.run_info())?;
-        let constant = |binding: &binary_nets_exec::Binding| {
+        let constant = |(binding, (_, value)): (&Binding, &(String, Value))| {
             let mut bytes = vec![0; binding.address.bytes];
             self.backend.read(memory.region(binding.address.region), binding.address, &mut bytes);
             let data = match binding.meta.meaning {
                 Meaning::Bit { .. } => {
                     Elements::Bits(bytes.as_chunks().0.iter().map(|&b| u64::from_le_bytes(b)).collect())
                 }
-                Meaning::F32 => Elements::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+                Meaning::F32 => {
+                    let floats: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+                    match &graph.producer(*value).op {
+                        Op::RoundHalf(_) if floats.iter().any(|float| float.is_infinite()) => {
+                            let what = format!("'{}' has numbers that 16-bit floats do not reach", binding.name);
+                            return Err(NetworkError::Argument(what));
+                        }
+                        Op::RoundHalf(_) => Elements::F16(floats),
+                        _ => Elements::F32(floats),
+                    }
+                }
                 Meaning::Int { .. } if bytes.len() == 2 * binding.meta.shape.elements() => {
                     Elements::I16(bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b)).collect())
                 }
@@ -117,7 +127,7 @@ impl<B: Backend> Network<B> {
             };
             Ok(Constant { path: binding.name.clone(), meta: binding.meta.clone(), data })
         };
-        fold.program.outputs().iter().map(constant).collect()
+        fold.program.outputs().iter().zip(graph.outputs()).map(constant).collect()
     }
 
     /// Metadata with the normalisation of the model's image, if there is one that says nothing else.

@@ -32,6 +32,7 @@ mod train;
 mod weights;
 mod workspace;
 
+pub use binary_nets_graph::passes::Floats;
 pub use confusion::Confusion;
 pub use error::NetworkError;
 pub use evaluate::Evaluation;

@@ -6,7 +6,7 @@ use std::thread;
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_formats::model::{Metadata, Model};
-use binary_nets_network::{FrozenNetwork, Network};
+use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown};
 use napi_derive::napi;
@@ -38,7 +38,7 @@ impl NativeFrozenNetwork {
     pub fn freeze<'env>(
         env: &'env Env,
         #[napi(ts_arg_type = "NativeNetwork")] network: Unknown,
-        #[napi(ts_arg_type = "{ threads?: number; isa?: string }")] options: Unknown,
+        #[napi(ts_arg_type = "{ floats: 'f32' | 'f16' | 'int8'; threads?: number; isa?: string }")] options: Unknown,
         #[napi(ts_arg_type = "string")] metadata: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
@@ -46,6 +46,7 @@ impl NativeFrozenNetwork {
                 .map_err(|_| wrong("network", "a NativeNetwork", "something else"))?;
             source.worker.check()?;
             let given = Fields::new(options, "options")?;
+            let floats = given.required("floats", floats)?;
             let isa = given.optional("isa", argument::text)?;
             let isa = Isa::from_name(isa.as_deref().unwrap_or(source.isa))?;
             let threads = given.optional("threads", |value, name| argument::count(value, name, MAX_THREADS))?;
@@ -53,7 +54,7 @@ impl NativeFrozenNetwork {
             let metadata: Metadata = serde_json::from_str(&argument::text(metadata, "metadata")?)
                 .map_err(|e| Failure::new(Code::Argument, format!("metadata: {e}")))?;
             let work = move |network: &mut Network<Cpu>| {
-                let model = network.freeze(metadata)?;
+                let model = network.freeze(floats, metadata)?;
                 Ok(FrozenNetwork::new(Cpu::new(Some(threads), isa)?, model)?)
             };
             Ok((source, work))
@@ -238,5 +239,15 @@ impl ObjectFinalize for NativeFrozenNetwork {
     fn finalize(self, env: Env) -> napi::Result<()> {
         // A call that is still running goes on: its promise may be awaited. The worker frees the network behind it.
         self.account.close(&env)
+    }
+}
+
+/// How weights of float products are kept.
+fn floats(value: Unknown, name: &str) -> Result<Floats, Failure> {
+    match argument::text(value, name)?.as_str() {
+        "f32" => Ok(Floats::F32),
+        "f16" => Ok(Floats::F16),
+        "int8" => Ok(Floats::Int8),
+        other => Err(wrong(name, "'f32', 'f16' or 'int8'", &format!("'{other}'"))),
     }
 }

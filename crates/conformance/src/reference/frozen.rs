@@ -5,6 +5,7 @@ use binary_nets_graph::ops::{Affine, FoldAffine, FoldStem, FoldStep, ImageConv2d
 
 use super::{binary::scale_of, conv2d, round};
 use crate::Tensor;
+use crate::tensor::positions;
 
 /// a and c, computed in f64 and rounded once.
 pub fn fold_affine(op: &FoldAffine, inputs: &[&Tensor]) -> Vec<Tensor> {
@@ -101,4 +102,33 @@ pub fn image_conv2d(op: &ImageConv2d, image: &Tensor, q: &Tensor, shape: &Shape)
     let &[o, kh, kw, c] = &q.shape[..] else { panic!("weights of rank 4") };
     let w = Tensor::from_fn_rank(&[o, c, kh, kw].into(), |[o, c, i, j]| q.at(&[o, i, j, c]));
     conv2d::forward(&op.border.window, image, &w, 0.0, shape)
+}
+
+/// The nearest multiple of the distance between the 16-bit floats about a number; these have 11 bits, of which subnormals count in 2⁻²⁴.
+pub fn half(x: f64) -> f64 {
+    if x == 0.0 {
+        return x;
+    }
+    let distance = 2f64.powf(x.abs().log2().floor().max(-14.0) - 10.0);
+    let nearest = (x / distance).round_ties_even() * distance;
+    if nearest.abs() > 65504.0 { f64::INFINITY.copysign(x) } else { nearest }
+}
+
+/// q and s.
+pub fn quantize_weight(axis: usize, w: &Tensor, scales: &Shape) -> Vec<Tensor> {
+    let mut s = Tensor::full(scales, 0.0);
+    for p in positions(&w.shape) {
+        let largest = s.at_mut(&[p[axis]]);
+        *largest = largest.max(round(w.at(&p).abs() / 127.0));
+    }
+    let q = Tensor::from_fn(&w.shape, |p| match s.at(&[p[axis]]) {
+        0.0 => 0.0,
+        s => (w.at(p) / s).round_ties_even().clamp(-127.0, 127.0),
+    });
+    vec![q, s]
+}
+
+/// `fl(s·q)`.
+pub fn dequantize(axis: usize, q: &Tensor, s: &Tensor) -> Tensor {
+    Tensor::from_fn(&q.shape, |p| round(s.at(&[p[axis]]) * q.at(p)))
 }

@@ -51,7 +51,9 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Assign(_)
         | Op::Clear(_)
         | Op::Affine(_)
-        | Op::ImageConv2d(_) => vec![Class::Exact],
+        | Op::ImageConv2d(_)
+        | Op::RoundHalf(_)
+        | Op::Dequantize(_) => vec![Class::Exact],
         Op::SurrogateGrad(op) => vec![match op.gradient {
             SurrogateSlope::Clip => Class::Exact,
             SurrogateSlope::Approx | SurrogateSlope::Swish { .. } => ROUNDED,
@@ -87,7 +89,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Matmul(_)
         | Op::MovingAverage(_) => vec![REDUCED],
         Op::BinarizeWeight(_) | Op::Bop(_) => vec![Class::Exact, REDUCED],
-        Op::TernarizeWeight(_) | Op::TernaryConv2d(_) => vec![Class::Exact; 2],
+        Op::TernarizeWeight(_) | Op::TernaryConv2d(_) | Op::QuantizeWeight(_) => vec![Class::Exact; 2],
         Op::TernarizeWeightGrad(_) => vec![ROUNDED, REDUCED, REDUCED],
         Op::BatchNorm(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
         Op::Adam(op) => vec![REDUCED; if op.amsgrad { 4 } else { 3 }],
@@ -203,7 +205,10 @@ pub fn terms(
         | Op::FoldAffine(_)
         | Op::Affine(_)
         | Op::FoldStem(_)
-        | Op::ImageConv2d(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
+        | Op::ImageConv2d(_)
+        | Op::RoundHalf(_)
+        | Op::QuantizeWeight(_)
+        | Op::Dequantize(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Builder {
 }
 
 /// Numbers that a leaf is filled with; f32 holds every one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Fill {
     /// `[-1, 1)`, times a power of two.
     Uniform(f32),

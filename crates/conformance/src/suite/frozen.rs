@@ -1,7 +1,8 @@
 //! What frozen networks are made of.
 
 use binary_nets_graph::ops::{
-    Affine, BinaryConv2d, Border, FoldAffine, FoldStem, FoldStep, ImageConv2d, Sign, Surrogate,
+    Affine, BinaryConv2d, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, QuantizeWeight, RoundHalf,
+    Sign, Surrogate,
 };
 use binary_nets_graph::{Value, Window};
 
@@ -9,7 +10,7 @@ use super::Case;
 use super::builder::{Builder, CHANNELS, Fill};
 
 pub fn cases() -> Vec<Case> {
-    [affines(), folds(), stems()].concat()
+    [affines(), folds(), stems(), rounded_weights()].concat()
 }
 
 fn affines() -> Vec<Case> {
@@ -124,5 +125,39 @@ fn stems() -> Vec<Case> {
             }
         }
     }
+    cases
+}
+
+fn rounded_weights() -> Vec<Case> {
+    let mut cases = Vec::new();
+    // Subnormal, ordinary and too large 16-bit floats; ties and what is just beside them.
+    let edges = [65504.0, 65519.996, 65520.0, -1e9, 2048.5, 2049.0, 2051.0, 1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0];
+    let mut b = Builder::new("round_half");
+    let w = b.state(&[3, 41], Fill::Uniform(4.0));
+    let tiny = (-10..8).map(|i| i as f32 / 2f32.powi(25));
+    b.overwrite(w, edges.into_iter().chain(tiny).chain([2f32.powi(-14), f32::MIN_POSITIVE]).enumerate());
+    let y = b.op(RoundHalf {}, &[w]);
+    cases.push(b.outputs(&[y]));
+
+    for (name, shape, axis) in
+        [("linear", &[5, 33][..], 0), ("transposed", &[33, 5], 1), ("conv", &[7, 3, 3, 2], 0), ("one", &[1], 0)]
+    {
+        for fill in [Fill::Uniform(0.25), Fill::Coarse, Fill::Turning] {
+            let mut b = Builder::new(format!("quantize_weight/{name}/{fill:?}"));
+            let w = b.state(shape, fill);
+            let outputs = b.ops(QuantizeWeight { axis }, &[w]);
+            let y = b.op(Dequantize { axis }, &outputs);
+            cases.push(b.outputs(&[outputs[0], outputs[1], y]));
+        }
+    }
+    // An output of zeroes, one whose scale is subnormal, and one whose scale is 0 though its weights are not.
+    let mut b = Builder::new("quantize_weight/small");
+    let w = b.state(&[4, 6], Fill::Uniform(1.0));
+    let least = f32::from_bits(1);
+    b.overwrite(w, (0..6).map(|i| (i, 0.0)).chain((6..12).map(|i| (i, i as f32 * 40.0 * least))));
+    b.overwrite(w, (12..18).map(|i| (i, least)));
+    let outputs = b.ops(QuantizeWeight { axis: 0 }, &[w]);
+    let y = b.op(Dequantize { axis: 0 }, &outputs);
+    cases.push(b.outputs(&[outputs[0], outputs[1], y]));
     cases
 }

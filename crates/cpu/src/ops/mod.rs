@@ -40,6 +40,7 @@ mod reduce;
 mod relu;
 mod repeat;
 mod reshape;
+mod round_weight;
 mod sgd;
 mod sign;
 mod slice;
@@ -130,6 +131,9 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::TernaryAffine(_) => affine::prepare_ternary(io, target)?,
         Op::FoldStem(op) => stem::prepare_fold(op, io, target)?,
         Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, target)?,
+        Op::RoundHalf(_) => round_weight::prepare_half(),
+        Op::QuantizeWeight(op) => round_weight::prepare_quantize(op, io),
+        Op::Dequantize(op) => round_weight::prepare_dequantize(op, io),
     })
 }
 

@@ -92,6 +92,7 @@ fn objection(op: &Op) -> Option<String> {
         | Op::Concat(_)
         | Op::Repeat(_)
         | Op::Reduce(_)
+        | Op::Dequantize(_)
         | Op::StopGradient(_) => None,
         Op::Scalar(_)
         | Op::Conv2dGradInput(_)
@@ -128,7 +129,9 @@ fn objection(op: &Op) -> Option<String> {
         | Op::Clear(_)
         | Op::MovingAverage(_)
         | Op::FoldAffine(_)
-        | Op::FoldStem(_) => Some("no frozen network has such an op".to_owned()),
+        | Op::FoldStem(_)
+        | Op::RoundHalf(_)
+        | Op::QuantizeWeight(_) => Some("no frozen network has such an op".to_owned()),
     }
 }
 

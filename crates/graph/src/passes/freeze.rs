@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::ops::{
-    Affine, ArithmeticFunction, Border, FoldAffine, FoldStem, FoldStep, ImageConv2d, NormalizeImage, State, StateKind,
-    TernaryAffine,
+    Affine, ArithmeticFunction, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, NormalizeImage,
+    QuantizeWeight, RoundHalf, State, StateKind, TernaryAffine,
 };
 use crate::{Graph, GraphError, Init, Node, Op, Value};
 
@@ -67,11 +67,13 @@ pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
 /// As [`freeze()`], as asked for.
 pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphError> {
     let mut pass = Freeze {
+        floats: freezing.floats,
         graph,
         fold: Graph::new(graph.batch()),
         run: Graph::new(graph.batch()),
         forms: Vec::new(),
         unfolded: HashMap::new(),
+        rounded: HashMap::new(),
         stems: HashMap::new(),
     };
     for node in graph.nodes() {
@@ -96,11 +98,26 @@ pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphEr
 /// What is asked of [`freeze_with`].
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Freezing {
+    /// How the weights of float products are kept.
+    pub floats: Floats,
     /// Outputs of the graph that are none of the result unless they come about on the way to the others.
     pub layers: Vec<String>,
 }
 
+/// How a frozen network keeps the constant weights of float products, `conv2d` and `matmul`. What it computes with them are f32 in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Floats {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to 16-bit floats.
+    F16,
+    /// Rounded to 8 bits, with a scale for each output.
+    Int8,
+}
+
 struct Freeze<'g> {
+    floats: Floats,
     graph: &'g Graph,
     fold: Graph,
     run: Graph,
@@ -108,6 +125,8 @@ struct Freeze<'g> {
     forms: Vec<Form>,
     /// Run-graph values of those that somebody read as they are. Their forms stay, so that a run of constants may go on.
     unfolded: HashMap<Value, Value>,
+    /// Weights in fewer bits, in the run graph; by value of the fold graph and axis of the outputs.
+    rounded: HashMap<(Value, usize), Value>,
     /// The integers of stems, in the run graph; by the convolution's output in the source graph.
     stems: HashMap<Value, Value>,
 }
@@ -222,9 +241,40 @@ impl Freeze<'_> {
 
     /// Copies a node into the run graph.
     fn copy(&mut self, node: &Node) -> Result<Vec<Form>, GraphError> {
-        let inputs = self.all_dynamic(&node.inputs)?;
+        let axis = match &node.op {
+            Op::Conv2d(_) => Some(0),
+            Op::Matmul(matmul) => Some(usize::from(!matmul.transpose_b)),
+            _ => None,
+        };
+        let inputs = match (axis, &node.inputs[..]) {
+            (Some(axis), &[x, weight]) => vec![self.dynamic(x)?, self.weight(weight, axis, &node.path)?],
+            _ => self.all_dynamic(&node.inputs)?,
+        };
         let outputs = self.run.add(node.op.clone(), &inputs, &node.path)?;
         Ok(outputs.into_iter().map(Form::Dynamic).collect())
+    }
+
+    /// The weights of a float product in the run graph, in as many bits as asked for.
+    fn weight(&mut self, weight: Value, axis: usize, path: &str) -> Result<Value, GraphError> {
+        let Form::Constant { value, name } = self.form(weight).clone() else { return self.dynamic(weight) };
+        if let Some(&known) = self.rounded.get(&(value, axis)) {
+            return Ok(known);
+        }
+        let kept = match self.floats {
+            Floats::F32 => return self.constant(value, &name),
+            Floats::F16 => {
+                let half = self.fold.add_one(RoundHalf {}, &[value], path)?;
+                self.constant(half, &name)?
+            }
+            Floats::Int8 => {
+                let quantized = self.fold.add(QuantizeWeight { axis }, &[value], path)?;
+                let q = self.constant(quantized[0], &format!("{name}.q"))?;
+                let s = self.constant(quantized[1], &format!("{name}.s"))?;
+                self.run.add_one(Dequantize { axis }, &[q, s], path)?
+            }
+        };
+        self.rounded.insert((value, axis), kept);
+        Ok(kept)
     }
 
     /// Values of the source as ones of the run graph.

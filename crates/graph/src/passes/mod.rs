@@ -23,6 +23,6 @@ pub use clip_gradients::clip_gradients;
 pub use dce::dce;
 pub use differentiate::{Differentiated, differentiate};
 pub use evaluation::evaluation;
-pub use freeze::{Freezing, Frozen, freeze, freeze_with};
+pub use freeze::{Floats, Freezing, Frozen, freeze, freeze_with};
 pub use per_image::per_image;
 pub use precompute::precompute;

@@ -64,6 +64,7 @@ impl PerImage<'_> {
             | Op::Dropout(_)
             | Op::Unary(_)
             | Op::Clamp(_)
+            | Op::RoundHalf(_)
             | Op::StopGradient(_) => None,
             // Axes are matched from the last, so the samples stay first where the ranks are equal.
             Op::Arithmetic(_) | Op::Compare(_) | Op::Select(_) | Op::BroadcastTo(_) => {
@@ -130,7 +131,9 @@ impl PerImage<'_> {
             | Op::Clear(_)
             | Op::MovingAverage(_)
             | Op::FoldAffine(_)
-            | Op::FoldStem(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
+            | Op::FoldStem(_)
+            | Op::QuantizeWeight(_)
+            | Op::Dequantize(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
         };
         if let Some(got) = wrong {
             return Err(GraphError::Shape {

@@ -90,6 +90,9 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
     %ta = ternary_affine {} (%sp, %sn, %a, %a, %c) : f32[2,4,4,3] @frozen
+    %half = round_half {} (%w) : f32[3,2,3,3] @frozen
+    %w8, %s8 = quantize_weight {"axis":0} (%w) : int(-127..127)[3,2,3,3], f32[3] @frozen
+    %back = dequantize {"axis":0} (%w8, %s8) : f32[3,2,3,3] @frozen
     %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv
