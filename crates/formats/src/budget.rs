@@ -19,7 +19,16 @@ pub struct Budget {
 impl Budget {
     /// The memory of a file of so many bytes.
     pub const fn new(file: usize) -> Self {
-        let limit = file.saturating_mul(FACTOR).saturating_add(FLOOR);
+        Self::times(file, FACTOR)
+    }
+
+    /// The memory of a file of so many bytes of which each bit may become a float.
+    pub const fn of_bits(file: usize) -> Self {
+        Self::times(file, 8 * FACTOR)
+    }
+
+    const fn times(file: usize, factor: usize) -> Self {
+        let limit = file.saturating_mul(factor).saturating_add(FLOOR);
         Self { limit, left: limit }
     }
 

@@ -193,4 +193,28 @@ pub enum FormatError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file is no ONNX model.
+    #[error("this is no ONNX model that can be read: {reason}")]
+    OnnxFile {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A node of an ONNX model, or one of its inputs, outputs or constants, is broken or means what this library cannot compute.
+    #[error("the ONNX model's {node}: {reason}")]
+    Onnx {
+        /// Its kind, and its name or what it computes: `Conv 'conv1'`, `Relu that makes 'y'`, `input 'x'`.
+        node: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A frozen network does what ONNX cannot say, or what the exporter does not know.
+    #[error("{op} at '{path}' cannot be written as ONNX: {reason}")]
+    OnnxExport {
+        /// The op's name.
+        op: &'static str,
+        /// The path of the layer.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
 }

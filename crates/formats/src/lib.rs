@@ -11,6 +11,7 @@ mod dtype;
 mod error;
 mod header;
 pub mod model;
+pub mod onnx;
 pub mod packed;
 pub mod pytorch;
 pub mod safetensors;

@@ -193,6 +193,9 @@ impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
         let code = match error {
             FormatError::Truncated { .. }
+            | FormatError::OnnxFile { .. }
+            | FormatError::Onnx { .. }
+            | FormatError::OnnxExport { .. }
             | FormatError::Trailing { .. }
             | FormatError::HeaderLength { .. }
             | FormatError::Header { .. }
