@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::random::Random;
+
 /// A few of a document's values replaced, removed, repeated or exchanged. Nothing where it is no JSON, or would become longer than `max` bytes.
 pub fn mutate(json: &[u8], max: usize, seed: u32) -> Option<Vec<u8>> {
     let mut document: Value = serde_json::from_slice(json).ok()?;
-    let mut random = Random(u64::from(seed) << 1 | 1);
+    let mut random = Random::new(seed);
     for _ in 0..=random.below(3) {
         let count = count(&document);
         let other = value_at(&mut document, &mut random.below(count))?.clone();
@@ -88,16 +90,5 @@ fn value_at<'a>(value: &'a mut Value, place: &mut usize) -> Option<&'a mut Value
         Value::Array(items) => items.iter_mut().find_map(|item| value_at(item, place)),
         Value::Object(fields) => fields.values_mut().find_map(|field| value_at(field, place)),
         _ => None,
-    }
-}
-
-/// Numbers of a linear congruential generator.
-struct Random(u64);
-
-impl Random {
-    /// An integer below `bound`, which is 1 or more.
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
     }
 }

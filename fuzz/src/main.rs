@@ -4,6 +4,8 @@
 
 mod json;
 mod memory;
+mod protobuf;
+mod random;
 mod readers;
 
 use std::sync::OnceLock;
@@ -23,10 +25,11 @@ fn reader() -> &'static Reader {
 fuzz_target!(|bytes: &[u8]| memory::within(reader().bound(bytes.len()), || (reader().read)(bytes)));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    // A byte of JSON changed is hardly ever JSON again.
+    // A byte of JSON changed is hardly ever JSON again, nor is a message with a byte more one.
     let mutate = match reader().name {
         "spec" => json::mutate,
         "packed" => json::mutate_packed,
+        "onnx" => protobuf::mutate,
         _ => return fuzzer_mutate(data, size, max_size),
     };
     match (seed % 4 != 0).then(|| mutate(&data[..size], max_size, seed)).flatten() {

@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{ImageShape, Resize, decode_image, mnist};
 use binary_nets_exec::{StateTable, plan};
-use binary_nets_formats::model::Model;
-use binary_nets_formats::{FormatError, checkpoint, packed, weights};
+use binary_nets_formats::model::{Model, Normalize};
+use binary_nets_formats::onnx::{self, Imported};
+use binary_nets_formats::{FormatError, Tensor, checkpoint, packed, weights};
 use binary_nets_graph::passes::{Frozen, dce, evaluation, freeze, precompute};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Node, Op, Value};
@@ -47,6 +48,8 @@ pub const READERS: &[Reader] = &[
     Reader { name: "spec", read: spec, memory: [4096, 64 * MIB] },
     Reader { name: "image", read: image, memory: [64, 128 * MIB] },
     Reader { name: "packed", read: packed, memory: [4096, 64 * MIB] },
+    // Each bit may become a float, and the graph that reads them is planned.
+    Reader { name: "onnx", read: onnx, memory: [4096, 64 * MIB] },
 ];
 
 /// A file of `torch.save`.
@@ -154,9 +157,25 @@ fn is_large(bytes: &[u8]) -> bool {
 const RUN_ELEMENTS: usize = 1 << 20;
 const RUN_MACS: u64 = 1 << 22;
 
-/// The JSON of a graph: made, frozen and planned and, where that is little work, run.
+/// An ONNX model, for pixels and for floats: what is understood freezes and runs as any other network.
+fn onnx(bytes: &[u8]) {
+    let normalize = Normalize { mean: vec![0.5], std: vec![0.25] };
+    for normalize in [None, Some(normalize)] {
+        if let Ok(Imported { spec, states, .. }) = onnx::import(bytes, normalize) {
+            evaluated(spec, &states);
+        }
+    }
+}
+
+/// The JSON of a graph.
 fn spec(bytes: &[u8]) {
-    let Some(spec) = std::str::from_utf8(bytes).ok().and_then(|json| GraphSpec::parse(json).ok()) else { return };
+    if let Some(spec) = std::str::from_utf8(bytes).ok().and_then(|json| GraphSpec::parse(json).ok()) {
+        evaluated(spec, &[]);
+    }
+}
+
+/// A graph made, frozen and planned and, where that is little work, run with some of its states given.
+fn evaluated(spec: GraphSpec, states: &[Tensor]) {
     let Ok(graph) = spec.graph(1, &[]) else { return };
     let Some(frozen) = dce(&graph).and_then(|graph| evaluation(&graph)).and_then(|graph| freeze(&dce(&graph)?)).ok()
     else {
@@ -168,6 +187,9 @@ fn spec(bytes: &[u8]) {
     }
     if let Ok(mut network) = Network::new(cpu(), spec, 1) {
         let _ = network.summary();
+        for Tensor { path, data, .. } in states {
+            network.set_state(path, data).expect("a state of the graph");
+        }
         let _ = network.predict(&vec![7; pixels(&graph)], 1, &[]);
     }
 }
