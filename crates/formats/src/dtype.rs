@@ -99,31 +99,9 @@ fn half(bits: u16) -> f32 {
     f32::from_bits(sign | magnitude)
 }
 
-/// The bits of a half that is given as f32; the nearest towards zero of one that is none.
-pub fn half_bits(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let (sign, exponent, fraction) = ((bits >> 16) as u16 & 0x8000, (bits >> 23 & 255) as i32, bits & 0x7f_ffff);
-    let magnitude = match exponent {
-        255 => 0x7c00 | (fraction >> 13) as u16,
-        143.. => 0x7c00,
-        113.. => ((exponent - 112) as u16) << 10 | (fraction >> 13) as u16,
-        // Subnormals count in units of 2^-24.
-        102.. => ((fraction | 0x80_0000) >> (126 - exponent)) as u16,
-        _ => 0,
-    };
-    sign | magnitude
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_half_has_its_bits() {
-        for bits in 0..=u16::MAX {
-            assert_eq!(half_bits(half(bits)), bits);
-        }
-    }
 
     #[test]
     fn every_half_is_its_formula() {

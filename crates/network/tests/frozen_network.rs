@@ -6,10 +6,12 @@ use std::path::Path;
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{Dataset, SamplerState};
-use binary_nets_formats::model::{Metadata, Model, Normalize};
-use binary_nets_formats::packed::{decode, encode};
+use binary_nets_exec::Layout;
+use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
+use binary_nets_formats::packed::{Storage, decode, encode};
+use binary_nets_graph::ops::Input;
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Op, ops::Input};
+use binary_nets_graph::{Meaning, Op, ValueMeta};
 use binary_nets_network::{Floats, FrozenNetwork, Network, NetworkError, Prediction};
 use tiny::{CLASSES, MEAN, STD, cpu, dataset, loader, train, trainable};
 
@@ -87,6 +89,69 @@ fn a_frozen_network_predicts_what_the_network_predicted_wherever_it_runs() {
             }
         }
     }
+}
+
+/// The nearest number with 11 bits; of those that are no smaller than 2⁻¹⁴, the nearest 16-bit float.
+fn half(x: f32) -> f32 {
+    let ulp = 2f64.powf(f64::from(x).abs().log2().floor().max(-14.0) - 10.0);
+    ((f64::from(x) / ulp).round_ties_even() * ulp) as f32
+}
+
+/// 8 bits with a scale for each of the outputs, which are the first axis.
+fn eight_bits(weights: &[f32], outputs: usize) -> Vec<f32> {
+    let rounded = weights.chunks(weights.len() / outputs).flat_map(|row| {
+        let scale = (f64::from(row.iter().fold(0f32, |most, w| most.max(w.abs()))) / 127.0) as f32;
+        row.iter().map(move |&w| (f64::from(w) / f64::from(scale)).round_ties_even() as f32 * scale)
+    });
+    rounded.collect()
+}
+
+#[test]
+fn weights_in_fewer_bits_are_those_of_a_network_that_has_them_rounded() {
+    for (floats, storages) in [(Floats::F16, ["f16"].as_slice()), (Floats::Int8, &["i8", "f32"])] {
+        let mut network = stored("bi-real-resnet18");
+        let images = pixels(&network, 5);
+        let exact = network.predict(&images, 5, &[]).unwrap();
+        let model = network.freeze(floats, Metadata::default()).unwrap();
+        let mut frozen = FrozenNetwork::new(cpu(2), decode(&encode(&model).unwrap()).unwrap()).unwrap();
+        let predicted = frozen.predict(&images, 5, &[]).unwrap();
+        assert!(bits(&predicted) != bits(&exact), "{floats:?} changes something");
+
+        let paths: Vec<String> = network.states().map(|state| state.path.clone()).collect();
+        let mut rounded = 0;
+        for path in paths {
+            let stored = |suffix: &str| model.constants.iter().find(|c| c.path == format!("{path}{suffix}"));
+            let Some(constant) = stored("").or(stored(".q")).filter(|c| storages[0] == Storage::of(c).name()) else {
+                continue;
+            };
+            if let Some(scale) = stored(".s") {
+                assert_eq!(Storage::of(scale).name(), storages[1]);
+            }
+            let weights = network.state(&path).unwrap();
+            let weights = match floats {
+                Floats::F32 => weights,
+                Floats::F16 => weights.into_iter().map(half).collect(),
+                Floats::Int8 => eight_bits(&weights, constant.meta.shape[0]),
+            };
+            network.set_state(&path, &weights).unwrap();
+            rounded += 1;
+        }
+        // The classifier and three shortcuts.
+        assert_eq!(rounded, 4, "{floats:?}");
+        assert!(bits(&network.predict(&images, 5, &[]).unwrap()) == bits(&predicted), "{floats:?}");
+        // Done once, when it was made.
+        assert!(!frozen.kernels().iter().any(|kernel| kernel.starts_with("dequantize")), "{:?}", frozen.kernels());
+    }
+}
+
+#[test]
+fn weights_beyond_16_bits_are_refused_by_name() {
+    let mut network = stored("one-padding");
+    let weights = vec![1e5; network.state("fc.weight").unwrap().len()];
+    network.set_state("fc.weight", &weights).unwrap();
+    let error = network.freeze(Floats::F16, Metadata::default()).unwrap_err();
+    assert!(error.to_string().contains("'fc.weight' has numbers that 16-bit floats do not reach"), "{error}");
+    network.freeze(Floats::Int8, Metadata::default()).unwrap();
 }
 
 #[test]
@@ -200,4 +265,70 @@ fn models_that_mix_images_or_miss_constants_are_refused() {
     std::fs::write(&file, b"not a network").unwrap();
     let error = FrozenNetwork::open(cpu(1), &file).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("net.bnn: this is no packed network"), "{error}");
+}
+
+/// Every number of a JSON value.
+fn numbers<'v>(value: &'v mut serde_json::Value, into: &mut Vec<&'v mut serde_json::Value>) {
+    match value {
+        serde_json::Value::Number(_) => into.push(value),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|item| numbers(item, into)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| numbers(field, into)),
+        _ => {}
+    }
+}
+
+/// The constants that a graph asks for, all zeroes; nothing where they are too large to bother.
+fn zeroes(graph: &GraphSpec) -> Option<Vec<Constant>> {
+    let mut constants: Vec<Constant> = Vec::new();
+    for node in &graph.nodes {
+        let Op::State(state) = &node.op else { continue };
+        if !state.shape.is_possible() || state.shape.elements() > 1 << 20 {
+            return None;
+        }
+        let meta = ValueMeta::new(state.meaning, state.shape.clone());
+        let data = match state.meaning {
+            Meaning::Bit { groups, .. } => Elements::Bits(vec![0; Layout::bits(&meta, groups.max(1)).len()]),
+            Meaning::Int { .. } => Elements::I16(vec![0; meta.shape.elements()]),
+            Meaning::F32 | Meaning::Index { .. } => Elements::F32(vec![0.0; meta.shape.elements()]),
+        };
+        if constants.iter().all(|constant| constant.path != state.path) {
+            constants.push(Constant { path: state.path.clone(), meta, data });
+        }
+    }
+    Some(constants)
+}
+
+#[test]
+fn whatever_a_graph_says_it_is_refused_or_runs() {
+    let mut accepted = 0;
+    for name in ["one-padding", "bi-real-resnet18"] {
+        let mut network = stored(name);
+        let model = network.freeze(Floats::Int8, Metadata::default()).unwrap();
+        let mut graph = serde_json::to_value(&model.graph).unwrap();
+        let mut places = Vec::new();
+        numbers(&mut graph, &mut places);
+        let count = places.len();
+        // All places of the small one, some of the large one.
+        for at in (0..count).step_by(if count > 400 { 37 } else { 1 }) {
+            for edge in [-1i64, 0, 1, 2, 3, 7, 33, 64, 65, 255, 1000, 1 << 31, 1 << 40, i64::MAX] {
+                let mut changed = serde_json::to_value(&model.graph).unwrap();
+                let mut places = Vec::new();
+                numbers(&mut changed, &mut places);
+                *places[at] = edge.into();
+                let Ok(graph) = serde_json::from_value::<GraphSpec>(changed) else { continue };
+                let Some(constants) = zeroes(&graph) else { continue };
+                let Ok(mut frozen) = FrozenNetwork::new(cpu(1), Model { graph, constants, ..model.clone() }) else {
+                    continue;
+                };
+                let image = frozen.model().graph.nodes.iter().find_map(|node| match &node.op {
+                    Op::Input(input) => Some(input.shape.elements()),
+                    _ => None,
+                });
+                let result = frozen.predict(&vec![9; image.unwrap()], 1, &[]);
+                assert!(result.is_ok(), "{name}, number {at} as {edge}: {result:?}");
+                accepted += 1;
+            }
+        }
+    }
+    assert!(accepted > 100, "{accepted} were no test at all");
 }

@@ -312,6 +312,9 @@ const CASES: &[(&str, &str, &str)] = &[
         "int(0..255)[n,5,4,c] and int(-32767..32767) weights",
         "int(0..255)[2,4,4,2] and int(-32767..32767)[3,3,3,2]",
     ),
+    ("%z = round_half {} (%codes)", "an f32 tensor", "bit(step)[2,4,4,2]"),
+    (r#"%z, %zz = quantize_weight {"axis":4} (%w)"#, "an axis below 4", "4"),
+    (r#"%z = dequantize {"axis":0} (%q, %v)"#, "int(-127..127) weights", "int(-32767..32767)[3,3,3,2]"),
 ];
 
 fn op_of(line: &str) -> &str {

@@ -55,6 +55,17 @@ fn a_spec_is_written_as_it_is_read() {
 }
 
 #[test]
+fn a_graph_becomes_a_spec_again() {
+    let spec = GraphSpec::parse(MODEL).unwrap();
+    let graph = spec.graph(1, &["drop"]).unwrap();
+    let again = GraphSpec::of(&graph);
+    assert_eq!(again.nodes, spec.nodes);
+    assert_eq!(again.outputs, [("drop".to_owned(), (3, 0)), ("logits".to_owned(), (4, 0))].into());
+    // Batches are left out.
+    assert_eq!(GraphSpec::of(&spec.graph(4, &["drop"]).unwrap()), again);
+}
+
+#[test]
 fn an_objective_is_composed_with_a_model() {
     let (model, objective) = (GraphSpec::parse(MODEL).unwrap(), GraphSpec::parse(OBJECTIVE).unwrap());
     let mut graph = Graph::new(4);

@@ -1,14 +1,14 @@
 //! Constants, in the extents that their readers need.
 
 use binary_nets_graph::Value;
+use half::f16;
 
 use super::writer::Data;
 use super::{Exported, Exporter};
 use crate::FormatError;
-use crate::dtype::half_bits;
 use crate::model::Elements;
 use crate::onnx::axes::{channels_first, permuted, permuted_shape};
-use crate::onnx::proto::DataType;
+use crate::onnx::proto::{AttributeProto, DataType};
 
 impl Exporter<'_> {
     /// The floats of a constant; None for a value that is none.
@@ -21,7 +21,11 @@ impl Exporter<'_> {
                 }
                 _ => Err(self.refuse(format!("'{}' should be floats that fill {}", constant.path, constant.meta))),
             },
-            Exported::Pixels(_) | Exported::Stem { .. } | Exported::Map(_) | Exported::Mask(_) => Ok(None),
+            Exported::Quantized { .. }
+            | Exported::Pixels(_)
+            | Exported::Stem { .. }
+            | Exported::Map(_)
+            | Exported::Mask(_) => Ok(None),
         }
     }
 
@@ -42,7 +46,7 @@ impl Exporter<'_> {
         };
         let path = if path.is_empty() { "constant" } else { path };
         let name = if is_half {
-            let halves: Vec<u16> = data.iter().map(|&x| half_bits(x)).collect();
+            let halves: Vec<u16> = data.iter().map(|&x| f16::from_f32(x).to_bits()).collect();
             let stored = self.writer.initializer(path, &key.1, &Data::F16(&halves));
             self.writer.cast(path, &stored, DataType::Float)
         } else {
@@ -54,12 +58,33 @@ impl Exporter<'_> {
 
     /// Weights as the graph has them, or a matrix that is computed.
     pub fn weight(&mut self, value: Value) -> Result<String, FormatError> {
+        if let Exported::Quantized { q, scales, axis } = self.values[value.index()] {
+            return self.dequantize(q, scales, axis);
+        }
         let as_it_is: Vec<usize> = (0..self.shape(value).len()).collect();
         match self.placed(value, &as_it_is)? {
             Some(name) => Ok(name),
             None if as_it_is.len() < 4 => self.map(value),
             None => Err(self.refuse("weights that are no constant")),
         }
+    }
+
+    /// Weights of 8 bits, with a scale for each index of an axis.
+    fn dequantize(&mut self, q: Value, scales: Value, axis: usize) -> Result<String, FormatError> {
+        let Exported::Stored(constant) = self.values[q.index()] else {
+            return Err(self.refuse("weights that are no constant"));
+        };
+        let bytes: Option<Vec<i8>> = match &constant.data {
+            Elements::I16(data) => data.iter().map(|&q| i8::try_from(q).ok()).collect(),
+            _ => None,
+        };
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() == constant.meta.shape.elements()) else {
+            return Err(self.refuse(format!("'{}' should be bytes that fill {}", constant.path, constant.meta)));
+        };
+        let scales = self.weight(scales)?;
+        let q = self.writer.initializer(&constant.path, &constant.meta.shape, &Data::I8(&bytes));
+        let axis = AttributeProto::int("axis", axis as i64);
+        Ok(self.writer.node("DequantizeLinear", &constant.path, &[&q, &scales], vec![axis]))
     }
 
     /// A value as channels-first floats.
@@ -70,6 +95,7 @@ impl Exporter<'_> {
                 let name = name.clone();
                 Ok(self.writer.cast(self.path, &name, DataType::Float))
             }
+            Exported::Quantized { .. } => Err(self.refuse("weights of 8 bits have a place in products alone")),
             Exported::Stem { .. } => Err(self.refuse("the integers of a stem have no value of their own")),
             Exported::Pixels(_) => Err(self.refuse("pixels that are not normalised")),
             Exported::Stored(_) | Exported::Literal(_) => {

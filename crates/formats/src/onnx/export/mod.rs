@@ -88,6 +88,8 @@ enum Exported<'m> {
     Stored(&'m Constant),
     /// Numbers that stand in the graph itself.
     Literal(Vec<f32>),
+    /// Weights of 8 bits, and a scale for each index of an axis.
+    Quantized { q: Value, scales: Value, axis: usize },
     /// uint8 pixels, channels-last.
     Pixels(String),
     /// The integers of a stem, which only have a meaning with the affine behind them.
@@ -156,6 +158,9 @@ impl<'m> Exporter<'m> {
             Op::ImageConv2d(conv) => {
                 return Ok(vec![Exported::Stem { pixels: inputs[0], weights: inputs[1], border: conv.border }]);
             }
+            Op::Dequantize(op) => {
+                return Ok(vec![Exported::Quantized { q: inputs[0], scales: inputs[1], axis: op.axis }]);
+            }
             Op::NormalizeImage(op) => self.normalize_image(inputs[0], &op.mean, &op.std)?,
             Op::Affine(affine) => self.affine(affine.border, inputs)?,
             Op::TernaryAffine(_) => self.ternary_affine(inputs)?,
@@ -198,6 +203,8 @@ impl<'m> Exporter<'m> {
             | Op::TernarizeWeight(_)
             | Op::BatchNormInference(_)
             | Op::FoldAffine(_)
+            | Op::RoundHalf(_)
+            | Op::QuantizeWeight(_)
             | Op::FoldStem(_) => return Err(self.refuse("it is not folded into constants")),
             Op::OneHot(_) | Op::Gather(_) | Op::Scatter(_) | Op::MaxPool2dIndex(_) => {
                 return Err(self.refuse("indices are not written"));
