@@ -44,13 +44,16 @@ fn change(fields: &mut Vec<Field>, i: usize, other: &Field, random: &mut Random)
             Value::Integer(n) => *n = integer(*n, random),
             Value::Eight(bytes) => bytes[random.below(8)] = random.below(256) as u8,
             Value::Four(bytes) => bytes[random.below(4)] = random.below(256) as u8,
-            Value::Bytes(bytes) => match random.below(4) {
-                0 => bytes.truncate(random.below(bytes.len() + 1)),
-                1 => bytes.push(random.below(256) as u8),
-                _ if bytes.is_empty() => bytes.extend([0; 4]),
-                2 => bytes.extend_from_within(random.below(bytes.len())..),
-                _ => bytes[random.below(bytes.len())] = random.below(256) as u8,
-            },
+            Value::Bytes(bytes) => {
+                let at = random.below(bytes.len().max(1));
+                match random.below(4) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.push(random.below(256) as u8),
+                    _ if bytes.is_empty() => bytes.extend([0; 4]),
+                    2 => bytes.extend_from_within(at..),
+                    _ => bytes[at] = random.below(256) as u8,
+                }
+            }
             Value::Message(_) => fields[i] = other.clone(),
         },
     }
@@ -92,33 +95,26 @@ fn fields(mut bytes: &[u8]) -> Option<Vec<Field>> {
 
 fn write(fields: &[Field], bytes: &mut Vec<u8>) {
     for (number, value) in fields {
-        let mut with_key = |kind: u64| write_varint(number << 3 | kind, bytes);
-        match value {
+        let (kind, content) = match value {
             Value::Integer(n) => {
-                with_key(0);
+                write_varint(number << 3, bytes);
                 write_varint(*n, bytes);
+                continue;
             }
-            Value::Eight(content) => {
-                with_key(1);
-                bytes.extend(content);
-            }
-            Value::Four(content) => {
-                with_key(5);
-                bytes.extend(content);
-            }
-            Value::Bytes(content) => {
-                with_key(2);
-                write_varint(content.len() as u64, bytes);
-                bytes.extend(content);
-            }
+            Value::Eight(content) => (1, content.to_vec()),
+            Value::Four(content) => (5, content.to_vec()),
+            Value::Bytes(content) => (2, content.clone()),
             Value::Message(fields) => {
-                with_key(2);
                 let mut content = Vec::new();
                 write(fields, &mut content);
-                write_varint(content.len() as u64, bytes);
-                bytes.extend(content);
+                (2, content)
             }
+        };
+        write_varint(number << 3 | kind, bytes);
+        if kind == 2 {
+            write_varint(content.len() as u64, bytes);
         }
+        bytes.extend(content);
     }
 }
 
