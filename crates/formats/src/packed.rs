@@ -194,6 +194,12 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
         let offset = PREAMBLE + e.column().saturating_sub(1).min(json.len());
         FormatError::Header { offset, reason: e.to_string() }
     })?;
+    // JSON can say the same in many ways, and equal networks are equal files.
+    let written = serde_json::to_vec(&header).unwrap_or_default();
+    if written != json {
+        let offset = PREAMBLE + written.iter().zip(json).take_while(|(a, b)| a == b).count();
+        return Err(FormatError::Header { offset, reason: "it is not as this library writes it".to_owned() });
+    }
 
     let graph = check::graph(&header.graph)?;
     let mut constants = Vec::with_capacity(header.tensors.len());

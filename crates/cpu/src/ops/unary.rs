@@ -27,7 +27,8 @@ pub fn prepare(op: &Unary, target: Target) -> Prepared<Kernel> {
 fn power_of_two(x: f32) -> f32 {
     const MANTISSA: u64 = (1 << 52) - 1;
     const CARRY: u64 = (1 << 52) - (std::f64::consts::SQRT_2.to_bits() & MANTISSA);
-    let power = f64::from_bits((f64::from(x).to_bits() + CARRY) & !MANTISSA) as f32;
+    // The bits of some NaN overflow, and are not what is returned.
+    let power = f64::from_bits(f64::from(x).to_bits().wrapping_add(CARRY) & !MANTISSA) as f32;
     let other = if x == 0.0 { 0.0 } else { f32::NAN };
     if x > 0.0 { power } else { other }
 }
