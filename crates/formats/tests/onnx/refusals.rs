@@ -116,6 +116,26 @@ fn computed_constants_take_no_more_than_the_file_may() {
 }
 
 #[test]
+fn more_nodes_or_axes_than_anybody_has_are_refused() {
+    let mut onnx = Onnx::new();
+    for i in 0..20_001 {
+        onnx.node("Identity", &["x"], &format!("y{i}"), &[]);
+    }
+    says(&refused(onnx, "y0"), &["20001 nodes"]);
+    let mut onnx = Onnx::new();
+    onnx.node("Unsqueeze", &["x"], "y", &[("axes", Ints(&[1; 20]))]);
+    says(&refused(onnx, "y"), &["Unsqueeze 'y'", "24 axes"]);
+}
+
+#[test]
+fn weights_of_no_extent_are_refused() {
+    let mut onnx = Onnx::new();
+    onnx.floats("w", &[2, 3, 0, 3], &[]);
+    onnx.node("Conv", &["x", "w"], "y", &[("auto_pad", crate::builder::Attribute::Text("SAME_UPPER"))]);
+    says(&refused(onnx, "y"), &["Conv 'y'", "no extent"]);
+}
+
+#[test]
 fn messages_of_nothing_take_no_more_than_the_file_may() {
     let mut onnx = Onnx::new();
     for _ in 0..200_000 {
