@@ -31,6 +31,6 @@ export class ConfusionMatrix {
       const shown = Number.isNaN(recall) ? '' : `${(100 * recall).toFixed(1)} %`
       return [this.classes[truth] ?? '', ...row.map((count) => (count === 0 ? '·' : String(count))), shown]
     })
-    return table(head, rows, { left: 1 })
+    return table(head, rows, `<${'>'.repeat(head.length - 1)}`)
   }
 }

@@ -158,7 +158,9 @@ export type Resize = 'stretch' | { readonly shorter: number }
 export function checkResize(owner: string, resize: Resize): { readonly shorter?: number } {
   if (resize === 'stretch') return {}
   if (typeof resize !== 'object' || resize === null) reject(owner, 'resize', "'stretch' or { shorter: … }", resize)
-  return { shorter: checkInteger(owner, 'resize: shorter', resize.shorter) }
+  checkOptions(`${owner}: resize`, resize, ['shorter'])
+  // A larger square would be more than an image may have.
+  return { shorter: checkInteger(owner, 'resize: shorter', resize.shorter, { min: 1, max: 8192 }) }
 }
 
 export interface ImageFilesOptions {

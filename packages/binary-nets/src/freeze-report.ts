@@ -38,7 +38,7 @@ export class FreezeReport {
     const body = this.rows.map(({ path, op, fused, writes, apart }) => {
       return [path, [op, ...fused].join(' · '), writes, apart ?? '']
     })
-    return [table(head, body, { left: head.length }), ...this.#cost()].join('\n')
+    return [table(head, body, '<<<'), ...this.#cost()].join('\n')
   }
 
   #cost(): string[] {

@@ -222,8 +222,11 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
   /** Which of the network's classes each of a dataset's is. */
   #labels(classes: readonly string[]): Uint32Array {
     const own = this.classes
-    if (own === null) return Uint32Array.from(classes, (_, index) => index)
-    const unknown = classes.find((name) => !own.includes(name))
+    if (own === null || (own.length === classes.length && own.every((name, index) => name === classes[index]))) {
+      return Uint32Array.from(classes, (_, index) => index)
+    }
+    const isOnce = (name: string) => own.indexOf(name) >= 0 && own.indexOf(name) === own.lastIndexOf(name)
+    const unknown = classes.find((name) => !isOnce(name))
     if (unknown === undefined) return Uint32Array.from(classes, (name) => own.indexOf(name))
     return reject('evaluate', 'dataset', `data of the network's classes, ${own.slice(0, 12).join(', ')}`, unknown)
   }

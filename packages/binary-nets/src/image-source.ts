@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { checkArray, checkInteger, reject } from './arguments.js'
 import { checkResize, type Resize } from './data.js'
 import { BinaryNetsError } from './errors.js'
-import { type Image, packImages } from './images.js'
+import { type Image, type ImageSize, isOne, pixelsOf } from './images.js'
 import { callLong, decodeImage } from './native.js'
 
 /** RGBA pixels, row after row: a browser's `ImageData`. Alpha is dropped. */
@@ -18,50 +19,73 @@ export interface ImageBatch {
 }
 
 /**
- * An image: raw pixels of the network's size, a sample of a dataset, the path of a PNG or JPEG file, a `Buffer` that holds such a file, or RGBA pixels. All but the
- * first two may be of any size.
+ * An image: raw pixels of the network's size, a sample of a dataset, the path of a PNG or JPEG file or its `file:` URL, the bytes of such a file, or RGBA pixels. All but the
+ * first two may be of any size. Bytes are those of a file where they begin as one and can be decoded.
  */
-export type ImageSource = Image | string | RgbaImage
+export type ImageSource = Image | string | URL | RgbaImage
 
-interface Size {
-  readonly height: number
-  readonly width: number
-  readonly channels: number
-}
+const KINDS = 'pixels, a sample of a dataset, the path or the bytes of a PNG or JPEG file, or { data, width, height } of RGBA'
 
-/** The pixels of images one after the other, how many they are, and whether one was given, and no list. */
+/**
+ * The pixels of images one after the other, how many they are, and whether one was given, and no list. What the images hold is read before this returns, but for files, so
+ * their memory may be used again at once.
+ */
 export async function readImages(
   owner: string,
   images: ImageSource | ImageBatch | Iterable<ImageSource>,
-  size: Size,
+  size: ImageSize,
   resize: Resize,
 ): Promise<{ readonly pixels: Uint8Array; readonly count: number; readonly isOne: boolean }> {
   if (isBatch(images)) return { ...readBatch(owner, images, size), isOne: false }
   const isOne = isSource(images)
-  const list = isOne ? [images] : isIterable(images) ? [...images] : reject(owner, 'images', 'images', images)
-  const raw = await Promise.all(list.map((image) => readImage(owner, image, size, resize)))
-  return { ...packImages(owner, raw, size), isOne }
+  const list = isOne ? [images] : isIterable(images) ? [...images] : reject(owner, 'images', `${KINDS}, or a list`, images)
+  if (list.length === 0) reject(owner, 'images', 'one image or more', [])
+  const pixels = await Promise.all(list.map((image, index) => readImage(owner, index, image, size, resize)))
+  return { pixels: Buffer.concat(pixels), count: list.length, isOne }
 }
 
-/** Raw pixels of the network's size. */
-function readImage(owner: string, image: ImageSource, size: Size, resize: Resize): Image | Promise<Uint8Array> {
+/** A copy of the pixels of an image, in the network's size. */
+async function readImage(
+  owner: string,
+  index: number,
+  image: ImageSource,
+  size: ImageSize,
+  resize: Resize,
+): Promise<Uint8Array> {
   const { height, width, channels } = size
   const target = { height, width, channels, ...checkResize(owner, resize) }
-  if (typeof image === 'string') return callLong(() => decodeImage(image, target))
-  if (Buffer.isBuffer(image) && isEncoded(image)) return callLong(() => decodeImage(image, target))
-  if (!isRgba(image)) return image
-  const { data, width: columns, height: rows } = image
-  checkInteger(owner, 'the width of an image', columns)
-  checkInteger(owner, 'the height of an image', rows)
-  const pixels = data instanceof Uint8ClampedArray ? new Uint8Array(data) : checkArray(owner, 'data', data, Uint8Array)
-  if (pixels.length !== 4 * columns * rows) {
-    const expected = `${columns}×${rows} RGBA pixels, ${4 * columns * rows} bytes`
-    throw new BinaryNetsError('BNETS_SHAPE', `${owner}: an image should hold ${expected}, got ${pixels.length}`)
+  if (typeof image === 'string' || image instanceof URL) {
+    const path = typeof image === 'string' ? image : fileURLToPath(image)
+    return callLong(() => decodeImage(path, target))
   }
-  return callLong(() => decodeImage({ data: pixels, width: columns, height: rows }, target))
+  if (isRgba(image)) {
+    const data = rgbaOf(owner, index, image)
+    return callLong(() => decodeImage({ data, width: image.width, height: image.height }, target))
+  }
+  if (!isOne(image)) return reject(owner, `image ${index}`, KINDS, image)
+  if (!(image instanceof Uint8Array) || !isEncoded(image)) return pixelsOf(owner, index, image, size).slice()
+  const raw = image.length === height * width * channels ? image.slice() : undefined
+  try {
+    return await callLong(() => decodeImage(checkArray(owner, `image ${index}`, image, Uint8Array), target))
+  } catch (cause) {
+    // Pixels may begin as a file does.
+    if (raw !== undefined) return raw
+    if (!(cause instanceof BinaryNetsError)) throw cause
+    throw new BinaryNetsError(cause.code, `${owner}: image ${index}: ${cause.message}`, { cause })
+  }
 }
 
-function readBatch(owner: string, { data, shape }: ImageBatch, { height, width, channels }: Size) {
+function rgbaOf(owner: string, index: number, { data, width, height }: RgbaImage): Uint8Array {
+  checkInteger(owner, `the width of image ${index}`, width)
+  checkInteger(owner, `the height of image ${index}`, height)
+  const pixels = data instanceof Uint8ClampedArray ? new Uint8Array(data) : data
+  checkArray(owner, `the data of image ${index}`, pixels, Uint8Array)
+  if (pixels.length === 4 * width * height) return pixels
+  const expected = `${width}×${height} RGBA pixels, ${4 * width * height} bytes`
+  throw new BinaryNetsError('BNETS_SHAPE', `${owner}: image ${index} should hold ${expected}, got ${pixels.length}`)
+}
+
+function readBatch(owner: string, { data, shape }: ImageBatch, { height, width, channels }: ImageSize) {
   const [count = 0, ...one] = shape
   const size = [height, width, channels]
   checkArray(owner, 'data', data, Uint8Array)
@@ -70,7 +94,7 @@ function readBatch(owner: string, { data, shape }: ImageBatch, { height, width, 
     const message = `images should be [n, ${size.join(', ')}], got [${shape.join(', ')}] with ${data.length} bytes`
     throw new BinaryNetsError('BNETS_SHAPE', `${owner}: ${message}`)
   }
-  return { pixels: data, count }
+  return { pixels: data.slice(), count }
 }
 
 /** Whether bytes begin as a PNG or a JPEG file does. */
@@ -84,9 +108,7 @@ function isObject(value: unknown): value is object {
 }
 
 function isSource(value: ImageSource | Iterable<ImageSource>): value is ImageSource {
-  return (
-    typeof value === 'string' || ArrayBuffer.isView(value) || (isObject(value) && 'image' in value) || isRgba(value)
-  )
+  return typeof value === 'string' || value instanceof URL || isRgba(value) || isOne(value as Image)
 }
 
 function isRgba(value: unknown): value is RgbaImage {

@@ -5,33 +5,30 @@ import { BinaryNetsError } from './errors.js'
 /** uint8 pixels `[height, width, channels]`, or a sample of a dataset. */
 export type Image = Uint8Array | Sample
 
+/** The extents of an image. */
+export interface ImageSize {
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+}
+
 /** The pixels of one image or several, one after the other, and how many they are. */
 export function packImages(
   owner: string,
   images: Image | Iterable<Image>,
-  {
-    height,
-    width,
-    channels,
-  }: {
-    readonly height: number
-    readonly width: number
-    readonly channels: number
-  },
+  size: ImageSize,
 ): { readonly pixels: Uint8Array; readonly count: number } {
   const list = isOne(images) ? [images] : [...(isIterable(images) ? images : reject(owner, 'images', 'images', images))]
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])
-  const size = height * width * channels
-  const pixels = new Uint8Array(list.length * size)
-  list.forEach((image, index) => {
-    const data = checkArray(owner, 'an image', isSample(image) ? image.image : image, Uint8Array)
-    if (data.length !== size) {
-      const expected = `${height}×${width}×${channels} = ${size} bytes`
-      throw new BinaryNetsError('BNETS_SHAPE', `${owner}: image ${index} should hold ${expected}, got ${data.length}`)
-    }
-    pixels.set(data, index * size)
-  })
-  return { pixels, count: list.length }
+  return { pixels: Buffer.concat(list.map((image, index) => pixelsOf(owner, index, image, size))), count: list.length }
+}
+
+/** The pixels of an image, which is one of several. */
+export function pixelsOf(owner: string, index: number, image: Image, { height, width, channels }: ImageSize): Uint8Array {
+  const data = checkArray(owner, `image ${index}`, isSample(image) ? image.image : image, Uint8Array)
+  if (data.length === height * width * channels) return data
+  const expected = `${height}×${width}×${channels} = ${height * width * channels} bytes`
+  throw new BinaryNetsError('BNETS_SHAPE', `${owner}: image ${index} should hold ${expected}, got ${data.length}`)
 }
 
 /** Whether these are the pixels of one image, or a sample, and no list of them. */
