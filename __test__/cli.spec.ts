@@ -64,9 +64,7 @@ test('inspect shows a tree of layers with sizes and what is packed', async (t) =
 })
 
 test('predict tells what images show', async (t) => {
-  const [first, second] = ['shapes/top left', 'shapes/top right'].map((name) => name)
   const images = [...test0].flatMap(({ label }, index) => (index < 2 ? [`shapes/${CLASSES[label]}/${index}.png`] : []))
-  t.truthy(first && second)
   const said = await run('predict', 'model.bnn', ...images, '--top', '2')
   t.is(said.trim().split('\n').length, 2 + 2 * 2)
   t.regex(said, /\d+\.\d\d % {2}█+/)
@@ -98,6 +96,8 @@ test('export and import', async (t) => {
 
 test('help, and what cannot be done', async (t) => {
   t.regex(await run('--help'), /inspect <model>/)
+  t.is(await run('help'), await run('-h'))
+  t.regex(await run('--version'), /^\d+\.\d+\.\d+$/m)
   t.regex(await run('freeze', '--help'), /--floats <kind>/)
   const fails = async (args: string[], code: number, message: RegExp) => {
     const { code: got, stderr } = await failure(...args)
@@ -105,16 +105,46 @@ test('help, and what cannot be done', async (t) => {
     t.regex(stderr, message)
     t.notRegex(stderr, /node_modules|\bat .*\.js:\d+/, 'no stack')
   }
-  await fails([], 1, /a command is missing; there are: freeze/)
-  await fails(['bake'], 1, /there is no command bake/)
-  await fails(['inspect'], 2, /missing required args/)
-  await fails(['inspect', 'model.bnn', '--color'], 2, /Unknown option `--color`/)
+  await fails([], 2, /binary-nets predict <model> <image\.\.\.>/)
+  await fails(['bake'], 2, /there is no command bake; there are: freeze/)
+  await fails(['inspect'], 2, /inspect: <model> is missing/)
+  await fails(['inspect', 'model.bnn', 'more'], 2, /more is one argument too many/)
+  await fails(['inspect', 'model.bnn', '--color'], 2, /Unknown option '--color'/)
   await fails(['inspect', 'none.bnn'], 1, /BNETS_IO: .*none\.bnn/)
   await fails(['inspect', 'run/last.safetensors'], 1, /BNETS_FORMAT: .*last\.safetensors/)
   await fails(['predict', 'model.bnn', 'none.png'], 1, /BNETS_IO: .*none\.png/)
   await fails(['predict', 'model.bnn', 'model.bnn'], 1, /BNETS_FORMAT: .*model\.bnn/)
   await fails(['predict', 'model.bnn', 'a.png', '--top', 'all'], 1, /BNETS_ARGUMENT: .*--top/)
+  await fails(['predict', 'model.bnn', 'a.png', '--top=-1'], 1, /BNETS_ARGUMENT: .*topK/)
   await fails(['eval', 'model.bnn', 'nowhere'], 1, /BNETS_IO: .*nowhere/)
   await fails(['freeze', 'run', '--floats', 'f8'], 1, /BNETS_ARGUMENT: .*floats/)
+  await fails(['freeze', 'shapes'], 1, /BNETS_IO: shapes holds no checkpoint/)
   await fails(['export', 'model.bnn', '--form', 'tiny'], 1, /BNETS_ARGUMENT: .*form/)
+  await fails(['export', 'model.bnn', '-o', './model.bnn'], 1, /BNETS_ARGUMENT: .*is read already/)
+  await fails(['import', 'model.onnx', '--mean', '0.5'], 1, /BNETS_ARGUMENT: --mean and --std go together/)
+})
+
+test('values stay text, and outputs are named after inputs', async (t) => {
+  t.regex(await run('freeze', 'run', '-o', '5.10'), /→ 5\.10, /)
+  t.regex(await run('freeze', 'run/'), /→ run\.bnn, /)
+  t.regex(await run('export', 'run.bnn'), /→ run\.onnx, /)
+  await writeFile(path('-x.png'), png(test0.at(0).image, SIZE, SIZE))
+  t.regex(await run('predict', 'model.bnn', '--top', '1', '--', '-x.png'), /^-x\.png/m)
+})
+
+test('images are resized for the validation as they will be', async (t) => {
+  for (const [index, { image, label }] of [...test0].entries()) {
+    // The image about the middle of one twice as wide, which is black elsewhere.
+    const wide = Uint8Array.from({ length: SIZE * SIZE * 2 }, (_, i) => {
+      const [y, x] = [Math.floor(i / (2 * SIZE)), (i % (2 * SIZE)) - SIZE / 2]
+      return x < 0 || x >= SIZE ? 0 : (image[y * SIZE + x] ?? 0)
+    })
+    const name = CLASSES[label] ?? ''
+    await mkdir(path('wide', name), { recursive: true })
+    await writeFile(path('wide', name, `${index}.png`), png(wide, 2 * SIZE, SIZE))
+  }
+  const said = await run('freeze', 'run', '-o', 'wide.bnn', '--resize', String(SIZE), '--validation', 'wide')
+  const { top1 } = JSON.parse(await run('eval', 'wide.bnn', 'wide', '--json'))
+  t.is(top1, JSON.parse(await run('eval', 'model.bnn', 'shapes', '--json')).top1)
+  t.true(said.includes(`top-1 ${(100 * top1).toFixed(2)} %`), said)
 })

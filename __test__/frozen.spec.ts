@@ -18,7 +18,7 @@ import {
   reidBinaryResnet18,
   type Tensor,
 } from 'binary-nets'
-import { create, dataset, shapes } from './shapes.js'
+import { create, dataset, model, input as shape, shapes } from './shapes.js'
 import { build, HEIGHT, harden, pictures, WIDTH, zoo } from './zoo.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'bnets-frozen-'))
@@ -130,7 +130,7 @@ test('floats of fewer bits are told from floats by their cost', async (t) => {
     const { accuracy } = frozen.report
     t.is(accuracy?.f32, (await net.evaluate(data)).top1)
     t.is(accuracy?.frozen, (await frozen.evaluate(data)).top1)
-    t.regex(String(frozen.report), /top-1 \d+\.\d\d %; with floats of 32 bits/)
+    t.regex(String(frozen.report), /top-1 \d+\.\d\d %(; with|, as with) floats of 32 bits/)
     const path = join(folder, `${floats}.bnn`)
     await frozen.save(path)
     using loaded = await loadFrozen(path)
@@ -200,6 +200,14 @@ test('evaluation counts by the names of classes', async (t) => {
     classes: [...data.classes].toReversed(),
   })
   t.is((await frozen.evaluate(other)).top1, top1, 'the order of classes is the dataset’s own affair')
+  const twins = ['one', 'two', 'one', 'four']
+  using twinNet = await Network.create(model, { input: shape, classes: twins, threads: 1 })
+  using twinFrozen = await twinNet.freeze()
+  const twinData = fromArrays({ images, labels, height: 8, width: 8, channels: 1, classes: twins })
+  t.is((await twinFrozen.evaluate(twinData)).top1, (await twinNet.evaluate(twinData)).top1, 'names that occur twice')
+  const mixed = fromArrays({ images, labels, height: 8, width: 8, channels: 1, classes: twins.toReversed() })
+  await t.throwsAsync(twinFrozen.evaluate(mixed), { code: 'BNETS_ARGUMENT', message: /"one"/ })
+
   const strange = fromArrays({ images, labels, height: 8, width: 8, channels: 1, classes: ['a', 'b', 'c', 'd'] })
   await t.throwsAsync(frozen.evaluate(strange), { code: 'BNETS_ARGUMENT', message: /bottom right.*"a"/ })
 })

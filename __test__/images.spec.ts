@@ -2,6 +2,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import { block, conv2d, type FrozenNetwork, flatten, image, Network, type Resize } from 'binary-nets'
 import { png } from './png.js'
@@ -43,6 +44,7 @@ test('pixels, a file, its bytes and RGBA are the same image', async (t) => {
   const encoded = png(colour, WIDTH, HEIGHT)
   await writeFile(path, encoded)
   t.deepEqual(await seen(net, path), expected)
+  t.deepEqual(await seen(net, pathToFileURL(path)), expected)
   t.deepEqual(await seen(net, encoded), expected)
   t.deepEqual(await seen(net, { data: rgba(colour), width: WIDTH, height: HEIGHT }), expected)
   t.deepEqual(await seen(net, png(new Uint8Array(rgba(colour)), WIDTH, HEIGHT)), expected, 'alpha is dropped')
@@ -53,6 +55,31 @@ test('pixels, a file, its bytes and RGBA are the same image', async (t) => {
 
   using greyNet = await mirror(1)
   t.deepEqual(await seen(greyNet, png(grey, WIDTH, HEIGHT)), await seen(greyNet, grey))
+})
+
+test('what is given may be used again at once', async (t) => {
+  using net = await mirror(3)
+  const expected = await seen(net, colour)
+  const [pixels, other, batch, bytes] = [colour.slice(), colour.slice(), colour.slice(), png(colour, WIDTH, HEIGHT)]
+  const all = [
+    seen(net, pixels),
+    seen(net, [other, png(colour, WIDTH, HEIGHT)]),
+    seen(net, { data: batch, shape: [1, HEIGHT, WIDTH, 3] }),
+    seen(net, bytes),
+  ]
+  for (const given of [pixels, other, batch, bytes]) given.fill(0)
+  const [first, second, third, fourth] = await Promise.all(all)
+  t.deepEqual([first, third, fourth], [expected, expected, expected])
+  t.deepEqual(second, [...expected, ...expected])
+})
+
+test('pixels that begin as a file does are pixels', async (t) => {
+  using net = await mirror(3)
+  const pixels = colour.slice()
+  pixels.set([0xff, 0xd8, 0xff])
+  const { length } = await seen(net, Buffer.from(pixels))
+  t.is(length, pixels.length)
+  t.deepEqual(await seen(net, new Uint8Array(png(colour, WIDTH, HEIGHT))), await seen(net, colour))
 })
 
 test('one image has one answer, a list or a batch has a list', async (t) => {
@@ -92,7 +119,8 @@ test('what is no image is refused by name', async (t) => {
   await writeFile(path, 'this is no image')
   await t.throwsAsync(net.predict(path), { code: 'BNETS_FORMAT', message: /text\.png/ })
   const cut = png(colour, WIDTH, HEIGHT).subarray(0, 40)
-  await t.throwsAsync(net.predict(cut), { code: 'BNETS_FORMAT' })
+  await t.throwsAsync(net.predict([colour, cut]), { code: 'BNETS_FORMAT', message: /image 1/ })
+  await t.throwsAsync(net.predict([colour, 5 as never]), { code: 'BNETS_ARGUMENT', message: /image 1 .*path/ })
   await t.throwsAsync(net.predict([colour, path]), { code: 'BNETS_FORMAT', message: /text\.png/ })
   const data = new Uint8ClampedArray(7)
   await t.throwsAsync(net.predict({ data, width: 2, height: 1 }), { code: 'BNETS_SHAPE', message: /8 bytes/ })

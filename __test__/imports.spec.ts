@@ -32,7 +32,7 @@ const CRATES_DEV: Table = { cpu: ['conformance'], network: ['cpu'] }
 const SOURCES: Table = {
   errors: [],
   arguments: ['errors'],
-  spec: [],
+  spec: ['errors'],
   sym: ['spec', 'arguments', 'errors'],
   trace: ['sym', 'spec', 'arguments', 'errors'],
   layers: ['trace', 'sym', 'spec', 'arguments', 'errors'],
@@ -58,18 +58,8 @@ const SOURCES: Table = {
   'run-options': ['arguments'],
   prediction: ['run-options', 'arguments'],
   frozen: [
-    ...[
-      'abort',
-      'native',
-      'data',
-      'io-errors',
-      'image-source',
-      'prediction',
-      'confusion',
-      'freeze-report',
-      'run-options',
-    ],
-    ...['tensor', 'trace', 'sym', 'spec', 'arguments', 'errors'],
+    ...['abort', 'native', 'data', 'images', 'image-source', 'io-errors', 'prediction', 'confusion', 'freeze-report'],
+    ...['run-options', 'tensor', 'trace', 'sym', 'spec', 'arguments', 'errors'],
   ],
   network: [
     ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],

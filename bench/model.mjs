@@ -49,7 +49,14 @@ for (const [name, model] of models) {
       forms.push(megabytes(await frozen.exportOnnx(join(folder, `${form}.onnx`), { form })))
     }
     const { first, best } = opening(path)
-    rows.push([name, floats, megabytes(statSync(path).size), ...forms, `${first.toFixed(1)} ms`, `${best.toFixed(1)} ms`])
+    rows.push([
+      name,
+      floats,
+      megabytes(statSync(path).size),
+      ...forms,
+      `${first.toFixed(1)} ms`,
+      `${best.toFixed(1)} ms`,
+    ])
     frozen.dispose()
   }
   net.dispose()

@@ -32,11 +32,12 @@ export class FreezeReport {
     this.accuracy = accuracy
   }
 
-  /** A table: a line for each pass over memory. */
+  /** A table: a line for each pass over memory and, where something stands apart from it, why. */
   toString(): string {
-    const head = ['layer', 'one pass of', 'writes', 'apart']
-    const body = this.rows.map(({ path, op, fused, writes, apart }) => {
-      return [path, [op, ...fused].join(' · '), writes, apart ?? '']
+    const head = ['layer', 'one pass of', 'writes']
+    const body = this.rows.flatMap(({ path, op, fused, writes, apart }) => {
+      const pass = [path, [op, ...fused].join(' · '), writes]
+      return apart ? [pass, ['', `  apart: ${apart}`, '']] : [pass]
     })
     return [table(head, body, '<<<'), ...this.#cost()].join('\n')
   }
@@ -44,6 +45,7 @@ export class FreezeReport {
   #cost(): string[] {
     if (this.accuracy === null) return []
     const { f32, frozen } = this.accuracy
+    if (f32 === frozen) return ['', `top-1 ${percent(frozen)}, as with floats of 32 bits`]
     const change = `${frozen >= f32 ? '+' : '−'}${(100 * Math.abs(frozen - f32)).toFixed(2)} points`
     return ['', `top-1 ${percent(frozen)}; with floats of 32 bits ${percent(f32)}: ${change}`]
   }

@@ -7,11 +7,12 @@ import { checkDataset, checkImages, type Dataset, inOrder, openLoader, type Resi
 import { BinaryNetsError } from './errors.js'
 import { type FreezeAccuracy, FreezeReport } from './freeze-report.js'
 import { type ImageBatch, type ImageSource, readImages } from './image-source.js'
+import type { ImageSize } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import { call, callLong, NativeFrozenNetwork } from './native.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
-import type { GraphSpec } from './spec.js'
+import { type GraphSpec, imageSize } from './spec.js'
 import type { Sym } from './sym.js'
 import { type Tensor, tensorOf } from './tensor.js'
 import type { Outputs } from './trace.js'
@@ -76,7 +77,7 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
   /** The names of the outputs. */
   readonly outputs: readonly (keyof O & string)[]
   /** What the network looks at. */
-  readonly input: { readonly height: number; readonly width: number; readonly channels: number }
+  readonly input: ImageSize
   /** The names of the classes, where they are known. */
   readonly classes: readonly string[] | null
   /** How pixels are normalised, which the network does itself. */
@@ -102,9 +103,8 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
     this.#native = native
     const spec: GraphSpec = JSON.parse(native.spec)
     const metadata: ModelMetadata = JSON.parse(native.metadata)
-    const [height = 0, width = 0, channels = 0] = spec.nodes.flatMap(({ op }) => ('input' in op ? op.input.shape : []))
     this.outputs = Object.keys(spec.outputs)
-    this.input = { height, width, channels }
+    this.input = imageSize(spec)
     this.classes = metadata.classes
     this.normalize = metadata.normalize
     this.resize = metadata.resize

@@ -24,7 +24,8 @@ export interface ImageBatch {
  */
 export type ImageSource = Image | string | URL | RgbaImage
 
-const KINDS = 'pixels, a sample of a dataset, the path or the bytes of a PNG or JPEG file, or { data, width, height } of RGBA'
+const KINDS =
+  'pixels, a sample of a dataset, the path or the bytes of a PNG or JPEG file, or { data, width, height } of RGBA'
 
 /**
  * The pixels of images one after the other, how many they are, and whether one was given, and no list. What the images hold is read before this returns, but for files, so
@@ -38,7 +39,11 @@ export async function readImages(
 ): Promise<{ readonly pixels: Uint8Array; readonly count: number; readonly isOne: boolean }> {
   if (isBatch(images)) return { ...readBatch(owner, images, size), isOne: false }
   const isOne = isSource(images)
-  const list = isOne ? [images] : isIterable(images) ? [...images] : reject(owner, 'images', `${KINDS}, or a list`, images)
+  const list = isOne
+    ? [images]
+    : isIterable(images)
+      ? [...images]
+      : reject(owner, 'images', `${KINDS}, or a list`, images)
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])
   const pixels = await Promise.all(list.map((image, index) => readImage(owner, index, image, size, resize)))
   return { pixels: Buffer.concat(pixels), count: list.length, isOne }

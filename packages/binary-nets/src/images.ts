@@ -24,7 +24,12 @@ export function packImages(
 }
 
 /** The pixels of an image, which is one of several. */
-export function pixelsOf(owner: string, index: number, image: Image, { height, width, channels }: ImageSize): Uint8Array {
+export function pixelsOf(
+  owner: string,
+  index: number,
+  image: Image,
+  { height, width, channels }: ImageSize,
+): Uint8Array {
   const data = checkArray(owner, `image ${index}`, isSample(image) ? image.image : image, Uint8Array)
   if (data.length === height * width * channels) return data
   const expected = `${height}×${width}×${channels} = ${height * width * channels} bytes`

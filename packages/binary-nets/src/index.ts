@@ -29,10 +29,11 @@ export {
   type ImportOptions,
   importOnnx,
   loadFrozen,
+  type Normalization,
   type OnnxForm,
 } from './frozen.js'
 export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
-export type { Image } from './images.js'
+export type { Image, ImageSize } from './images.js'
 export * from './layers/index.js'
 export { LoadReport, type Reshaped } from './load-report.js'
 export {

@@ -14,7 +14,6 @@ import {
 } from './arguments.js'
 import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, checkResize, type Dataset, inOrder, openLoader, type Resize } from './data.js'
-import { BinaryNetsError } from './errors.js'
 import { type FrozenNetwork, type ModelMetadata, type Normalization, setAccuracy, wrapFrozen } from './frozen.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
@@ -26,7 +25,7 @@ import { call, callLong, NativeFrozenNetwork, NativeNetwork, version } from './n
 import type { Parameter } from './optimizers.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
-import type { GraphSpec, NodeSpec } from './spec.js'
+import { type GraphSpec, imageSize, type NodeSpec } from './spec.js'
 import { Summary, type SummaryRow } from './summary.js'
 import type { Sym } from './sym.js'
 import { type Tensor, tensorOf } from './tensor.js'
@@ -142,7 +141,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       .toSorted(([inner, [a]], [outer, [b]]) => a - b || outer.length - inner.length)
       .map(([path]) => path)
     this.scalars = [...new Set(scalarsOf(spec))]
-    this.input = inputShape(spec)
+    this.input = imageSize(spec)
     this.#inside = {
       native,
       outputs: Object.keys(spec.outputs),
@@ -508,13 +507,4 @@ function scalarsOf(spec: GraphSpec): string[] {
 /** How the network normalises pixels. */
 function normalization({ nodes }: GraphSpec): Normalization | null {
   return nodes.flatMap(({ op }) => ('normalize_image' in op ? [op.normalize_image] : []))[0] ?? null
-}
-
-function inputShape({ nodes }: GraphSpec): Network['input'] {
-  const inputs = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
-  const [height, width, channels] = inputs[0] ?? []
-  if (height === undefined || width === undefined || channels === undefined) {
-    throw new BinaryNetsError('BNETS_FORMAT', 'the network has no image as its input')
-  }
-  return { height, width, channels }
 }

@@ -1,4 +1,5 @@
 // The graph that is traced here and run by the Rust core, which reads it as JSON.
+import { BinaryNetsError } from './errors.js'
 
 /** Which output of which node: `[node, output]`. */
 export type ValueRef = readonly [node: number, output: number]
@@ -123,4 +124,13 @@ export interface GraphSpec {
   readonly nodes: readonly NodeSpec[]
   readonly outputs: Readonly<Record<string, ValueRef>>
   readonly layers: Readonly<Record<string, ValueRef>>
+}
+
+/** The extents of the image that a graph looks at. */
+export function imageSize({ nodes }: GraphSpec): { height: number; width: number; channels: number } {
+  const [[height, width, channels] = []] = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
+  if (height === undefined || width === undefined || channels === undefined) {
+    throw new BinaryNetsError('BNETS_FORMAT', 'the network has no image as its input')
+  }
+  return { height, width, channels }
 }

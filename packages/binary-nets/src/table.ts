@@ -1,13 +1,11 @@
 /** A table of text: a head, a rule, a line for each row. `align` has a `<` or a `>` for each column. */
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  align: string,
-): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[], align: string): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (align[column] === '<' ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((cell, column) =>
+        align[column] === '<' ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join(GAP)
       .trimEnd()
   return [line(head), rule(widths), ...rows.map(line)].join('\n')

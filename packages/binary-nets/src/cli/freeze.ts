@@ -1,34 +1,41 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { imageFolder, Network } from '../index.js'
+import { BinaryNetsError, Network } from '../index.js'
 import { bytes } from '../table.js'
-import { number } from './number.js'
+import { type Command, number, text } from './command.js'
+import { nameOf, openFolder, outputOf } from './files.js'
 
-interface Options {
-  readonly output: string
-  readonly floats: string
-  readonly resize?: unknown
-  readonly validation?: string
-}
-
-/** `binary-nets freeze <run>` */
-export async function freeze(run: string, { output, floats, resize, validation }: Options): Promise<void> {
-  const file = checkpointOf(run)
-  using network = await Network.load(file)
-  const { height, width, channels } = network.input
-  const size = { height, width, channels: channels as 1 | 3 }
-  using frozen = await network.freeze({
-    floats: floats as 'f32',
-    ...(resize !== undefined && { resize: { shorter: number('freeze', '--resize', resize) } }),
-    ...(validation !== undefined && { validation: await imageFolder(validation, size) }),
-  })
-  const written = await frozen.save(String(output))
-  console.log(`${frozen.report}\n\n${file} → ${output}, ${bytes(written)}`)
+export const freeze: Command = {
+  about: 'make a packed model of a trained network: a checkpoint, or a folder of checkpoints',
+  args: ['run'],
+  options: {
+    output: { short: 'o', value: 'file', about: 'the model file; else the name of the run, with .bnn' },
+    floats: { value: 'kind', about: 'how float weights are kept: f32 (default), f16 or int8' },
+    resize: { value: 'pixels', about: 'images get this shorter side, then are cropped; else they are stretched' },
+    validation: { value: 'folder', about: 'images, folder/<class>/*.png|jpg, that tell what rounding floats costs' },
+  },
+  async run([run = ''], options) {
+    const file = checkpointOf(run)
+    const output = outputOf(file === run ? run : nameOf(run), text(options, 'output'), '.bnn')
+    const [shorter, validation] = [text(options, 'resize'), text(options, 'validation')]
+    const resize = shorter === undefined ? 'stretch' : { shorter: number('resize', shorter) }
+    using network = await Network.load(file)
+    const { input } = network
+    using frozen = await network.freeze({
+      // What is none of the kinds is refused there.
+      floats: (text(options, 'floats') ?? 'f32') as 'f32',
+      resize,
+      ...(validation !== undefined && { validation: await openFolder(validation, { input, resize }) }),
+    })
+    const written = await frozen.save(output)
+    console.log(`${frozen.report}\n\n${file} → ${output}, ${bytes(written)}`)
+  },
 }
 
 /** The best network of a folder that `fit` wrote, or its last one. A file is one already. */
 function checkpointOf(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
-  const best = join(path, 'best.safetensors')
-  return existsSync(best) ? best : join(path, 'last.safetensors')
+  const found = ['best', 'last'].map((name) => join(path, `${name}.safetensors`)).find((file) => existsSync(file))
+  if (found !== undefined) return found
+  throw new BinaryNetsError('BNETS_IO', `${path} holds no checkpoint, best.safetensors or last.safetensors`)
 }

@@ -1,18 +1,23 @@
 import { statSync } from 'node:fs'
 import { type FrozenNetwork, type FrozenTensor, loadFrozen } from '../index.js'
 import { bytes, table } from '../table.js'
+import type { Command } from './command.js'
 
-/** `binary-nets inspect <model>` */
-export async function inspect(model: string, { json }: { readonly json?: boolean }): Promise<void> {
-  using frozen = await loadFrozen(model, { threads: 1 })
-  const size = statSync(model).size
-  if (json) {
-    const { input, outputs, classes, normalize, resize, training, tensors, report } = frozen
-    const all = { bytes: size, input, outputs, classes, normalize, resize, training, tensors, passes: report.rows }
-    console.log(JSON.stringify(all, null, 2))
-    return
-  }
-  console.log([about(model, size, frozen), layers(frozen.tensors), String(frozen.report)].join('\n\n'))
+export const inspect: Command = {
+  about: 'show the layers of a packed model, their sizes, and how they run',
+  args: ['model'],
+  options: { json: { about: 'print JSON' } },
+  async run([model = ''], options) {
+    using frozen = await loadFrozen(model, { threads: 1 })
+    const size = statSync(model).size
+    if (options['json']) {
+      const { input, outputs, classes, normalize, resize, training, tensors, report } = frozen
+      const all = { bytes: size, input, outputs, classes, normalize, resize, training, tensors, passes: report.rows }
+      console.log(JSON.stringify(all, null, 2))
+      return
+    }
+    console.log([about(model, size, frozen), layers(frozen.tensors), String(frozen.report)].join('\n\n'))
+  },
 }
 
 function about(model: string, size: number, frozen: FrozenNetwork): string {
@@ -38,7 +43,8 @@ function shortened(names: readonly string[]): string {
 }
 
 function words(facts: Readonly<Record<string, unknown>>): string {
-  const word = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+  const word = (value: unknown) =>
+    typeof value === 'object' && value !== null ? `(${words(value as Record<string, unknown>)})` : String(value)
   return Object.entries(facts)
     .map(([name, value]) => `${name} ${word(value)}`)
     .join(', ')
@@ -65,7 +71,7 @@ function layers(tensors: readonly FrozenTensor[]): string {
   const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0)
   const packed = tensors.filter(({ storage }) => storage === 'bits').reduce((sum, tensor) => sum + tensor.bytes, 0)
   const rows = [...branches(root, ''), ['all tensors', '', '', bytes(total)], ['of them bits', '', '', bytes(packed)]]
-  return table(['layer', 'shape', 'stored as', 'size'], rows, { left: 3 })
+  return table(['layer', 'shape', 'stored as', 'size'], rows, '<<<>')
 }
 
 function* branches(layer: Layer, indent: string): Generator<string[]> {

@@ -1,45 +1,41 @@
 import { loadFrozen } from '../index.js'
 import { percent, table } from '../table.js'
-import { number } from './number.js'
+import { type Command, number, text } from './command.js'
 
-interface Options {
-  readonly top: unknown
-  readonly json?: boolean
-}
-
-/** `binary-nets predict <model> <...images>` */
-export async function predict(model: string, images: readonly string[], { top, json }: Options): Promise<void> {
-  const topK = number('predict', '--top', top)
-  using frozen = await loadFrozen(model)
-  const predictions = await frozen.predict(images.map(String), { topK })
-  if (json) {
-    console.log(
-      JSON.stringify(
-        images.map((image, index) => ({ image, predictions: predictions[index] })),
-        null,
-        2,
-      ),
+export const predict: Command = {
+  about: 'tell what PNG and JPEG files show',
+  args: ['model', 'image...'],
+  options: {
+    top: { value: 'count', about: 'how many classes to tell for each image; else 3' },
+    json: { about: 'print JSON' },
+  },
+  async run([model = '', ...images], options) {
+    const topK = number('top', text(options, 'top') ?? '3')
+    using frozen = await loadFrozen(model)
+    const predictions = await frozen.predict(images, { topK })
+    if (options['json']) {
+      console.log(
+        JSON.stringify(
+          images.map((image, index) => ({ image, predictions: predictions[index] })),
+          null,
+          2,
+        ),
+      )
+      return
+    }
+    const rows = predictions.flatMap((classes, index) =>
+      classes.map(({ label, probability }, place) => [
+        place === 0 ? (images[index] ?? '') : '',
+        label,
+        percent(probability),
+        bar(probability),
+      ]),
     )
-    return
-  }
-  const rows = predictions.flatMap((classes, index) =>
-    classes.map(({ label, probability }, place) => [
-      place === 0 ? String(images[index]) : '',
-      label,
-      percent(probability),
-      bar(probability),
-    ]),
-  )
-  console.log(
-    table(
-      ['image', 'class', 'probability', ''],
-      rows.map(([a = '', b = '', c = '', d = '']) => [a, b, c.padStart(11), d]),
-      { left: 4 },
-    ),
-  )
+    console.log(table(['image', 'class', 'probability', ''], rows, '<<><'))
+  },
 }
 
-/** A share as a bar of twenty characters. */
+/** A share as a bar of at most twenty characters. */
 function bar(share: number): string {
   return '█'.repeat(Math.round(20 * share))
 }

@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util'
+import { BinaryNetsError } from '../index.js'
+
+/** One command of the command line. */
+export interface Command {
+  /** What it does, in a line. */
+  readonly about: string
+  /** Its arguments, as help shows them; a last one that ends in `...` stands for one or more. */
+  readonly args: readonly string[]
+  /** Its options by name. One with a `value` takes one. */
+  readonly options: Readonly<Record<string, Option>>
+  /** Does it. */
+  run(args: readonly string[], options: Options): Promise<void>
+}
+
+interface Option {
+  readonly about: string
+  /** What its value is, as help shows it. */
+  readonly value?: string
+  /** The option as one letter. */
+  readonly short?: string
+}
+
+/** The options that were given: text, or true for one without a value. */
+export type Options = Readonly<Record<string, string | boolean | undefined>>
+
+/** A command line that makes no sense. */
+export class UsageError extends Error {}
+
+/** Reads what follows a command's name, and runs the command. */
+export async function run(name: string, command: Command, argv: readonly string[]): Promise<void> {
+  const { args } = command
+  const { values, positionals } = parse(command, argv)
+  const isOpen = args.at(-1)?.endsWith('...') === true
+  const missing = args[positionals.length]
+  if (missing !== undefined) throw new UsageError(`${name}: <${missing}> is missing`)
+  if (positionals.length > args.length && !isOpen) {
+    throw new UsageError(`${name}: ${positionals[args.length]} is one argument too many`)
+  }
+  await command.run(positionals, values)
+}
+
+function parse({ options }: Command, argv: readonly string[]): { values: Options; positionals: string[] } {
+  const entries = Object.entries(options).map(([name, { value, short }]) => {
+    return [name, { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) }]
+  })
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options: Object.fromEntries(entries),
+      allowPositionals: true,
+    })
+    // No option may be given as a list.
+    return { values: values as Options, positionals }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** How a command is typed, and its options. */
+export function help(name: string, { about, args, options }: Command): string {
+  const rows = Object.entries(options).map(([name, { about, value, short }]) => {
+    const flag = `${short ? `-${short}, ` : '    '}--${name}${value === undefined ? '' : ` <${value}>`}`
+    return `  ${flag.padEnd(26)}${about}`
+  })
+  return [usage(name, args), '', about, ...(rows.length > 0 ? ['', ...rows] : [])].join('\n')
+}
+
+/** `binary-nets predict <model> <image...>` */
+export function usage(name: string, args: readonly string[]): string {
+  return ['binary-nets', name, ...args.map((arg) => `<${arg}>`)].join(' ')
+}
+
+/** The text of an option. */
+export function text(options: Options, name: string): string | undefined {
+  const value = options[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A number of the command line. */
+export function number(name: string, value: string): number {
+  const number = Number(value)
+  if (value.trim() !== '' && Number.isFinite(number)) return number
+  throw new BinaryNetsError('BNETS_ARGUMENT', `--${name} should be a number, got ${value}`)
+}
