@@ -2,7 +2,6 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { crc32, deflateSync } from 'node:zlib'
 import test from 'ava'
 import {
   adam,
@@ -18,27 +17,10 @@ import {
   shuffle,
   weighted,
 } from 'binary-nets'
+import { png } from './png.js'
 import { CLASSES, create, dataset, model, type Outputs, shapes } from './shapes.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'bnets-data-'))
-
-/** A grey PNG of 8×8. */
-function png(pixels: Uint8Array): Buffer {
-  const chunk = (type: string, data: Uint8Array) => {
-    const body = Buffer.concat([Buffer.from(type), data])
-    const [length, crc] = [Buffer.alloc(4), Buffer.alloc(4)]
-    length.writeUInt32BE(data.length)
-    crc.writeUInt32BE(crc32(body))
-    return Buffer.concat([length, body, crc])
-  }
-  const rows = Array.from({ length: 8 }, (_, y) => [0, ...pixels.subarray(8 * y, 8 * (y + 1))])
-  return Buffer.concat([
-    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
-    chunk('IHDR', Buffer.of(0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 0)),
-    chunk('IDAT', deflateSync(Buffer.from(rows.flat()))),
-    chunk('IEND', new Uint8Array()),
-  ])
-}
 
 /** A folder of images, `count` for each of four classes, one of which may be broken. */
 async function images(name: string, count: number, broken?: string): Promise<string> {
@@ -48,7 +30,7 @@ async function images(name: string, count: number, broken?: string): Promise<str
     const { images, labels } = shapes(40 * count, 11)
     const places = [...labels.keys()].filter((place) => labels[place] === label).slice(0, count)
     for (const [index, place] of places.entries()) {
-      await writeFile(join(root, title, `${index}.png`), png(images.subarray(64 * place, 64 * (place + 1))))
+      await writeFile(join(root, title, `${index}.png`), png(images.subarray(64 * place, 64 * (place + 1)), 8, 8))
     }
   }
   if (broken !== undefined) await writeFile(join(root, broken), 'this is no image')
@@ -155,7 +137,7 @@ test('a folder of Market-1501: its identities are the classes, junk and distract
     ['-1_c3s1_000551_00.png', 1],
     ['0000_c3s1_000551_00.png', 2],
   ] as const
-  for (const [name, value] of files) await writeFile(join(root, name), png(new Uint8Array(64).fill(value)))
+  for (const [name, value] of files) await writeFile(join(root, name), png(new Uint8Array(64).fill(value), 8, 8))
   const data = await market1501(root, { channels: 1 })
   t.deepEqual(data.classes, ['0002', '0007'])
   t.deepEqual(
@@ -169,7 +151,7 @@ test('a folder of Market-1501: its identities are the classes, junk and distract
   t.is((await market1501(root, { height: 4, width: 2 })).at(0).image.length, 4 * 2 * 3)
 
   await t.throwsAsync(market1501(root, { width: 8 }), { code: 'BNETS_ARGUMENT', message: /^market1501: height and/ })
-  await writeFile(join(root, 'holiday.png'), png(new Uint8Array(64)))
+  await writeFile(join(root, 'holiday.png'), png(new Uint8Array(64), 8, 8))
   await t.throwsAsync(market1501(root), { code: 'BNETS_FORMAT', message: /holiday\.png/ })
 })
 

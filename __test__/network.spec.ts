@@ -189,5 +189,6 @@ test('graphs and programs can be printed', async (t) => {
   using net = await create()
   t.regex(net.dump('model', { batch: 2 }), /^graph batch=2\n/)
   t.regex(net.dump('frozen'), /binary_conv2d/)
+  t.regex(net.dump('fused'), /= fused /)
   t.throws(() => net.dump('onnx' as never), { code: 'BNETS_ARGUMENT' })
 })

@@ -2,10 +2,13 @@
 import {
   adam,
   biRealResnet18,
+  type FrozenNetwork,
   fit,
   frozen,
   image,
+  importOnnx,
   isBinary,
+  loadFrozen,
   mnist,
   Network,
   oneCycle,
@@ -42,16 +45,44 @@ const predictions = await loaded.predict(digits, { topK: 1 })
 const labels = predictions.map(([best]) => (best ? `${best.label}, sure to ${percent(best.probability)}` : ''))
 console.log(draw(digits.map((digit) => digit.image)))
 console.log(`${labels.map((label) => label.padStart(20).padEnd(28)).join('')}\n`)
+// What ships: weights of one bit packed, norms folded, as a model file of our own and as ONNX for other runtimes, each read back and tested.
+const shipped = await loaded.freeze()
 loaded.dispose()
+const answers = await choices(shipped)
+const copies = [
+  ['packed', 'runs/digits.bnn', (path: string) => shipped.save(path), loadFrozen],
+  ['ONNX, portable', 'runs/digits.onnx', (path: string) => shipped.exportOnnx(path), importOnnx],
+  ['ONNX, compact', 'runs/digits-compact.onnx', exportCompact, importOnnx],
+] as const
+console.log('shipped as      file                            size   right    answers as before')
+for (const [kind, path, write, read] of copies) {
+  const bytes = await write(path)
+  using copy = await read(path)
+  const { top1 } = await copy.evaluate(test)
+  const same = (await choices(copy)).filter((answer, digit) => answer === answers[digit]).length
+  const cells = [kind.padEnd(14), path.padEnd(24), `${(bytes / 1000).toFixed(1)} kB`.padStart(10), percent(top1)]
+  console.log([...cells, `${same.toLocaleString('en-US')} of ${test.length.toLocaleString('en-US')}`].join('  '))
+}
+shipped.dispose()
 
 // What do the binary layers learn? A control keeps their weights as random as they began, and trains only the rest.
-console.log('Control: the same network, whose binary weights stay random.')
+console.log('\nControl: the same network, whose binary weights stay random.')
 const control = await Network.create(model, { input, seed: 1 })
 const optimizer = [[isBinary, frozen] as const, [rest, learning] as const]
 await fit(control, { train, epochs, optimizer, onStep: progress() }).done
 const random = await control.evaluate(test)
 console.log(`\n${percent(random.top1)} with random binary weights, ${percent(trained.top1)} with trained ones.`)
 control.dispose()
+
+/** The class that each test digit is taken for. */
+async function choices(network: FrozenNetwork): Promise<number[]> {
+  const predictions = await network.predict(test, { topK: 1 })
+  return predictions.map(([best]) => best?.index ?? -1)
+}
+
+function exportCompact(path: string): Promise<number> {
+  return shipped.exportOnnx(path, { form: 'compact' })
+}
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(2)} %`

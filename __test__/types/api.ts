@@ -12,14 +12,17 @@ import {
   type Dataset,
   distillation,
   type Epoch,
+  type FrozenNetwork,
   fit,
   fromArrays,
   image,
+  importOnnx,
   isBinary,
   type Layer,
   type Loss,
   libra,
   linear,
+  loadFrozen,
   mnist,
   Network,
   type Prediction,
@@ -30,6 +33,7 @@ import {
   scaledSign,
   sign,
   step,
+  type Tensor,
   weightedSum,
 } from 'binary-nets'
 
@@ -161,3 +165,22 @@ const pair = block({ each: [linear(4, 4), relu] }, ({ each: [first, second] }, {
 pair satisfies (x: Two) => Two
 // @ts-expect-error one value is not two
 x.pipe(pair)
+
+// Frozen networks.
+const frozen = await digits.freeze({ floats: 'int8' })
+frozen satisfies FrozenNetwork<{ readonly logits: Sym }>
+;(await frozen.predict('digit.png')) satisfies Prediction[]
+;(await frozen.predict({ data: new Uint8Array(1), width: 1, height: 1 })) satisfies Prediction[]
+;(await frozen.predict({ data: new Uint8Array(1), shape: [1, 28, 28, 1] })) satisfies Prediction[][]
+;(await frozen.predict(['digit.png', new Uint8Array(784)])) satisfies Prediction[][]
+;(await frozen.run('digit.png')).logits satisfies Tensor
+// @ts-expect-error there is no output of that name
+;(await frozen.run('digit.png')).features satisfies Tensor
+// @ts-expect-error floats are not stored so
+await digits.freeze({ floats: 'f8' })
+// @ts-expect-error a size is { shorter }
+await digits.freeze({ resize: 224 })
+// @ts-expect-error there is no such form
+await frozen.exportOnnx('x.onnx', { form: 'tiny' })
+;(await loadFrozen('x.bnn')) satisfies FrozenNetwork
+;(await importOnnx('x.onnx', { normalize: { mean: [0], std: [1] } })) satisfies FrozenNetwork

@@ -16,6 +16,7 @@ use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use binary_nets_exec::{ALIGNMENT, Address, ExecError, Memory, Program, Region, Step};
+use bytemuck::Pod;
 
 use crate::io::Kernel;
 
@@ -201,7 +202,8 @@ impl<'a> Share<'a> {
             batch: repetition * program.batch_bytes(),
             output: repetition * program.output_bytes(),
         };
-        Slots { regions: self.regions, step: &program.steps()[step], shift, prologue, taken: Cell::new(0) }
+        let inputs = Inputs { regions: self.regions, step: &program.steps()[step], shift };
+        Slots { inputs, prologue, taken: Cell::new(0) }
     }
 }
 
@@ -218,16 +220,15 @@ pub enum Written {
     Resident,
 }
 
-/// The bytes of one step while it runs.
-pub struct Slots<'a> {
+/// What one step reads while it runs, for all its threads.
+#[derive(Clone)]
+pub struct Inputs<'a> {
     regions: &'a Memory<Lock<'a>>,
     step: &'a Step<Kernel>,
     shift: Memory<usize>,
-    prologue: bool,
-    taken: Cell<u64>,
 }
 
-impl Slots<'_> {
+impl Inputs<'_> {
     fn offset(&self, address: Address) -> usize {
         address.offset + self.shift.region(address.region)
     }
@@ -240,10 +241,24 @@ impl Slots<'_> {
     /// An input that the op does not update.
     ///
     /// # Panics
-    /// If there is none of that number.
-    pub fn input(&self, i: usize) -> &[u8] {
+    /// If there is none of that number, or an element has another size.
+    pub fn get<T: Pod>(&self, i: usize) -> &[T] {
         assert!(!self.step.writes.contains(&i), "input {i} is updated in place");
-        self.shared(self.step.inputs[i])
+        bytemuck::cast_slice(self.shared(self.step.inputs[i]))
+    }
+}
+
+/// The bytes of one step while it runs.
+pub struct Slots<'a> {
+    inputs: Inputs<'a>,
+    prologue: bool,
+    taken: Cell<u64>,
+}
+
+impl<'a> Slots<'a> {
+    /// What the step reads.
+    pub fn inputs(&self) -> &Inputs<'a> {
+        &self.inputs
     }
 
     /// The result of the prologue.
@@ -252,7 +267,7 @@ impl Slots<'_> {
     /// In the prologue itself.
     pub fn resident(&self) -> &[u8] {
         assert!(!self.prologue, "the prologue is still to write its result");
-        self.shared(self.step.resident)
+        self.inputs.shared(self.inputs.step.resident)
     }
 
     /// A slot to write.
@@ -261,11 +276,12 @@ impl Slots<'_> {
     /// If there is none, it was taken before, or it is not this kernel's to write.
     #[allow(clippy::mut_from_ref, reason = "each slot is given out once")]
     pub fn written(&self, slot: Written) -> &mut [u8] {
+        let step = self.inputs.step;
         let (bit, address, allowed) = match slot {
-            Written::Scratch => (0, self.step.scratch, true),
-            Written::Resident => (1, self.step.resident, self.prologue),
-            Written::Output(i) => (2 + i, self.step.outputs[i], !self.prologue),
-            Written::State(i) => (32 + i, self.step.inputs[i], !self.prologue && self.step.writes.contains(&i)),
+            Written::Scratch => (0, step.scratch, true),
+            Written::Resident => (1, step.resident, self.prologue),
+            Written::Output(i) => (2 + i, step.outputs[i], !self.prologue),
+            Written::State(i) => (32 + i, step.inputs[i], !self.prologue && step.writes.contains(&i)),
         };
         assert!(allowed, "{slot:?} is not written here");
         let flag =
@@ -273,7 +289,7 @@ impl Slots<'_> {
         assert!(self.taken.get() & flag == 0, "{slot:?} was taken before");
         self.taken.set(self.taken.get() | flag);
         // SAFETY: points 1 to 4 of this file; the slot is one of the step's that are written, and was not given out before.
-        unsafe { self.regions.region(address.region).exclusive(self.offset(address), address.bytes) }
+        unsafe { self.inputs.regions.region(address.region).exclusive(self.inputs.offset(address), address.bytes) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bytemuck::Pod;
 
+pub use crate::arena::Inputs;
 use crate::arena::{Slots, Written};
 use crate::threads::Threads;
 
@@ -20,10 +21,15 @@ pub struct Io<'a> {
 }
 
 #[allow(clippy::mut_from_ref, reason = "each slot is given out once, which is checked")]
-impl Io<'_> {
+impl<'a> Io<'a> {
     /// Input `i`.
     pub fn input<T: Pod>(&self, i: usize) -> &[T] {
-        bytemuck::cast_slice(self.slots.input(i))
+        self.slots.inputs().get(i)
+    }
+
+    /// All inputs, for threads that look them up themselves.
+    pub fn inputs(&self) -> &Inputs<'a> {
+        self.slots.inputs()
     }
 
     /// Output `i`; it holds old bytes, and can be asked for once.

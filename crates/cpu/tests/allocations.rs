@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Backend, Run};
+use binary_nets_graph::passes::{evaluation, freeze, fuse};
 use binary_nets_kernels::Isa;
 use runner::Planned;
 
@@ -39,7 +40,8 @@ static ALLOCATOR: Counting = Counting;
 /// One test in this file, so that nothing else allocates meanwhile.
 #[test]
 fn a_steady_step_allocates_nothing() {
-    for graph in [model::training_step(4), model::accumulating_step(4)] {
+    let frozen = freeze(&evaluation(&model::forward(1)).unwrap()).unwrap();
+    for graph in [model::training_step(4), model::accumulating_step(4), fuse(&frozen.run).unwrap()] {
         let inputs = model::inputs(&graph, 1);
         for threads in [1, 2, 4] {
             let cpu = Cpu::new(Some(threads), Isa::detect()).unwrap();

@@ -5,6 +5,8 @@ use std::io::Cursor;
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Pixel, RgbaImage};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{DataError, ImageShape};
 
 /// The most pixels that an image may have, as it is decoded or while it is resized. A file of a few kilobytes can claim any number.
@@ -14,9 +16,11 @@ const MAX_PIXELS: u64 = 1 << 26;
 const MAX_PIXEL_BYTES: u64 = 8;
 
 /// How an image gets the size of a network's input. Both use a triangle filter; an image of the right size is left as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Resize {
     /// To that size, the aspect ratio disregarded.
+    #[default]
     Stretch,
     /// So that the shorter side has this many pixels, or the fewest more with which the image covers the input, the aspect ratio kept (the longer side
     /// is rounded down); then what is too much is cut off around the middle. Rows and columns cut off at the top and the left are half of them,

@@ -17,9 +17,10 @@ use crate::{DataError, Dataset, ImageShape, Resize};
 pub struct ImageOptions {
     /// 1 for grayscale (Rec. 709 luma), 3 for RGB; an alpha channel is dropped.
     pub channels: usize,
-    /// `[height, width]` to resize to with a triangle filter, the aspect ratio disregarded. Without it, all images must
-    /// have the size of the first.
+    /// The `[height, width]` that images get. Without it, all must have the size of the first.
     pub size: Option<[usize; 2]>,
+    /// How they get it.
+    pub resize: Resize,
     /// Whether a file that cannot be decoded is replaced by the next readable one of its class, instead of failing.
     pub skip_broken: bool,
 }
@@ -98,7 +99,7 @@ impl ImageFiles {
         let image = decode(&bytes).map_err(|error| error.of_file(path))?;
         let [height, width] = self.options.size.unwrap_or([image.height() as usize, image.width() as usize]);
         let shape = ImageShape { height, width, channels: self.options.channels };
-        let pixels = fit(image, shape, Resize::Stretch).map_err(|error| error.of_file(path))?;
+        let pixels = fit(image, shape, self.options.resize).map_err(|error| error.of_file(path))?;
         Ok((shape, pixels))
     }
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use binary_nets_data::{DataError, Dataset, ImageFiles, ImageOptions, ImageShape, image_folder};
+use binary_nets_data::{DataError, Dataset, ImageFiles, ImageOptions, ImageShape, Resize, image_folder};
 use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
 
-const RGB: ImageOptions = ImageOptions { channels: 3, size: None, skip_broken: false };
+const RGB: ImageOptions = ImageOptions { channels: 3, size: None, resize: Resize::Stretch, skip_broken: false };
 const GRAY: ImageOptions = ImageOptions { channels: 1, ..RGB };
 
 fn write(root: &Path, name: &str, bytes: &[u8]) -> PathBuf {

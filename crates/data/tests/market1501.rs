@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use binary_nets_data::{DataError, Dataset, ImageOptions, market1501};
+use binary_nets_data::{DataError, Dataset, ImageOptions, Resize, market1501};
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
-const OPTIONS: ImageOptions = ImageOptions { channels: 3, size: None, skip_broken: false };
+const OPTIONS: ImageOptions = ImageOptions { channels: 3, size: None, resize: Resize::Stretch, skip_broken: false };
 
 fn save(root: &Path, name: &str, value: u8) {
     RgbImage::from_pixel(2, 4, Rgb([value; 3])).save(root.join(name)).unwrap();

@@ -1,31 +1,18 @@
 //! A frozen network as a file, `.bnn`.
 //!
-//! All numbers are little-endian. A file is a preamble of 32 bytes, a header, and tensors; each of these begins at a multiple of 64 bytes but for the header,
-//! which follows the preamble, and the bytes between them are 0. The file ends with the last tensor.
+//! `docs/bnn-format.md` has it byte by byte. In short, all numbers little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0..8 | `89 42 4E 4E 0D 0A 1A 0A`: `.BNN`, and what a transfer as text would change |
-//! | 8..12 | the version, 1, as u32 |
-//! | 12..16 | the length of the header, as u32 |
-//! | 16..24 | the length of the file, as u64 |
-//! | 24..28 | the CRC-32 (that of gzip) of every other byte of the file, in order, as u32 |
+//! | 0..8 | [`MAGIC`] |
+//! | 8..12 | [`VERSION`] |
+//! | 12..16, 16..24 | the length of the header, as u32, and of the file, as u64 |
+//! | 24..28 | the CRC-32 of every other byte of the file |
 //! | 28..32 | 0 |
-//! | 32.. | the header, JSON in UTF-8 |
+//! | 32.. | the header, JSON: `{ "graph", "tensors": [{ "path", "storage", "offset" }], "metadata" }` |
+//! | from a multiple of 64 on | the tensors, the states of the graph, each at a multiple of 64 from the first one, 0 between them |
 //!
-//! The header is `{ "graph", "tensors", "metadata" }`. `graph` is a [`GraphSpec`] whose states, of kind `constant`, are the tensors: they say path, shape and
-//! meaning. `tensors` has, in the order in which the tensors lie, `{ "path", "storage", "offset" }`; the offset is counted from the first tensor on. `metadata` is
-//! [`Metadata`]. Storage follows meaning:
-//!
-//! | meaning | storage |
-//! |---|---|
-//! | `bit` | `bits`: words of 64 bits, each group of a row from a word of its own, channel `c` in bit `c mod 64` of word `c / 64`; 1 stands for +1. Bits behind the last channel are 0 |
-//! | `int` within -128 and 127 | `i8` |
-//! | other `int` | `i16` |
-//! | `f32` | `f32`, or `f16` where every element is a 16-bit float |
-//!
-//! Elements are in row-major order. A file that differs from what [`encode`] writes in any byte is refused, and nothing that it says is believed before it was
-//! checked: see [`Model::check`].
+//! A file that differs in any byte from what [`encode`] writes is refused, and nothing that it says is believed before it was checked: see [`Model::check`].
 
 use std::ops::Range;
 

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 /// Where the header begins.
 const PREAMBLE: usize = 32;
 
+/// What goes wrong with a thing.
+type Change<'a, T> = &'a dyn Fn(&mut T);
+
 /// A model under construction.
 #[derive(Default)]
 struct Builder {
@@ -78,7 +81,7 @@ fn model() -> Model {
         classes: Some(vec!["no".to_owned(), "yes ☑".to_owned()]),
         normalize: Some(Normalize { mean: vec![0.1307], std: vec![1.0 / 3.0] }),
         resize: Resize::Shorter(5),
-        training: Some(json!({ "epochs": 3, "π": 3.141_592_653_589_793 })),
+        training: Some(json!({ "epochs": 3, "γ": 0.577_215_664_901_532_9 })),
     };
     Model { graph, constants, metadata }
 }
@@ -222,7 +225,7 @@ fn lengths_that_lie_are_refused() {
 
 #[test]
 fn headers_that_lie_about_tensors_are_refused() {
-    let cases: [(&dyn Fn(&mut Value), &str); 11] = [
+    let cases: [(Change<Value>, &str); 11] = [
         (&|h| h["tensors"][1]["offset"] = json!(0), "'bn1.a' should start at byte"),
         (&|h| h["tensors"][1]["offset"] = json!(1_u64 << 60), "'bn1.a' should start at byte"),
         (&|h| h["tensors"][1]["offset"] = json!(-64), "the header is wrong at byte"),
@@ -255,7 +258,7 @@ fn state<'h>(header: &'h mut Value, path: &str) -> &'h mut Value {
 #[test]
 fn graphs_that_no_frozen_network_has_are_refused() {
     const HUGE: u64 = 1 << 62;
-    let cases: [(&dyn Fn(&mut Value), &str); 21] = [
+    let cases: [(Change<Value>, &str); 21] = [
         (&|h| state(h, "bn2.a")["shape"] = json!([HUGE, HUGE]), "fewer than 2^31 elements"),
         (&|h| state(h, "bn2.a")["shape"] = json!([6]), "affine at 'bn2'"),
         (&|h| state(h, "bn2.a")["shape"] = json!([0]), "extents of 1 or more"),
@@ -300,7 +303,7 @@ fn data_keep_to_what_the_graph_says_of_them() {
     let constant = |m: &mut Model, path: &str, change: &dyn Fn(&mut Constant)| {
         change(m.constants.iter_mut().find(|c| c.path == path).unwrap());
     };
-    let cases: [(&str, &dyn Fn(&mut Constant), &str); 8] = [
+    let cases: [(&str, Change<Constant>, &str); 8] = [
         (
             "conv1.q",
             &|c| set(c, |_: &mut Vec<i16>| i16::MIN),
@@ -352,7 +355,7 @@ fn bits(constant: &mut Constant, word: usize, mask: u64) {
 
 #[test]
 fn metadata_fit_the_graph() {
-    let cases: [(&dyn Fn(&mut Metadata), &str); 5] = [
+    let cases: [(Change<Metadata>, &str); 5] = [
         (&|m| m.classes = Some(vec![]), "the names of 0 classes, and there are 2 logits"),
         (&|m| m.normalize = Some(Normalize { mean: vec![0.0; 3], std: vec![1.0; 3] }), "of 1 channels"),
         (&|m| m.normalize = Some(Normalize { mean: vec![0.0], std: vec![0.0] }), "positive standard deviations"),

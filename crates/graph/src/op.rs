@@ -131,6 +131,7 @@ ops! {
     RoundHalf "round_half",
     QuantizeWeight "quantize_weight",
     Dequantize "dequantize",
+    Fused "fused",
 }
 
 impl Op {

@@ -4,7 +4,8 @@
 
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::{
-    BinaryConv2d, Conv2dGeometry, Gemm, Isa, Matrix, binary_conv2d, gemm, pack_codes, pack_weights, unpack_codes,
+    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, Matrix, binary_conv2d, gemm, image_conv2d, pack_codes,
+    pack_weights, unpack_codes,
 };
 use std::{
     hint::black_box,
@@ -125,6 +126,40 @@ fn bench_binary_conv2d(report: &Report) {
     }
 }
 
+fn bench_image_conv2d(report: &Report) {
+    // Channels in, channels out, input size, kernel, stride.
+    for (in_channels, out_channels, size, kernel_size, stride) in
+        [(3, 64, 224, 7, 2), (1, 16, 28, 3, 1), (3, 32, 32, 3, 1), (3, 64, 32, 3, 1)]
+    {
+        let geometry = Conv2dGeometry {
+            in_size: [size; 2],
+            kernel: [kernel_size; 2],
+            stride: [stride; 2],
+            padding: [kernel_size / 2; 2],
+            dilation: [1; 2],
+            groups: 1,
+            in_channels,
+            out_channels,
+        };
+        for kernel in image_conv2d::KERNELS {
+            if kernel.isa().is_none() {
+                continue;
+            }
+            let conv = ImageConv2d::with_kernel(geometry.clone(), kernel).expect("listed");
+            let image: Vec<u8> = words(size * size * in_channels).into_iter().map(|word| word as u8).collect();
+            let weights: Vec<i16> = words(conv.weight_len()).into_iter().map(|word| word as i16).collect();
+            let [out_h, out_w] = geometry.out_size();
+            let (mut laid, mut scratch) = (vec![0; conv.laid_weight_len()], vec![0; conv.scratch_len()]);
+            let mut out = vec![0_i32; out_h * out_w * out_channels];
+            conv.lay_weights(&weights, &mut laid);
+            let shape = format!("{kernel_size}x{kernel_size} {in_channels}>{out_channels}@{out_h}");
+            report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
+                conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut out));
+            });
+        }
+    }
+}
+
 fn bench_gemm(report: &Report) {
     for kernel in gemm::KERNELS {
         if kernel.isa().is_none() {
@@ -182,6 +217,7 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let report = Report { json, filters: arguments.into_iter().filter(|argument| argument != "--json").collect() };
     bench_binary_conv2d(&report);
+    bench_image_conv2d(&report);
     bench_gemm(&report);
     bench_packers(&report);
 }

@@ -1,6 +1,7 @@
 //! Packers between f32 and bits, by the layout law of `binary_nets_bits`.
 
-use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats};
+use crate::binary_conv2d::Dot;
+use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats, vector::Integers};
 use binary_nets_bits::{BitLayout, Codes, words};
 
 /// Packs `x: [rows, groups · channels]` into `out: [rows, groups, words]`.
@@ -71,6 +72,50 @@ pub fn pack_weight_bits(
         ),
         _ => pack_any_taps(w, channels, taps, bit, out),
     }
+}
+
+/// Packs `low ≤ d ≤ high` of integers `d: [rows, groups · channels]` into `out: [rows, groups, words]`. The bounds are `[groups, 64 · words]`; behind the
+/// channels of a group stands an interval that holds nothing, for there the integers of the next one are compared.
+///
+/// # Panics
+/// If a slice does not have exactly the length that `layout` gives.
+pub fn pack_between<T: Dot>(isa: Isa, d: &[T], low: &[T], high: &[T], layout: BitLayout, out: &mut [u64]) {
+    assert_eq!(d.len(), layout.rows * layout.row_channels(), "length of d");
+    assert_eq!([low.len(), high.len()], [64 * layout.row_words(); 2], "length of the bounds");
+    assert_eq!(out.len(), layout.len(), "length of the packed output");
+    match isa {
+        Isa::Scalar => between(Scalar, d, [low, high], layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => between(token, d, [low, high], layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(token) => between(token, d, [low, high], layout, out),
+    }
+}
+
+#[inline(always)]
+fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layout: BitLayout, out: &mut [u64]) {
+    token.vectorize(
+        #[inline(always)]
+        || {
+            if layout.is_empty() {
+                return;
+            }
+            let bounds = || low.as_chunks::<64>().0.iter().zip(high.as_chunks::<64>().0);
+            for (row, out) in out.chunks_exact_mut(layout.row_words()).enumerate() {
+                let row = &d[row * layout.row_channels()..];
+                for (i, (out, (low, high))) in out.iter_mut().zip(bounds()).enumerate() {
+                    let d = &row[i / layout.words() * layout.channels + i % layout.words() * 64..];
+                    *out = if let Some(d) = d.first_chunk() {
+                        T::between(token, d, low, high)
+                    } else {
+                        let mut last = [T::default(); 64];
+                        last[..d.len()].copy_from_slice(d);
+                        T::between(token, &last, low, high)
+                    };
+                }
+            }
+        },
+    );
 }
 
 /// A zero has bit 0 under both codes, so a partial vector is packed with zeros behind it.

@@ -19,6 +19,12 @@ pub enum KernelError {
         /// Input pixels, padding included.
         padded: usize,
     },
+    /// Groups where there can be but one.
+    #[error("a convolution of pixels has one group, got {groups}")]
+    Groups {
+        /// The groups asked for.
+        groups: usize,
+    },
     /// A padding value other than 0 and 1.
     #[error("the padding value must be 0 or 1, got {value}")]
     PadValue {

@@ -13,7 +13,7 @@ pub enum Isa {
     /// AVX2 with FMA, BMI and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
-    /// AVX-512 F, BW, DQ, VL and VPOPCNTDQ, and all of [`Isa::Avx2`].
+    /// AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, and all of [`Isa::Avx2`].
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }

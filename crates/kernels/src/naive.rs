@@ -34,6 +34,29 @@ pub fn conv2d(g: &Conv2dGeometry, x: &[i32], w: &[i32], pad: i32) -> Vec<i32> {
     y
 }
 
+/// A convolution of pixels over one image of one group; taps outside it read 0.
+///
+/// # Shapes
+/// `x: [in_h, in_w, in_channels]`, `q: [out_channels, kh, kw, in_channels]`; returns `[out_h, out_w, out_channels]`.
+pub fn image_conv2d(g: &Conv2dGeometry, x: &[u8], q: &[i16]) -> Vec<i64> {
+    let ([in_h, in_w], [out_h, out_w], [kh, kw]) = (g.in_size, g.out_size(), g.kernel);
+    let mut y = vec![0; out_h * out_w * g.out_channels];
+    for (i, y) in y.iter_mut().enumerate() {
+        let (oy, ox, o) = (i / g.out_channels / out_w, i / g.out_channels % out_w, i % g.out_channels);
+        for tap in 0..kh * kw {
+            let iy = (oy * g.stride[0] + tap / kw * g.dilation[0]).wrapping_sub(g.padding[0]);
+            let ix = (ox * g.stride[1] + tap % kw * g.dilation[1]).wrapping_sub(g.padding[1]);
+            if iy < in_h && ix < in_w {
+                for c in 0..g.in_channels {
+                    let x = x[(iy * in_w + ix) * g.in_channels + c];
+                    *y += i64::from(x) * i64::from(q[(o * kh * kw + tap) * g.in_channels + c]);
+                }
+            }
+        }
+    }
+    y
+}
+
 /// `c[i, j] = start(i, j) + Σ a[i, k] · b[k, j]`, one ascending chain of fused multiply-adds per element.
 ///
 /// `start` is `c` itself where `accumulate`, else 0.

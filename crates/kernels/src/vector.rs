@@ -46,6 +46,27 @@ pub trait Floats: Token {
     fn select(self, bits: u64, on: Self::F32, off: Self::F32) -> Self::F32;
 }
 
+/// Vectors of i32: sums of products, or pairs of i16 whose products they are.
+///
+/// In a convolution of pixels each lane is one output channel.
+pub trait Pairs: Token {
+    /// The vector.
+    type I32: Copy;
+    /// Its sums, or its pairs.
+    const LANES: usize;
+
+    /// Sums of nothing.
+    fn zero_sums(self) -> Self::I32;
+    /// `x` in every lane.
+    fn splat_pair(self, x: [i16; 2]) -> Self::I32;
+    /// The first pairs of `x`.
+    fn load_pairs(self, x: &[[i16; 2]]) -> Self::I32;
+    /// `sums + a₀·b₀ + a₁·b₁`, lane by lane; the caller knows that it fits.
+    fn dot_pairs(self, a: Self::I32, b: Self::I32, sums: Self::I32) -> Self::I32;
+    /// Writes the first elements of `out`.
+    fn store_sums(self, sums: Self::I32, out: &mut [i32]);
+}
+
 /// Vectors of 64-bit words of bits; in a binary product each lane is one output channel.
 ///
 /// Counting has two stages, because some instruction sets count bytes: [`count`](Self::count) gives partial counts, of which
@@ -78,4 +99,12 @@ pub trait Words: Token {
     fn store_i32(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i32]);
     /// As [`store_i32`](Self::store_i32), where every value fits into 16 bits.
     fn store_i16(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i16]);
+}
+
+/// Comparisons of vectors of integers.
+pub trait Integers: Token {
+    /// Bit i = `low[i] ≤ x[i] ≤ high[i]`.
+    fn between_i16(self, x: &[i16; 64], low: &[i16; 64], high: &[i16; 64]) -> u64;
+    /// The same in 32 bits.
+    fn between_i32(self, x: &[i32; 64], low: &[i32; 64], high: &[i32; 64]) -> u64;
 }

@@ -27,19 +27,22 @@ impl<B: Backend> Network<B> {
     pub fn confusion(&mut self, loader: &mut Loader) -> Result<Confusion, NetworkError> {
         let classes = classes(&self.model(1, &[])?)?;
         let cancel = self.cancel_flag();
-        count(loader, &cancel, classes, |pixels, count| self.predict(pixels, count, &["logits"]))
+        count(loader, &cancel, classes, None, |pixels, count| self.predict(pixels, count, &["logits"]))
     }
 }
 
-/// Counts over one epoch of a loader what `predict` says of its images, logits `[n, classes]`.
+/// Counts over one epoch of a loader what `predict` says of its images, logits `[n, classes]`; `labels` says which logit each of the data's classes has, without it they
+/// are in one order.
 pub(crate) fn count(
     loader: &mut Loader,
     cancel: &AtomicBool,
     classes: usize,
+    labels: Option<&[u32]>,
     mut predict: impl FnMut(&[u8], usize) -> Result<Vec<Prediction>, NetworkError>,
 ) -> Result<Confusion, NetworkError> {
     let data = loader.dataset().classes().len();
-    if data != classes {
+    if labels.map_or(classes, <[u32]>::len) != data || labels.is_some_and(|l| l.iter().any(|&l| l as usize >= classes))
+    {
         return Err(NetworkError::Argument(other_classes(data, classes)));
     }
     let mut confusion = Confusion { classes, counts: vec![0; classes * classes], among_first_five: 0 };
@@ -47,7 +50,7 @@ pub(crate) fn count(
         for prediction in predict(&batch.images, batch.len())? {
             for (row, &label) in prediction.data.chunks_exact(classes).zip(&batch.labels) {
                 let taken = largest(row).ok_or(NetworkError::NotANumber { class: label })?;
-                let label = label as usize;
+                let label = labels.map_or(label, |labels| labels[label as usize]) as usize;
                 confusion.counts[label * classes + taken] += 1;
                 confusion.among_first_five += u64::from(place(row, label) < 5);
             }

@@ -10,8 +10,9 @@ use std::sync::atomic::AtomicBool;
 use binary_nets_data::Loader;
 use binary_nets_exec::{Backend, Layout, Run, StateTable, Storage, plan};
 use binary_nets_formats::model::{Constant, Elements, Model};
+use binary_nets_formats::onnx::{Form, export};
 use binary_nets_formats::packed::{decode, encode};
-use binary_nets_graph::passes::{Frozen, dce, per_image, precompute};
+use binary_nets_graph::passes::{Frozen, dce, fuse, per_image, precompute};
 use binary_nets_graph::{Graph, GraphError};
 
 use crate::confusion::{classes, count};
@@ -61,6 +62,14 @@ impl<B: Backend> FrozenNetwork<B> {
         Ok(bytes.len())
     }
 
+    /// Writes an ONNX file, whole or not at all; its size in bytes.
+    pub fn export_onnx(&self, path: &Path, form: Form) -> Result<usize, NetworkError> {
+        let bytes =
+            export(&self.model, form).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
+        replace_file(path, &bytes).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
+        Ok(bytes.len())
+    }
+
     /// What it is, as data.
     pub const fn model(&self) -> &Arc<Model> {
         &self.model
@@ -88,11 +97,17 @@ impl<B: Backend> FrozenNetwork<B> {
         result
     }
 
-    /// Counts over one epoch of a loader, from where it stands, what the output `logits`, `[n, C]`, says. Fails with [`NetworkError::NotANumber`] where a logit is NaN.
-    pub fn evaluate(&mut self, loader: &mut Loader) -> Result<Confusion, NetworkError> {
+    /// Counts over one epoch of a loader, from where it stands, what the output `logits`, `[n, C]`, says. `labels` says which logit each of the data's classes has;
+    /// without it they are in one order. Fails with [`NetworkError::NotANumber`] where a logit is NaN.
+    pub fn evaluate(&mut self, loader: &mut Loader, labels: Option<&[u32]>) -> Result<Confusion, NetworkError> {
         let classes = classes(&self.model.graph.graph(1, &[])?)?;
         let cancel = Arc::clone(&self.cancel);
-        count(loader, &cancel, classes, |pixels, count| self.predict(pixels, count, &["logits"]))
+        count(loader, &cancel, classes, labels, |pixels, count| self.predict(pixels, count, &["logits"]))
+    }
+
+    /// The graph of its outputs as it runs: fused.
+    pub fn fused(&self) -> Result<Graph, NetworkError> {
+        Ok(fuse(&precompute(&graph(&self.model, &[])?)?.run)?)
     }
 
     /// The kernels that were chosen so far, each as `op: kernel`, sorted.

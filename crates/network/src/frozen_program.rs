@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use binary_nets_exec::{Backend, Memory, Run, StateTable, plan};
+use binary_nets_graph::passes::fuse;
 use binary_nets_graph::{Graph, Op};
 
 use crate::loaded::Loaded;
@@ -12,7 +13,7 @@ use crate::{NetworkError, Prediction, TensorView};
 /// The most images that one submission takes.
 const MOST_IMAGES: usize = 64;
 
-/// The run graph of a frozen network, its constants in memory, and its programs, which are planned for one image and repeated.
+/// The fused run graph of a frozen network, its constants in memory, and its programs, which are planned for one image and repeated.
 pub(crate) struct FrozenProgram<B: Backend> {
     graph: Graph,
     image: String,
@@ -24,8 +25,9 @@ pub(crate) struct FrozenProgram<B: Backend> {
 }
 
 impl<B: Backend> FrozenProgram<B> {
-    /// Plans a run graph; its constants are still to be taken.
+    /// Fuses and plans a run graph; its constants are still to be taken.
     pub fn new(backend: &B, graph: Graph) -> Result<Self, NetworkError> {
+        let graph = fuse(&graph)?;
         let image = graph.nodes().iter().find_map(|node| match &node.op {
             Op::Input(input) => Some(input.name.clone()),
             _ => None,

@@ -12,6 +12,7 @@ mod evaluate;
 mod frozen;
 mod frozen_network;
 mod frozen_program;
+mod import;
 mod init;
 mod loaded;
 mod network;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use binary_nets_exec::{Address, Backend, ExecError, Run, StateTable, plan};
 use binary_nets_graph::ops::{Input, State, StateKind};
-use binary_nets_graph::passes::{Frozen, calibration, dce, evaluation, freeze, per_image};
+use binary_nets_graph::passes::{Frozen, calibration, dce, evaluation, freeze, fuse, per_image};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::summary::{Row, summary};
 use binary_nets_graph::{Graph, GraphError, Meaning, Op};
@@ -54,6 +54,8 @@ pub enum Dump {
     Fold,
     /// What evaluates and ships.
     Frozen,
+    /// The same with every epilogue fused, as it runs.
+    Fused,
 }
 
 impl<B: Backend> Network<B> {
@@ -234,6 +236,7 @@ impl<B: Backend> Network<B> {
             Dump::Calibration => calibration(&model()?)?.dump(),
             Dump::Fold => self.frozen_graphs(&[])?.fold.dump(),
             Dump::Frozen => self.frozen_graphs(&[])?.run.dump(),
+            Dump::Fused => fuse(&self.frozen_graphs(&[])?.run)?.dump(),
         })
     }
 

@@ -11,6 +11,7 @@ use napi_derive::napi;
 use crate::account::Account;
 use crate::argument::{self, Fields, wrong};
 use crate::error::{Failure, call};
+use crate::image;
 
 /// The longest side of an image.
 pub(crate) const MAX_SIDE: u64 = 65_535;
@@ -69,7 +70,9 @@ impl NativeDataset {
     pub fn image_folder(
         env: &Env,
         #[napi(ts_arg_type = "string")] root: Unknown,
-        #[napi(ts_arg_type = "{ height?: number; width?: number; channels?: number; onBroken?: string }")]
+        #[napi(
+            ts_arg_type = "{ height?: number; width?: number; channels?: number; shorter?: number; onBroken?: string }"
+        )]
         options: Unknown,
     ) -> napi::Result<Self> {
         call(env, || {
@@ -84,7 +87,9 @@ impl NativeDataset {
     pub fn market1501(
         env: &Env,
         #[napi(ts_arg_type = "string")] folder: Unknown,
-        #[napi(ts_arg_type = "{ height?: number; width?: number; channels?: number; onBroken?: string }")]
+        #[napi(
+            ts_arg_type = "{ height?: number; width?: number; channels?: number; shorter?: number; onBroken?: string }"
+        )]
         options: Unknown,
     ) -> napi::Result<Self> {
         call(env, || {
@@ -217,5 +222,5 @@ fn image_options(options: Unknown) -> Result<ImageOptions, Failure> {
         Some("skip") => true,
         Some(other) => return Err(wrong("options.onBroken", "'error' or 'skip'", other)),
     };
-    Ok(ImageOptions { channels, size, skip_broken })
+    Ok(ImageOptions { channels, size, resize: image::resize(&options)?, skip_broken })
 }

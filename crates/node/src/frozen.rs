@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::thread;
 
 use binary_nets_cpu::{Cpu, Isa};
-use binary_nets_formats::model::{Metadata, Model};
+use binary_nets_formats::model::{Metadata, Model, Normalize};
+use binary_nets_formats::onnx::Form;
+use binary_nets_graph::Graph;
+use binary_nets_graph::passes::fusion_report;
 use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown};
@@ -26,6 +29,7 @@ pub struct NativeFrozenNetwork {
     queue: Queue,
     account: Arc<Account>,
     model: Arc<Model>,
+    fused: Graph,
     isa: &'static str,
     threads: usize,
 }
@@ -78,6 +82,25 @@ impl NativeFrozenNetwork {
         })
     }
 
+    /// A frozen network from an ONNX file. `normalize` is JSON, `{ mean, std }`: how pixels are normalised where the graph takes
+    /// floats and the file does not say.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFrozenNetwork>")]
+    pub fn import_onnx<'env>(
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "{ threads?: number; isa?: string; normalize?: string }")] options: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        Self::make(env, || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let given = Fields::new(options, "options")?;
+            let (isa, threads) = choice(&given)?;
+            let normalize = given.optional("normalize", argument::text)?;
+            let normalize: Option<Normalize> = serde_json::from_str(normalize.as_deref().unwrap_or("null"))
+                .map_err(|e| Failure::new(Code::Argument, format!("normalize: {e}")))?;
+            Ok(move || Ok(FrozenNetwork::import_onnx(Cpu::new(threads, isa)?, &path, normalize)?))
+        })
+    }
+
     /// Writes a packed file; the number of its bytes.
     #[napi(catch_unwind, ts_return_type = "Promise<number>")]
     pub fn save<'env>(
@@ -88,6 +111,26 @@ impl NativeFrozenNetwork {
         let prepare = || {
             let path = PathBuf::from(argument::text(path, "path")?);
             Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(network.save(&path)?))
+        };
+        self.long(env, prepare, |_, bytes| Ok(bytes as f64))
+    }
+
+    /// Writes an ONNX file; the number of its bytes.
+    #[napi(catch_unwind, ts_return_type = "Promise<number>")]
+    pub fn export_onnx<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "'portable' | 'compact'")] form: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let path = PathBuf::from(argument::text(path, "path")?);
+            let form = match argument::text(form, "form")?.as_str() {
+                "portable" => Form::Portable,
+                "compact" => Form::Compact,
+                other => return Err(wrong("form", "'portable' or 'compact'", &format!("'{other}'"))),
+            };
+            Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(network.export_onnx(&path, form)?))
         };
         self.long(env, prepare, |_, bytes| Ok(bytes as f64))
     }
@@ -130,12 +173,22 @@ impl NativeFrozenNetwork {
         self.model.constants.iter().map(NativeConstant::new).collect()
     }
 
-    /// Its graph for one image, as text.
+    /// What runs in one pass over memory and what each pass writes, as JSON.
     #[napi(catch_unwind)]
-    pub fn dump(&self, env: &Env, #[napi(ts_arg_type = "'frozen'")] what: Unknown) -> napi::Result<String> {
+    pub fn report(&self, env: &Env) -> napi::Result<String> {
+        call(env, || {
+            let rows = fusion_report(&self.fused);
+            serde_json::to_string(&rows).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+        })
+    }
+
+    /// Its graph for one image, as text: as it is stored, or as it runs.
+    #[napi(catch_unwind)]
+    pub fn dump(&self, env: &Env, #[napi(ts_arg_type = "'frozen' | 'fused'")] what: Unknown) -> napi::Result<String> {
         call(env, || match argument::text(what, "what")?.as_str() {
             "frozen" => Ok(self.model.graph.graph(1, &[])?.dump()),
-            other => Err(wrong("what", "'frozen'", &format!("'{other}'"))),
+            "fused" => Ok(self.fused.dump()),
+            other => Err(wrong("what", "'frozen' or 'fused'", &format!("'{other}'"))),
         })
     }
 
@@ -160,16 +213,21 @@ impl NativeFrozenNetwork {
         self.long(env, prepare, NativeTensor::named)
     }
 
-    /// Counts which classes it takes for which, over one epoch of a loader.
+    /// Counts which classes it takes for which, over one epoch of a loader. `labels` says which logit each of the data's classes has.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeCounts>")]
     pub fn evaluate<'env>(
         &self,
         env: &'env Env,
         #[napi(ts_arg_type = "NativeLoader")] loader: Unknown,
+        #[napi(ts_arg_type = "Uint32Array")] labels: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
             let mut lease = lease(loader)?;
-            Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(NativeCounts::new(network.evaluate(lease.loader()?)?)))
+            let labels: Vec<u32> = argument::array(labels, "labels")?;
+            let evaluate = move |network: &mut FrozenNetwork<Cpu>| {
+                Ok(NativeCounts::new(network.evaluate(lease.loader()?, Some(&labels))?))
+            };
+            Ok(evaluate)
         };
         self.long(env, prepare, |_, counts| Ok(counts))
     }
@@ -184,19 +242,18 @@ impl NativeFrozenNetwork {
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
         self.queue.close();
-        self.queue.cancel();
         self.account.close(env)
     }
 }
 
 impl NativeFrozenNetwork {
     fn new(env: &Env, network: FrozenNetwork<Cpu>) -> Result<Self, Failure> {
-        let model = Arc::clone(network.model());
+        let (model, fused) = (Arc::clone(network.model()), network.fused()?);
         let (isa, threads) = (network.backend().isa().name(), network.backend().threads());
         let queue = Queue::new(network)?;
         let account = Arc::new(Account::new());
         account.report(env, queue.status().bytes())?;
-        Ok(Self { queue, account, model, isa, threads })
+        Ok(Self { queue, account, model, fused, isa, threads })
     }
 
     /// A frozen network that is made on a thread of its own: `prepare` takes the arguments here, what it returns works there.

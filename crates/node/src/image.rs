@@ -56,8 +56,7 @@ impl Reading {
             width: options.required("width", side)? as usize,
             channels: options.required("channels", |value, name| argument::count(value, name, 3))?,
         };
-        let resize = options.optional("shorter", side)?.map_or(Resize::Stretch, Resize::Shorter);
-        Ok(Self { source: Source::new(source)?, shape, resize })
+        Ok(Self { source: Source::new(source)?, shape, resize: resize(&options)? })
     }
 
     fn read(&self) -> Result<Vec<u8>, DataError> {
@@ -87,6 +86,11 @@ impl Source {
             height: pixels.required("height", side)?,
         })
     }
+}
+
+/// How images of another size get theirs: by the option `shorter`.
+pub fn resize(options: &Fields) -> Result<Resize, Failure> {
+    Ok(options.optional("shorter", side)?.map_or(Resize::Stretch, Resize::Shorter))
 }
 
 fn side(value: Unknown, name: &str) -> Result<u32, Failure> {

@@ -251,7 +251,7 @@ impl NativeNetwork {
     pub fn dump(
         &self,
         env: &Env,
-        #[napi(ts_arg_type = "'model' | 'training' | 'evaluation' | 'calibration' | 'frozen' | 'fold'")] what: Unknown,
+        #[napi(ts_arg_type = "'model' | 'training' | 'evaluation' | 'calibration' | 'frozen' | 'fold' | 'fused'")] what: Unknown,
         #[napi(ts_arg_type = "number")] batch: Unknown,
     ) -> napi::Result<String> {
         call(env, || {

@@ -104,9 +104,10 @@ impl Queue {
         }
     }
 
-    /// Takes no more calls; those that have not begun fail.
+    /// Makes the running call fail, and those behind it, and takes no more.
     pub fn close(&self) {
         self.status.closed.store(true, Ordering::Release);
+        self.status.calls().iter().for_each(|flag| flag.store(true, Ordering::Relaxed));
         self.worker.close();
     }
 }

@@ -266,8 +266,9 @@ pub fn dump(name: &str) -> Result<Dump, Failure> {
         "calibration" => Dump::Calibration,
         "fold" => Dump::Fold,
         "frozen" => Dump::Frozen,
+        "fused" => Dump::Fused,
         other => {
-            let expected = "'model', 'training', 'evaluation', 'calibration', 'fold' or 'frozen'";
+            let expected = "'model', 'training', 'evaluation', 'calibration', 'fold', 'frozen' or 'fused'";
             return Err(wrong("what", expected, &format!("'{other}'")));
         }
     })

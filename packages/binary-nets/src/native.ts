@@ -1,7 +1,15 @@
 // The one file that touches the native package, and what its errors become.
 import { BinaryNetsError, ERROR_CODES } from './errors.js'
 
-export { NativeDataset, NativeLoader, NativeNetwork, type NativeStep, version } from '@binary-nets/native'
+export {
+  decodeImage,
+  NativeDataset,
+  NativeFrozenNetwork,
+  NativeLoader,
+  NativeNetwork,
+  type NativeStep,
+  version,
+} from '@binary-nets/native'
 
 /** Calls the native library; its errors become {@link BinaryNetsError}. */
 export function call<T>(run: () => T): T {

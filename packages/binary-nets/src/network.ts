@@ -13,29 +13,25 @@ import {
   reject,
 } from './arguments.js'
 import { ConfusionMatrix } from './confusion.js'
-import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
+import { checkDataset, checkImages, checkResize, type Dataset, inOrder, openLoader, type Resize } from './data.js'
 import { BinaryNetsError } from './errors.js'
+import { type FrozenNetwork, type ModelMetadata, type Normalization, setAccuracy, wrapFrozen } from './frozen.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import { LoadReport } from './load-report.js'
 import { crossEntropy, type Loss, type Teacher } from './losses.js'
 import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
-import { call, callLong, NativeNetwork } from './native.js'
+import { call, callLong, NativeFrozenNetwork, NativeNetwork, version } from './native.js'
 import type { Parameter } from './optimizers.js'
+import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
+import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
 import type { GraphSpec, NodeSpec } from './spec.js'
 import { Summary, type SummaryRow } from './summary.js'
 import type { Sym } from './sym.js'
+import { type Tensor, tensorOf } from './tensor.js'
 import { type ImageInput, type Model, type Outputs, trace, traceLoss } from './trace.js'
 import { type Evaluation, means, NOTHING, plus, type Training } from './training.js'
-
-/** Where and how a network runs. */
-export interface RunOptions {
-  /** Default: one for each core. Results do not depend on it. */
-  readonly threads?: number
-  /** The instruction set to use. Default: the best that this machine has. */
-  readonly isa?: 'scalar' | 'avx2' | 'avx512' | 'neon'
-}
 
 export interface CreateOptions extends RunOptions {
   /** What the network looks at. */
@@ -46,11 +42,6 @@ export interface CreateOptions extends RunOptions {
   readonly classes?: readonly string[]
 }
 
-/** Something long that can be stopped: it rejects with the signal's reason, and has changed nothing. */
-export interface Abortable {
-  readonly signal?: AbortSignal
-}
-
 export interface EvaluateOptions<O extends Outputs> extends Abortable {
   /** Default: `crossEntropy()`. */
   readonly loss?: Loss<O>
@@ -58,18 +49,16 @@ export interface EvaluateOptions<O extends Outputs> extends Abortable {
   readonly batchSize?: number
 }
 
-export interface PredictOptions extends Abortable {
-  /** How many classes to give for each image, likeliest first. Default: 5, or all where there are fewer. */
-  readonly topK?: number
-}
-
-/** A class that an image may show. */
-export interface Prediction {
-  /** The class's name, or its number where names are not known. */
-  readonly label: string
-  readonly index: number
-  /** From 0 to 1; over all classes they sum to 1. */
-  readonly probability: number
+export interface FreezeOptions extends RunOptions, Abortable {
+  /**
+   * How the float weights of products, such as the classifier and the shortcuts, are kept: as they are, rounded to 16-bit floats, or to 8-bit integers with a scale for
+   * each output. Default: 'f32'.
+   */
+  readonly floats?: 'f32' | 'f16' | 'int8'
+  /** Data that tell what rounding those costs, in the report. */
+  readonly validation?: Dataset
+  /** What becomes of images of another size, which the model's file remembers. Default: 'stretch'. */
+  readonly resize?: Resize
 }
 
 export interface LoadWeightsOptions extends Abortable {
@@ -84,12 +73,6 @@ export interface LoadWeightsOptions extends Abortable {
   readonly noise?: number
   /** The seed of the noise. Default: 0. */
   readonly seed?: number
-}
-
-/** A tensor, row after row. */
-export interface Tensor {
-  readonly shape: readonly number[]
-  readonly data: Float32Array
 }
 
 /** What `fit` reaches of a network. */
@@ -300,33 +283,14 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   async predict(images: Iterable<Image>, options?: PredictOptions): Promise<Prediction[][]>
   async predict(images: Image | Iterable<Image>, options: PredictOptions = {}): Promise<Prediction[] | Prediction[][]> {
     checkOptions('predict', options, ['topK', 'signal'])
-    const { topK = 5 } = options
-    checkInteger('predict', 'topK', topK)
+    const topK = checkTopK(options)
     if (!this.#inside.outputs.includes('logits')) {
       reject('predict', 'the model', 'one with an output named logits', this.outputs)
     }
     const { pixels, count } = packImages('predict', images, this.input)
     const outputs = await this.#ask(options, (native) => native.predict(pixels, count, ['logits']))
-    const logits = tensor(outputs, 'logits').data
-    const classes = logits.length / count
-    const predictions = Array.from({ length: count }, (_, image) =>
-      this.#likeliest(logits.subarray(image * classes, (image + 1) * classes), topK),
-    )
+    const predictions = likeliest(tensorOf(outputs, 'logits').data, count, topK, this.classes)
     return isOne(images) ? (predictions[0] ?? []) : predictions
-  }
-
-  #likeliest(logits: Float32Array, topK: number): Prediction[] {
-    const top = Math.max(...logits)
-    const exps = Array.from(logits, (logit) => Math.exp(logit - top))
-    const total = exps.reduce((sum, exp) => sum + exp, 0)
-    return exps
-      .map((exp, index) => ({
-        label: this.classes?.[index] ?? String(index),
-        index,
-        probability: exp / total,
-      }))
-      .toSorted((a, b) => b.probability - a.probability || a.index - b.index)
-      .slice(0, topK)
   }
 
   /**
@@ -363,7 +327,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     }
     const { pixels, count } = packImages('features', images, this.input)
     const outputs = await this.#ask(options, (native) => native.predict(pixels, count, ['features']))
-    return tensor(outputs, 'features')
+    return tensorOf(outputs, 'features')
   }
 
   /** How often the images of each class of a dataset are taken for which other. */
@@ -412,6 +376,51 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     checkOptions('saveWeights', options, ['signal'])
     await withIoErrors(path, () => mkdir(dirname(path), { recursive: true }))
     await this.#long(options, (native) => native.saveWeights(path))
+  }
+
+  /**
+   * The network as it ships: weights packed into bits, scales and norms folded into one affine a channel, and each binary convolution one pass from bits to bits. Its report
+   * tells what was folded and fused. This network stays as it is, and may go on learning.
+   */
+  async freeze(options: FreezeOptions = {}): Promise<FrozenNetwork<O>> {
+    checkOptions('freeze', options, ['floats', 'validation', 'resize', 'signal', ...RUN_OPTIONS])
+    const { floats = 'f32', resize = 'stretch', validation, signal } = options
+    checkOneOf('freeze', 'floats', floats, ['f32', 'f16', 'int8'])
+    if (validation !== undefined) checkDataset('freeze', 'validation', validation)
+    checkResize('freeze', resize)
+    const { isa, threads } = this.device
+    const given = { isa, threads, ...checkRunOptions('freeze', options) }
+    const metadata: ModelMetadata = {
+      classes: this.classes,
+      normalize: normalization(JSON.parse(this.#inside.native.spec)),
+      resize,
+      training: this.#provenance(),
+    }
+    const freeze = (floats: string) =>
+      this.#ask(options, (native) => NativeFrozenNetwork.freeze(native, { ...given, floats }, JSON.stringify(metadata)))
+    const frozen = wrapFrozen<O>(await freeze(floats))
+    if (validation === undefined) return frozen
+    try {
+      const top1 = async (network: FrozenNetwork<O>) =>
+        (await network.evaluate(validation, { ...(signal && { signal }) })).top1
+      const after = await top1(frozen)
+      using exact = floats === 'f32' ? null : wrapFrozen<O>(await freeze('f32'))
+      setAccuracy(frozen, { f32: exact === null ? after : await top1(exact), frozen: after })
+      return frozen
+    } catch (error) {
+      frozen.dispose()
+      throw error
+    }
+  }
+
+  /** What made the weights, as far as the network knows. */
+  #provenance(): Readonly<Record<string, unknown>> {
+    const { training } = this.#inside
+    const run = training && {
+      ...{ epochs: training.epoch, batchSize: training.batchSize, seed: training.seed },
+      ...(training.best && { best: training.best }),
+    }
+    return { library: `binary-nets ${version()}`, steps: this.step, ...run }
   }
 
   /** Exchanges parameters and running statistics with their moving averages, which `fit` keeps where it is given `average`; a second call takes them back. */
@@ -480,18 +489,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   }
 }
 
-const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold'] as const
-
-const RUN_OPTIONS = ['threads', 'isa'] as const
-
-function checkRunOptions(owner: string, { threads, isa }: RunOptions) {
-  if (threads !== undefined) checkInteger(owner, 'threads', threads)
-  if (isa !== undefined) checkOneOf(owner, 'isa', isa, ['scalar', 'avx2', 'avx512', 'neon'])
-  return {
-    ...(threads !== undefined && { threads }),
-    ...(isa !== undefined && { isa }),
-  }
-}
+const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold', 'fused'] as const
 
 /** The scalars of a graph and of the gradients in it. */
 function scalarsOf(spec: GraphSpec): string[] {
@@ -507,6 +505,11 @@ function scalarsOf(spec: GraphSpec): string[] {
   })
 }
 
+/** How the network normalises pixels. */
+function normalization({ nodes }: GraphSpec): Normalization | null {
+  return nodes.flatMap(({ op }) => ('normalize_image' in op ? [op.normalize_image] : []))[0] ?? null
+}
+
 function inputShape({ nodes }: GraphSpec): Network['input'] {
   const inputs = nodes.flatMap(({ op }) => ('input' in op ? [op.input.shape] : []))
   const [height, width, channels] = inputs[0] ?? []
@@ -514,12 +517,4 @@ function inputShape({ nodes }: GraphSpec): Network['input'] {
     throw new BinaryNetsError('BNETS_FORMAT', 'the network has no image as its input')
   }
   return { height, width, channels }
-}
-
-function tensor(tensors: Readonly<Record<string, Tensor>>, name: string): Tensor {
-  return tensors[name] ?? fail(`${name} was asked for and not given`)
-}
-
-function fail(message: string): never {
-  throw new BinaryNetsError('BNETS_INTERNAL', message)
 }

@@ -1,3 +1,5 @@
+import { bytes, GAP } from './table.js'
+
 /** Multiply-adds of one image: on packed bits, and on floats. */
 export interface Macs {
   readonly binary: number
@@ -52,13 +54,13 @@ export class Summary {
       row.output.join('×'),
       count(row.binaryParameters),
       count(row.floatParameters),
-      bytes(packedBytes(row)),
+      size(packedBytes(row)),
       short(row.macs.binary),
       short(row.macs.float),
     ])
     const head = ['layer', 'op', 'output', '1-bit', '32-bit', 'size', '1-bit MACs', '32-bit MACs']
     const { binaryParameters, floatParameters, macs } = this
-    const total = ['total', '', '', count(binaryParameters), count(floatParameters), bytes(this.bytes)]
+    const total = ['total', '', '', count(binaryParameters), count(floatParameters), size(this.bytes)]
     const foot = [...total, short(macs.binary), short(macs.float)]
     const lines = [head, ...body, foot]
     const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
@@ -76,8 +78,6 @@ export class Summary {
     return [line(head), rule, ...body.map(line), rule, line(foot), note].join('\n')
   }
 }
-
-const GAP = '  '
 
 /** Rows in which `layer1.0.bases.*.conv1` stands for those of all bases; the output is that of one. */
 function basesTogether(rows: readonly SummaryRow[]): SummaryRow[] {
@@ -115,14 +115,13 @@ function count(value: number): string {
   return value === 0 ? '' : value.toLocaleString('en-US')
 }
 
+/** A size, where there is one. */
+function size(value: number): string {
+  return value === 0 ? '' : bytes(value)
+}
+
 function short(value: number): string {
   if (value === 0) return ''
   if (value < 1e3) return String(value)
   return value < 1e6 ? `${(value / 1e3).toFixed(1)} k` : `${(value / 1e6).toFixed(1)} M`
-}
-
-function bytes(value: number): string {
-  if (value === 0) return ''
-  if (value < 1e3) return `${value} B`
-  return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`
 }

@@ -8,6 +8,7 @@ mod binary;
 mod conv2d;
 mod elementwise;
 mod frozen;
+mod fused;
 mod layout;
 mod loss;
 mod optimizer;
@@ -19,7 +20,7 @@ mod ternary;
 use std::collections::BTreeMap;
 
 use binary_nets_graph::ops::Dropout;
-use binary_nets_graph::{Graph, Op, Shape, Value};
+use binary_nets_graph::{Graph, Op, Shape, Value, ValueMeta};
 use thiserror::Error;
 
 use crate::Tensor;
@@ -91,7 +92,13 @@ pub fn evaluate(
     for node in graph.nodes().iter().filter(|node| node.op.writes().is_empty()) {
         let inputs: Vec<&Tensor> = node.inputs.iter().map(|&v| defined(&values, v)).collect();
         let shapes: Vec<&Shape> = node.outputs.iter().map(|&v| &graph.meta(v).shape).collect();
-        let outputs = apply(&node.op, &inputs, &shapes, given, randomness)?;
+        let outputs = match &node.op {
+            Op::Fused(op) => {
+                let metas: Vec<&ValueMeta> = node.inputs.iter().map(|&v| graph.meta(v)).collect();
+                fused::evaluate(op, &metas, &inputs, randomness)?
+            }
+            op => apply(op, &inputs, &shapes, given, randomness)?,
+        };
         for (&value, output) in node.outputs.iter().zip(outputs) {
             assert_eq!(output.shape, graph.meta(value).shape, "output of {} at '{}'", node.op.name(), node.path);
             values[value.index()] = Some(output);
@@ -216,6 +223,7 @@ fn apply(
         Op::RoundHalf(_) => vec![inputs[0].map(frozen::half)],
         Op::QuantizeWeight(op) => frozen::quantize_weight(op.axis, inputs[0], shapes[1]),
         Op::Dequantize(op) => vec![frozen::dequantize(op.axis, inputs[0], inputs[1])],
+        Op::Fused(_) => panic!("a body is evaluated op by op"),
     })
 }
 

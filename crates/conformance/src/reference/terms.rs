@@ -98,6 +98,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         Op::Sgd(op) => vec![REDUCED; if op.momentum == 0.0 { 1 } else { 2 }],
         Op::FoldAffine(_) => vec![ROUNDED; 2],
         Op::FoldStem(_) => vec![Class::Exact, ROUNDED, ROUNDED],
+        Op::Fused(op) => vec![Class::Exact; op.outputs.len()],
     }
 }
 
@@ -208,7 +209,8 @@ pub fn terms(
         | Op::ImageConv2d(_)
         | Op::RoundHalf(_)
         | Op::QuantizeWeight(_)
-        | Op::Dequantize(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
+        | Op::Dequantize(_)
+        | Op::Fused(_) => results.iter().map(|y| y.map(f64::abs)).collect(),
     }
 }
 

@@ -118,6 +118,11 @@ impl Builder {
         self.state_of(Meaning::F32, StateKind::Moment, shape, |_| f64::from(number))
     }
 
+    /// A constant of a frozen network.
+    pub fn frozen_state(&mut self, shape: &[usize], fill: Fill) -> Value {
+        self.state_of(Meaning::F32, StateKind::Constant, shape, |random| fill.number(random))
+    }
+
     /// Weight bits that stand in the graph as a frozen network's do.
     pub fn frozen_bits(&mut self, shape: &[usize]) -> Value {
         self.frozen_codes(Codes::Sign, shape)

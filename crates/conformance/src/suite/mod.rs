@@ -8,6 +8,7 @@ mod builder;
 mod convolution;
 mod elementwise;
 mod frozen;
+mod fused;
 mod layout;
 mod norm;
 mod optimizer;
@@ -171,6 +172,7 @@ pub fn cases() -> Vec<Case> {
         layout::cases,
         optimizer::cases,
         frozen::cases,
+        fused::cases,
     ] {
         cases.extend(family());
     }

@@ -9,8 +9,9 @@ use super::{elementwise::CHUNK, plain};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
-/// A number that an affine reads, rounded to f32.
-trait Number: Pod + Send + Sync {
+/// A number that an affine reads.
+pub trait Number: Pod + Send + Sync {
+    /// Rounded to f32.
     fn rounded(self) -> f32;
 }
 
@@ -47,7 +48,7 @@ pub fn prepare(op: &Affine, io: &IoMeta, target: Target) -> Result<Prepared<Kern
 }
 
 /// Where the c of each pixel's border case starts.
-fn case_starts(border: Border, output: [usize; 2], channels: usize) -> Vec<usize> {
+pub fn case_starts(border: Border, output: [usize; 2], channels: usize) -> Vec<usize> {
     let [rows, columns] = [0, 1].map(|axis| border.window.border_cases(axis, border.input[axis], output[axis]));
     let start = |row: usize, column: usize| (row * columns.taps.len() + column) * channels;
     rows.of_output.iter().flat_map(|&row| columns.of_output.iter().map(move |&column| start(row, column))).collect()
@@ -64,12 +65,23 @@ fn run<X: Number>(isa: Isa, io: &Io<'_>, channels: usize, starts: &[usize]) {
             #[inline(always)]
             || {
                 for ((y, x), &start) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(starts) {
-                    let c = &c[start..][..channels];
-                    y.iter_mut().zip(x).zip(a).zip(c).for_each(|(((y, &x), &a), &c)| *y = a * x.rounded() + c);
+                    row(y, x, a, &c[start..][..channels], |y| y);
                 }
             },
         );
     });
+}
+
+/// `f(fl(fl(a·fl(x)) + c))` of one number a channel.
+#[inline(always)]
+pub fn row<X: Number>(y: &mut [f32], x: &[X], a: &[f32], c: &[f32], f: impl Fn(f32) -> f32) {
+    y.iter_mut().zip(x).zip(a).zip(c).for_each(|(((y, &x), &a), &c)| *y = f(a * x.rounded() + c));
+}
+
+/// The same of floats, in place.
+#[inline(always)]
+pub fn row_in_place(y: &mut [f32], a: &[f32], c: &[f32], f: impl Fn(f32) -> f32) {
+    y.iter_mut().zip(a).zip(c).for_each(|((y, &a), &c)| *y = f(a * *y + c));
 }
 
 pub fn prepare_ternary(io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
@@ -98,15 +110,26 @@ fn run_ternary<D: Number>(isa: Isa, io: &Io<'_>, channels: usize) {
             #[inline(always)]
             || {
                 for (y, (positive, negative)) in y.chunks_exact_mut(channels).zip(sums) {
-                    let constants = a_p.iter().zip(a_n).zip(c);
-                    let sums = positive.iter().zip(negative);
-                    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y.iter_mut().zip(sums).zip(constants) {
-                        *y = a_p * d_p.rounded() - a_n * d_n.rounded() + c;
-                    }
+                    ternary_row(y, [positive, negative], [a_p, a_n, c], |y| y);
                 }
             },
         );
     });
+}
+
+/// `f(fl(fl(fl(a_p·fl(d_p)) − fl(a_n·fl(d_n))) + c))` of two sums a channel.
+#[inline(always)]
+pub fn ternary_row<D: Number>(
+    y: &mut [f32],
+    [positive, negative]: [&[D]; 2],
+    [a_p, a_n, c]: [&[f32]; 3],
+    f: impl Fn(f32) -> f32,
+) {
+    let constants = a_p.iter().zip(a_n).zip(c);
+    let sums = positive.iter().zip(negative);
+    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y.iter_mut().zip(sums).zip(constants) {
+        *y = f(a_p * d_p.rounded() - a_n * d_n.rounded() + c);
+    }
 }
 
 pub fn prepare_fold(op: &FoldAffine) -> Prepared<Kernel> {

@@ -16,10 +16,21 @@ pub fn prepare(op: &Arithmetic, io: &IoMeta, target: Target) -> Prepared<Kernel>
         ArithmeticFunction::Sub => run(isa, &stretch, io, |a, b| a - b),
         ArithmeticFunction::Mul => run(isa, &stretch, io, |a, b| a * b),
         ArithmeticFunction::Div => run(isa, &stretch, io, |a, b| a / b),
-        // As the masks of their gradients compare.
-        ArithmeticFunction::Min => run(isa, &stretch, io, |a, b| if a <= b { a } else { b }),
-        ArithmeticFunction::Max => run(isa, &stretch, io, |a, b| if a >= b { a } else { b }),
+        ArithmeticFunction::Min => run(isa, &stretch, io, min),
+        ArithmeticFunction::Max => run(isa, &stretch, io, max),
     })
+}
+
+/// As the masks of its gradient compare.
+#[inline(always)]
+pub fn min(a: f32, b: f32) -> f32 {
+    if a <= b { a } else { b }
+}
+
+/// As the masks of its gradient compare.
+#[inline(always)]
+pub fn max(a: f32, b: f32) -> f32 {
+    if a >= b { a } else { b }
 }
 
 /// `y = f(a, b)` with both operands stretched.

@@ -21,6 +21,7 @@ mod dropout;
 mod elementwise;
 mod fill;
 mod finite;
+mod fused;
 mod gather;
 mod global_norm;
 mod increment;
@@ -134,6 +135,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::RoundHalf(_) => round_weight::prepare_half(),
         Op::QuantizeWeight(op) => round_weight::prepare_quantize(op, io),
         Op::Dequantize(op) => round_weight::prepare_dequantize(op, io),
+        Op::Fused(op) => fused::prepare(op, io, target)?,
     })
 }
 

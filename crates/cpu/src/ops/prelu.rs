@@ -9,10 +9,12 @@ use crate::{io::Kernel, target::Target};
 pub fn prepare(io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let isa = target.isa;
     let stretch = Stretch::new(&io.outputs[0].shape, [&io.inputs[0].shape, &io.inputs[1].shape], false);
-    plain(isa.name(), move |io| {
-        arithmetic::run(isa, &stretch, io, |x, slope| {
-            let negative = slope * x;
-            if x > 0.0 { x } else { negative }
-        });
-    })
+    plain(isa.name(), move |io| arithmetic::run(isa, &stretch, io, prelu))
+}
+
+/// x where it is above 0, else `slope·x`.
+#[inline(always)]
+pub fn prelu(x: f32, slope: f32) -> f32 {
+    let negative = slope * x;
+    if x > 0.0 { x } else { negative }
 }

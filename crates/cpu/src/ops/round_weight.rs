@@ -28,7 +28,9 @@ pub fn prepare_quantize(op: &QuantizeWeight, io: &IoMeta) -> Prepared<Kernel> {
         for (w, channel) in w.iter().zip(channels(blocks)) {
             scales[channel] = scales[channel].max(w.abs());
         }
-        scales.iter_mut().for_each(|s| *s = (f64::from(*s) / 127.0) as f32);
+        for s in &mut *scales {
+            *s = (f64::from(*s) / 127.0) as f32;
+        }
         for ((q, &w), channel) in q.iter_mut().zip(w).zip(channels(blocks)) {
             let s = scales[channel];
             let rounded = (f64::from(w) / f64::from(s)).round_ties_even().clamp(-127.0, 127.0);

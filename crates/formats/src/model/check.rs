@@ -131,7 +131,8 @@ fn objection(op: &Op) -> Option<String> {
         | Op::FoldAffine(_)
         | Op::FoldStem(_)
         | Op::RoundHalf(_)
-        | Op::QuantizeWeight(_) => Some("no frozen network has such an op".to_owned()),
+        | Op::QuantizeWeight(_)
+        | Op::Fused(_) => Some("no frozen network has such an op".to_owned()),
     }
 }
 

@@ -133,7 +133,8 @@ impl PerImage<'_> {
             | Op::FoldAffine(_)
             | Op::FoldStem(_)
             | Op::QuantizeWeight(_)
-            | Op::Dequantize(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
+            | Op::Dequantize(_)
+            | Op::Fused(_) => depends.then(|| "an op that looks at all images of the batch together".to_owned()),
         };
         if let Some(got) = wrong {
             return Err(GraphError::Shape {

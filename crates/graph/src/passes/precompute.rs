@@ -52,12 +52,12 @@ impl Precompute<'_> {
             Place::Run(_) => None,
         };
         let known: Option<Vec<Value>> = node.inputs.iter().map(known).collect();
-        let places: Vec<Place> = match known.filter(|_| !matches!(node.op, Op::Input(_) | Op::Scalar(_))) {
-            Some(inputs) => self.fold.add(node.op.clone(), &inputs, &node.path)?.into_iter().map(Place::Fold).collect(),
-            None => {
-                let inputs = node.inputs.iter().map(|&v| self.dynamic(v)).collect::<Result<Vec<_>, _>>()?;
-                self.run.add(node.op.clone(), &inputs, &node.path)?.into_iter().map(Place::Run).collect()
-            }
+        let known = known.filter(|_| !matches!(node.op, Op::Input(_) | Op::Scalar(_)));
+        let places: Vec<Place> = if let Some(inputs) = known {
+            self.fold.add(node.op.clone(), &inputs, &node.path)?.into_iter().map(Place::Fold).collect()
+        } else {
+            let inputs = node.inputs.iter().map(|&v| self.dynamic(v)).collect::<Result<Vec<_>, _>>()?;
+            self.run.add(node.op.clone(), &inputs, &node.path)?.into_iter().map(Place::Run).collect()
         };
         self.values.extend(places);
         Ok(())

@@ -93,6 +93,7 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %half = round_half {} (%w) : f32[3,2,3,3] @frozen
     %w8, %s8 = quantize_weight {"axis":0} (%w) : int(-127..127)[3,2,3,3], f32[3] @frozen
     %back = dequantize {"axis":0} (%w8, %s8) : f32[3,2,3,3] @frozen
+    %fm, %fc = fused {"body":[{"op":{"binary_conv2d":{"window":W3,"pad_value":0}},"inputs":[0,1]},{"op":{"affine":{}},"inputs":[4,2,3]},{"op":{"sign":{"gradient":"clip","groups":1}},"inputs":[5]}],"outputs":[5,6]} (%codes, %bits, %a, %c) : f32[2,4,4,3], bit(sign)[2,4,4,3] @frozen
     %finite = finite {} (%dw, %dgamma, %loss) : f32[]
     update_statistics {"momentum":{"fixed":0.1},"count":32} (%rm, %rv, %mean, %variance) @bn
     sgd {"momentum":0.0,"nesterov":false,"weight_decay":0.0001,"clamp":null} (%w, %dw, %lr) @conv

@@ -8,6 +8,7 @@ mod freeze;
 mod freeze_floats;
 mod freeze_stem;
 mod freeze_ternary;
+mod fuse;
 mod per_image;
 mod precompute;
 mod shapes;

@@ -312,6 +312,27 @@ const CASES: &[(&str, &str, &str)] = &[
         "int(0..255)[n,5,4,c] and int(-32767..32767) weights",
         "int(0..255)[2,4,4,2] and int(-32767..32767)[3,3,3,2]",
     ),
+    (
+        r#"%z = fused {"body":[{"op":{"relu":{}},"inputs":[1]}],"outputs":[1]} (%y)"#,
+        "relu in the body to read values below 1",
+        "[1]",
+    ),
+    (
+        r#"%z = fused {"body":[{"op":{"increment":{}},"inputs":[0]}],"outputs":[1]} (%s)"#,
+        "a body of ops that only compute",
+        "increment",
+    ),
+    (r#"%z = fused {"body":[],"outputs":[0]} (%y)"#, "a body", "none"),
+    (
+        r#"%z = fused {"body":[{"op":{"relu":{}},"inputs":[0]}],"outputs":[1,1]} (%y)"#,
+        "outputs of the body, each once and numbered 1 to 1",
+        "[1, 1]",
+    ),
+    (
+        r#"%z = fused {"body":[{"op":{"sign":{"gradient":"clip","groups":2}},"inputs":[0]}],"outputs":[1]} (%y)"#,
+        "channels divisible by 2 groups",
+        "f32[2,4,4,3]",
+    ),
     ("%z = round_half {} (%codes)", "an f32 tensor", "bit(step)[2,4,4,2]"),
     (r#"%z, %zz = quantize_weight {"axis":4} (%w)"#, "an axis below 4", "4"),
     (r#"%z = dequantize {"axis":0} (%q, %v)"#, "int(-127..127) weights", "int(-32767..32767)[3,3,3,2]"),

@@ -1,5 +1,5 @@
 use super::{Job, Kernel};
-use crate::{Isa, vector::Words};
+use crate::{Isa, vector::Integers, vector::Words};
 
 /// Storage of a dot product: `i16` where the bound fits, else `i32`.
 pub trait Dot: Copy + Default + Send + Sync + sealed::Storage {
@@ -8,7 +8,7 @@ pub trait Dot: Copy + Default + Send + Sync + sealed::Storage {
 }
 
 pub(super) mod sealed {
-    use super::{Isa, Job, Kernel, Words};
+    use super::{Integers, Isa, Job, Kernel, Words};
 
     /// What differs between the storages.
     pub trait Storage: Sized {
@@ -24,6 +24,9 @@ pub(super) mod sealed {
 
         /// `(sum − self)/2`, which is exact and fits.
         fn half_below(self, sum: Self) -> Self;
+
+        /// Bit i = `low[i] ≤ x[i] ≤ high[i]`.
+        fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64;
     }
 }
 
@@ -40,6 +43,11 @@ impl sealed::Storage for i16 {
     #[inline(always)]
     fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
         token.store_i16(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64 {
+        token.between_i16(x, low, high)
     }
 
     #[inline(always)]
@@ -66,6 +74,11 @@ impl sealed::Storage for i32 {
     #[inline(always)]
     fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]) {
         token.store_i32(counts, base, factor, out);
+    }
+
+    #[inline(always)]
+    fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64 {
+        token.between_i32(x, low, high)
     }
 
     #[inline(always)]

@@ -80,7 +80,8 @@ impl Conv2dGeometry {
         before(0)..before(self.in_size[axis])
     }
 
-    fn span(&self, axis: usize) -> usize {
+    /// Input pixels from the first tap along `axis` to the last.
+    pub(crate) fn span(&self, axis: usize) -> usize {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
     }
 

@@ -9,6 +9,7 @@ use crate::{Isa, arch::scalar::Scalar, vector::Words};
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     name: &'static str,
+    threshold_name: &'static str,
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
     pixels: usize,
@@ -17,17 +18,24 @@ pub struct Kernel {
     pub(super) i32: fn(Isa, Job<'_, i32>),
 }
 
+/// The names of a tile alone, and with thresholds behind it.
+macro_rules! names {
+    ($tile:literal) => {
+        [concat!("binary_conv2d_", $tile), concat!("binary_conv2d_", $tile, "_threshold")]
+    };
+}
+
 /// Every kernel. Tiles that waste nothing on a geometry are about equally fast; of one instruction set, the better comes first.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, 7, 1>("binary_conv2d_7x8_avx512"),
+    Kernel::of::<Avx512, 7, 1>(names!("7x8_avx512")),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, 4, 2>("binary_conv2d_4x16_avx512"),
+    Kernel::of::<Avx512, 4, 2>(names!("4x16_avx512")),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 1, 4>("binary_conv2d_1x16_avx2"),
+    Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 4, 1>("binary_conv2d_4x4_avx2"),
-    Kernel::of::<Scalar, 2, 2>("binary_conv2d_2x2_scalar"),
+    Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")),
+    Kernel::of::<Scalar, 2, 2>(names!("2x2_scalar")),
 ];
 
 /// The kernel of `isa` whose tiles waste least on an output of `pixels` × `channels`; the first listed among equals.
@@ -39,10 +47,11 @@ pub(super) fn fastest(isa: Isa, pixels: usize, channels: usize) -> &'static Kern
 
 impl Kernel {
     /// A tile of `P` pixels × `N` vectors of channels.
-    const fn of<S: Words, const P: usize, const N: usize>(name: &'static str) -> Self {
+    const fn of<S: Words, const P: usize, const N: usize>([name, threshold_name]: [&'static str; 2]) -> Self {
         const { assert!(P <= CHUNK && N * S::LANES <= 64, "the tile handles at most 64 × 64") };
         Self {
             name,
+            threshold_name,
             isa_name: S::NAME,
             detect: || S::detect().map(S::isa),
             pixels: P,
@@ -55,6 +64,11 @@ impl Kernel {
     /// Pixels × output channels of the tile, and the instruction set: `binary_conv2d_4x16_avx512`.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The same where [`crate::pack_between`] takes what it yields.
+    pub fn threshold_name(&self) -> &'static str {
+        self.threshold_name
     }
 
     /// The instruction set it needs.

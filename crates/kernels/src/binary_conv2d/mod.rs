@@ -120,6 +120,11 @@ impl BinaryConv2d {
         self.kernel.name()
     }
 
+    /// The same where thresholds follow.
+    pub fn threshold_kernel_name(&self) -> &'static str {
+        self.kernel.threshold_name()
+    }
+
     /// The largest |dot|: taps · channels.
     pub fn dot_bound(&self) -> usize {
         self.shape.depth_bits()

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use binary_nets_bits::{BitLayout, Codes};
-use binary_nets_kernels::{Isa, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
+use binary_nets_kernels::{Isa, pack_between, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
 
 const SPECIAL: [f32; 8] = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45, -1e-45, -f32::NAN];
 
@@ -78,6 +78,41 @@ fn weights_are_packed_tap_by_tap() {
                 pack_weight_bits(isa, &w, [outputs, channels, taps], |w| w > 0.25, &mut packed);
                 assert_eq!(packed, expected, "{} {outputs}×{channels}×{taps} above 1/4", isa.name());
             }
+        }
+    }
+}
+
+#[test]
+fn integers_between_bounds_lie_where_the_layout_says() {
+    let mut random = Random::new(5);
+    for layout in layouts(&mut random) {
+        let mut numbers = |count: usize| (0..count).map(|_| random.below(9) as i16 - 4).collect::<Vec<_>>();
+        let d = numbers(layout.rows * layout.row_channels());
+        let (mut low, mut high) = (numbers(64 * layout.row_words()), numbers(64 * layout.row_words()));
+        // Nothing is below, or above, the ends of the type.
+        low.iter_mut().step_by(7).for_each(|low| *low = i16::MIN);
+        high.iter_mut().step_by(5).for_each(|high| *high = i16::MAX);
+        let groups = low.chunks_mut((64 * layout.words()).max(1)).zip(high.chunks_mut((64 * layout.words()).max(1)));
+        groups.for_each(|(low, high)| {
+            low[layout.channels..].fill(1);
+            high[layout.channels..].fill(0);
+        });
+        let mut expected = vec![0; layout.len()];
+        for (i, d) in d.iter().enumerate() {
+            let (row, channel) = (i / layout.row_channels(), i % layout.row_channels());
+            let (group, channel) = (channel / layout.channels, channel % layout.channels);
+            let bound = group * 64 * layout.words() + channel;
+            let inside = low[bound] <= *d && *d <= high[bound];
+            layout.group_mut(&mut expected, row, group).set(channel, inside);
+        }
+        let wide = [&d, &low, &high].map(|x| x.iter().map(|&x| i32::from(x)).collect::<Vec<_>>());
+        for isa in Isa::available() {
+            let mut packed = vec![u64::MAX; layout.len()];
+            pack_between(isa, &d, &low, &high, layout, &mut packed);
+            assert_eq!(packed, expected, "{} {layout:?}", isa.name());
+            packed.fill(u64::MAX);
+            pack_between(isa, &wide[0], &wide[1], &wide[2], layout, &mut packed);
+            assert_eq!(packed, expected, "{} {layout:?}, 32 bits", isa.name());
         }
     }
 }

@@ -203,9 +203,10 @@ impl<'m> Exporter<'m> {
             | Op::TernarizeWeight(_)
             | Op::BatchNormInference(_)
             | Op::FoldAffine(_)
+            | Op::FoldStem(_)
             | Op::RoundHalf(_)
             | Op::QuantizeWeight(_)
-            | Op::FoldStem(_) => return Err(self.refuse("it is not folded into constants")),
+            | Op::Fused(_) => return Err(self.refuse("it is not folded into constants")),
             Op::OneHot(_) | Op::Gather(_) | Op::Scatter(_) | Op::MaxPool2dIndex(_) => {
                 return Err(self.refuse("indices are not written"));
             }

@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
 mod floats;
+mod integers;
+mod pairs;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

@@ -1,12 +1,14 @@
-//! AVX-512 F, BW, DQ, VL and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
+//! AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
 mod floats;
+mod integers;
+mod pairs;
 mod words;
 
 use crate::{arch::avx2::Avx2, isa::Isa, vector::Token};
 
-/// Proof that this machine has AVX-512 F, BW, DQ, VL and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
+/// Proof that this machine has AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
@@ -19,6 +21,7 @@ impl Token for Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("avx512vpopcntdq");
         found.then_some(Self(()))
     }
@@ -36,7 +39,9 @@ impl Token for Avx512 {
 
     #[inline(always)]
     fn vectorize<R>(self, work: impl FnOnce() -> R) -> R {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx2,fma,bmi1,bmi2,lzcnt,popcnt"
+        )]
         fn compiled<R>(work: impl FnOnce() -> R) -> R {
             work()
         }

@@ -1,6 +1,8 @@
 //! Plain Rust: one lane, on every machine.
 
 mod floats;
+mod integers;
+mod pairs;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

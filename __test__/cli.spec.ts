@@ -1,0 +1,120 @@
+// The command line, as it is typed.
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { adam, fit } from 'binary-nets'
+import { png } from './png.js'
+import { CLASSES, create, dataset, SIZE } from './shapes.js'
+
+const folder = await mkdtemp(join(tmpdir(), 'bnets-cli-'))
+const path = (...names: string[]) => join(folder, ...names)
+
+const exec = promisify(execFile)
+const bin = join(process.cwd(), 'packages/binary-nets/bin/binary-nets.js')
+const run = async (...args: string[]) => (await exec(process.execPath, [bin, ...args], { cwd: folder })).stdout
+
+/** How a command line fails: its exit code and what it says. */
+async function failure(...args: string[]): Promise<{ readonly code: number; readonly stderr: string }> {
+  try {
+    return { code: 0, stderr: await run(...args) }
+  } catch (error) {
+    return error as { code: number; stderr: string }
+  }
+}
+
+const data = dataset(200)
+const test0 = dataset(24, 5)
+test.before(async () => {
+  using net = await create()
+  const optimizer = adam({ lr: 1e-2 })
+  await fit(net, { train: data, validation: data, epochs: 4, batchSize: 16, optimizer, checkpoints: path('run') }).done
+  for (const [index, { image, label }] of [...test0].entries()) {
+    const name = CLASSES[label] ?? ''
+    await mkdir(path('shapes', name), { recursive: true })
+    await writeFile(path('shapes', name, `${index}.png`), png(image, SIZE, SIZE))
+  }
+  await run('freeze', 'run', '-o', 'model.bnn')
+})
+
+test('freeze makes a model of a folder of checkpoints, or of one', async (t) => {
+  const said = await run('freeze', 'run/', '-o', 'again.bnn')
+  t.regex(said, /layer1\.conv +binary_conv2d · affine/)
+  t.regex(said, /best\.safetensors → again\.bnn, \d+\.\d kB/)
+  t.deepEqual(await readFile(path('again.bnn')), await readFile(path('model.bnn')))
+  await run('freeze', 'run/last.safetensors', '-o', 'last.bnn', '--floats', 'int8', '--resize', '9')
+  t.regex(await run('inspect', 'last.bnn'), /other sizes +shorter side 9, then cropped/)
+  t.regex(await run('freeze', 'run', '-o', 'f16.bnn', '--floats', 'f16', '--validation', 'shapes'), /top-1 \d+\.\d\d %/)
+})
+
+test('inspect shows a tree of layers with sizes and what is packed', async (t) => {
+  const said = await run('inspect', 'model.bnn')
+  t.regex(said, /model +model\.bnn, \d+\.\d kB/)
+  t.regex(said, /input +8×8×1, uint8/)
+  t.regex(said, /classes +4: top left, top right, bottom left, bottom right/)
+  t.regex(said, /normalised +mean 0\.4000; deviation 0\.2500/)
+  t.regex(said, /training .*steps 48/)
+  t.regex(said, /└─ bits +16×2×2×16 +1 bit +\d+ B/)
+  t.true(said.split('\n').every((line) => line.length <= 120))
+  const facts = JSON.parse(await run('inspect', 'model.bnn', '--json'))
+  t.is(facts.bytes, (await stat(path('model.bnn'))).size)
+  t.deepEqual(facts.input, { height: 8, width: 8, channels: 1 })
+})
+
+test('predict tells what images show', async (t) => {
+  const [first, second] = ['shapes/top left', 'shapes/top right'].map((name) => name)
+  const images = [...test0].flatMap(({ label }, index) => (index < 2 ? [`shapes/${CLASSES[label]}/${index}.png`] : []))
+  t.truthy(first && second)
+  const said = await run('predict', 'model.bnn', ...images, '--top', '2')
+  t.is(said.trim().split('\n').length, 2 + 2 * 2)
+  t.regex(said, /\d+\.\d\d % {2}█+/)
+  const answers = JSON.parse(await run('predict', 'model.bnn', ...images, '--json'))
+  t.deepEqual(
+    answers.map(({ image }: { image: string }) => image),
+    images,
+  )
+  t.is(answers[0].predictions.length, 3)
+  t.true(CLASSES.includes(answers[0].predictions[0].label))
+})
+
+test('eval counts what is right', async (t) => {
+  const said = await run('eval', 'model.bnn', 'shapes')
+  t.regex(said, /24 images: \d+\.\d\d % right, 100\.00 % among the first five\./)
+  t.regex(said, /recall/)
+  const { samples, top1 } = JSON.parse(await run('eval', 'model.bnn', 'shapes', '--json'))
+  t.is(samples, 24)
+  t.true(top1 > 0.5)
+})
+
+test('export and import', async (t) => {
+  t.regex(await run('export', 'model.bnn', '-o', 'model.onnx'), /model\.bnn → model\.onnx, \d+\.\d kB, portable/)
+  t.regex(await run('export', 'model.bnn', '-o', 'compact.onnx', '--form', 'compact'), /compact/)
+  t.regex(await run('import', 'model.onnx', '-o', 'back.bnn'), /model\.onnx → back\.bnn/)
+  const right = async (model: string) => JSON.parse(await run('eval', model, 'shapes', '--json')).top1
+  t.is(await right('back.bnn'), await right('model.bnn'))
+})
+
+test('help, and what cannot be done', async (t) => {
+  t.regex(await run('--help'), /inspect <model>/)
+  t.regex(await run('freeze', '--help'), /--floats <kind>/)
+  const fails = async (args: string[], code: number, message: RegExp) => {
+    const { code: got, stderr } = await failure(...args)
+    t.is(got, code, stderr)
+    t.regex(stderr, message)
+    t.notRegex(stderr, /node_modules|\bat .*\.js:\d+/, 'no stack')
+  }
+  await fails([], 1, /a command is missing; there are: freeze/)
+  await fails(['bake'], 1, /there is no command bake/)
+  await fails(['inspect'], 2, /missing required args/)
+  await fails(['inspect', 'model.bnn', '--color'], 2, /Unknown option `--color`/)
+  await fails(['inspect', 'none.bnn'], 1, /BNETS_IO: .*none\.bnn/)
+  await fails(['inspect', 'run/last.safetensors'], 1, /BNETS_FORMAT: .*last\.safetensors/)
+  await fails(['predict', 'model.bnn', 'none.png'], 1, /BNETS_IO: .*none\.png/)
+  await fails(['predict', 'model.bnn', 'model.bnn'], 1, /BNETS_FORMAT: .*model\.bnn/)
+  await fails(['predict', 'model.bnn', 'a.png', '--top', 'all'], 1, /BNETS_ARGUMENT: .*--top/)
+  await fails(['eval', 'model.bnn', 'nowhere'], 1, /BNETS_IO: .*nowhere/)
+  await fails(['freeze', 'run', '--floats', 'f8'], 1, /BNETS_ARGUMENT: .*floats/)
+  await fails(['export', 'model.bnn', '--form', 'tiny'], 1, /BNETS_ARGUMENT: .*form/)
+})

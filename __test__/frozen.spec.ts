@@ -1,0 +1,290 @@
+// What is trained is what ships: evaluation, the frozen network and the one that was saved and loaded compute the same bits.
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import {
+  adam,
+  binaryResnet18,
+  biRealResnet18,
+  type FrozenNetwork,
+  fit,
+  fromArrays,
+  image,
+  loadFrozen,
+  mnist,
+  Network,
+  type RunOptions,
+  reidBinaryResnet18,
+  type Tensor,
+} from 'binary-nets'
+import { create, dataset, shapes } from './shapes.js'
+import { build, HEIGHT, harden, pictures, WIDTH, zoo } from './zoo.js'
+
+const folder = await mkdtemp(join(tmpdir(), 'bnets-frozen-'))
+
+const bits = (tensors: Readonly<Record<string, Tensor>>) =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => [
+      name,
+      { shape, data: [...new Uint32Array(data.buffer)] },
+    ]),
+  )
+
+/** All ways to run that this machine has. */
+const WAYS: RunOptions[] = []
+{
+  using net = await create()
+  const path = join(folder, 'ways.bnn')
+  await (await net.freeze()).save(path)
+  for (const isa of ['scalar', 'avx2', 'avx512', 'neon'] as const) {
+    try {
+      ;(await loadFrozen(path, { isa })).dispose()
+      WAYS.push({ isa, threads: 1 }, { isa, threads: 3 })
+    } catch {
+      // Another machine has it.
+    }
+  }
+}
+
+for (const name of Object.keys(zoo)) {
+  for (const hard of [false, true]) {
+    test(`${name}${hard ? ', hardened' : ''}: evaluated, frozen, saved and loaded`, async (t) => {
+      using net = await build(name)
+      if (hard) harden(net)
+      const images = pictures(5)
+      const expected = bits(await net.activations(images, Object.keys(net.outputs)))
+
+      using frozen = await net.freeze()
+      t.deepEqual(bits(await frozen.run(images)), expected)
+      const path = join(folder, `${name.replaceAll(/\W/g, '-')}${hard}.bnn`)
+      await frozen.save(path)
+      for (const way of WAYS) {
+        using loaded = await loadFrozen(path, way)
+        t.deepEqual(bits(await loaded.run(images)), expected, JSON.stringify(way))
+        const one = await loaded.run(images.slice(3, 4))
+        const all = await loaded.run(images)
+        t.deepEqual([...one.logits.data], [...all.logits.data].slice(3 * 7, 4 * 7), 'a batch of one')
+      }
+    })
+  }
+}
+
+test('the zoo answers to what it sees', async (t) => {
+  for (const name of Object.keys(zoo)) {
+    using net = await build(name)
+    using frozen = await net.freeze()
+    const { logits } = await frozen.run(pictures(24))
+    const answers = Array.from({ length: 24 }, (_, image) => String(logits.data.subarray(7 * image, 7 * image + 7)))
+    // Ten of them are of one colour.
+    t.true(new Set(answers).size >= 14, name)
+  }
+})
+
+test('two images have different codes in the first binary layer', async (t) => {
+  using net = await build('binary ResNet-18')
+  const { 'layer1.0.conv1': sums } = await net.activations(pictures(5).slice(3), 'layer1.0.conv1')
+  const half = (sums?.data.length ?? 0) / 2
+  t.notDeepEqual(sums?.data.slice(0, half), sums?.data.slice(half))
+})
+
+test('a full-size network is small, and opens at once', async (t) => {
+  const input = image({ height: 224, width: 224, channels: 3 })
+  using net = await Network.create(binaryResnet18({ classes: 1000 }), { input })
+  using frozen = await net.freeze()
+  const sizes = { f32: 0, f16: 0, int8: 0 }
+  for (const floats of ['f32', 'f16', 'int8'] as const) {
+    using frozen = await net.freeze({ floats })
+    const path = join(folder, `full-${floats}.bnn`)
+    sizes[floats] = await frozen.save(path)
+    t.is((await readFile(path)).length, sizes[floats])
+  }
+  t.true(sizes.f32 <= 4_250_000, String(sizes.f32))
+  t.true(sizes.f16 <= sizes.f32 - 1_300_000 && sizes.int8 <= sizes.f16 - 600_000, JSON.stringify(sizes))
+  const bits = frozen.tensors.filter(({ storage }) => storage === 'bits')
+  t.is(bits.length, 16)
+  t.is(
+    bits.reduce((sum, { bytes }) => sum + bytes, 0),
+    net.summary().binaryParameters / 8,
+  )
+})
+
+test('the report names every binary convolution, what is fused with it, and what it writes', async (t) => {
+  using net = await build('binary ResNet-18')
+  const { report } = await net.freeze()
+  const rows = report.rows.filter(({ op }) => op === 'binary_conv2d')
+  t.is(rows.length, 16)
+  for (const { path, writes, fused } of rows) {
+    t.true(fused.includes('affine'), path)
+    t.is(writes === 'codes by threshold', path.endsWith('conv1'), `${path} writes ${writes}`)
+  }
+  t.regex(String(report), /layer4\.1\.conv2 +binary_conv2d · affine/)
+})
+
+test('floats of fewer bits are told from floats by their cost', async (t) => {
+  using net = await create()
+  const data = dataset(200)
+  await fit(net, { train: data, epochs: 3, batchSize: 16, optimizer: adam({ lr: 1e-2 }) }).done
+  for (const floats of ['f16', 'int8'] as const) {
+    using frozen = await net.freeze({ floats, validation: data })
+    const { accuracy } = frozen.report
+    t.is(accuracy?.f32, (await net.evaluate(data)).top1)
+    t.is(accuracy?.frozen, (await frozen.evaluate(data)).top1)
+    t.regex(String(frozen.report), /top-1 \d+\.\d\d %; with floats of 32 bits/)
+    const path = join(folder, `${floats}.bnn`)
+    await frozen.save(path)
+    using loaded = await loadFrozen(path)
+    const { images } = shapes(1, 9)
+    t.deepEqual(bits(await loaded.run([images])), bits(await frozen.run([images])))
+    t.notDeepEqual(bits(await loaded.run([images])), bits(await net.activations([images], ['logits', 'features'])))
+  }
+})
+
+test('a model file remembers classes, input, normalisation and training', async (t) => {
+  using net = await create()
+  await fit(net, { train: dataset(64), epochs: 2, batchSize: 16, optimizer: adam() }).done
+  using frozen = await net.freeze({ resize: { shorter: 12 } })
+  const path = join(folder, 'facts.bnn')
+  await frozen.save(path)
+  using loaded = await loadFrozen(path)
+  t.deepEqual(loaded.classes, net.classes)
+  t.deepEqual(loaded.input, net.input)
+  t.deepEqual(loaded.normalize, { mean: [0.4], std: [0.25] })
+  t.deepEqual(loaded.resize, { shorter: 12 })
+  t.like(loaded.training, { steps: 8, epochs: 2, batchSize: 16, seed: 0 })
+  t.deepEqual(loaded.outputs.toSorted(), ['features', 'logits'])
+  t.deepEqual(loaded.report, frozen.report)
+  t.deepEqual(loaded.dump('frozen'), frozen.dump('frozen'))
+})
+
+test('a frozen network is the network of that moment', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const { images } = shapes(1, 1)
+  const before = bits(await frozen.run([images]))
+  await fit(net, { train: dataset(64), epochs: 1, batchSize: 16, optimizer: adam() }).done
+  t.deepEqual(bits(await frozen.run([images])), before)
+  net.dispose()
+  t.deepEqual(bits(await frozen.run([images])), before, 'and lives longer')
+})
+
+test('several predictions at once, each with its own answer', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const data = dataset(40)
+  const expected = await frozen.predict(data)
+  let ticks = 0
+  const timer = setInterval(() => ticks++, 1)
+  const all = await Promise.all([...data].map((sample) => frozen.predict(sample)))
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  clearInterval(timer)
+  t.deepEqual(all, expected)
+  t.true(ticks > 0, 'the event loop is free')
+})
+
+test('evaluation counts by the names of classes', async (t) => {
+  using net = await create()
+  const data = dataset(120)
+  await fit(net, { train: data, epochs: 2, batchSize: 16, optimizer: adam({ lr: 1e-2 }) }).done
+  using frozen = await net.freeze()
+  const { samples, top1, top5, confusion } = await frozen.evaluate(data)
+  t.is(samples, 120)
+  t.is(top1, (await net.evaluate(data)).top1)
+  t.is(top5, 1, 'there are four classes')
+  t.deepEqual(confusion, await net.confusion(data))
+
+  const { images, labels } = shapes(120, 1)
+  const other = fromArrays({
+    ...{ images, height: 8, width: 8, channels: 1 },
+    labels: labels.map((label) => 3 - label),
+    classes: [...data.classes].toReversed(),
+  })
+  t.is((await frozen.evaluate(other)).top1, top1, 'the order of classes is the dataset’s own affair')
+  const strange = fromArrays({ images, labels, height: 8, width: 8, channels: 1, classes: ['a', 'b', 'c', 'd'] })
+  await t.throwsAsync(frozen.evaluate(strange), { code: 'BNETS_ARGUMENT', message: /bottom right.*"a"/ })
+})
+
+test('features of a network for re-identification', async (t) => {
+  const input = image({ height: 16, width: 8, channels: 3 })
+  using net = await Network.create(reidBinaryResnet18({ classes: 5, stem: 'small', width: 4 }), { input })
+  const one = Uint8Array.from({ length: 16 * 8 * 3 }, (_, i) => (31 * i) % 256)
+  using frozen = await net.freeze()
+  t.deepEqual(await frozen.features([one, one]), await net.features([one, one]))
+  using other = await (await create()).freeze()
+  await t.throwsAsync((other as FrozenNetwork).features('x.png'), { code: 'BNETS_IO' })
+})
+
+test('what is no model is refused, and so is what was changed', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const path = join(folder, 'whole.bnn')
+  await frozen.save(path)
+  const whole = await readFile(path)
+  const refused = async (content: Uint8Array, message: RegExp) => {
+    const path = join(folder, 'broken.bnn')
+    await writeFile(path, content)
+    const error = await t.throwsAsync(loadFrozen(path), { code: 'BNETS_FORMAT', message })
+    t.regex(error?.message ?? '', /broken\.bnn/)
+  }
+  for (let place = 0; place < whole.length; place += Math.ceil(whole.length / 200)) {
+    const changed = Buffer.from(whole)
+    changed[place] = (changed[place] ?? 0) ^ 0x10
+    await refused(changed, /./)
+  }
+  for (const length of [0, 1, 8, 31, 32, 100, whole.length - 1]) await refused(whole.subarray(0, length), /./)
+  await refused(Buffer.concat([whole, Buffer.of(0)]), /./)
+  const later = Buffer.from(whole)
+  later.writeUInt32LE(2, 8)
+  await refused(later, /version 2/)
+  await refused(await readFile('package.json'), /./)
+  await t.throwsAsync(loadFrozen(join(folder, 'none.bnn')), { code: 'BNETS_IO', message: /none\.bnn/ })
+  await t.throwsAsync(frozen.save(join(path, 'below')), { code: 'BNETS_IO' })
+  t.deepEqual(await readFile(path), whole)
+})
+
+test('arguments that make no sense', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const wrong = { code: 'BNETS_ARGUMENT' } as const
+  await t.throwsAsync(net.freeze({ floats: 'f8' as never }), wrong)
+  await t.throwsAsync(net.freeze({ resize: { shorter: 0 } }), wrong)
+  await t.throwsAsync(net.freeze({ resize: 224 as never }), wrong)
+  await t.throwsAsync(frozen.predict([]), wrong)
+  await t.throwsAsync(frozen.predict(7 as never), wrong)
+  await t.throwsAsync(frozen.predict(new Uint8Array(64), { topK: 0 }), wrong)
+  await t.throwsAsync(frozen.exportOnnx('x.onnx', { form: 'tiny' as never }), wrong)
+  await t.throwsAsync(frozen.predict(new Uint8Array(65)), { code: 'BNETS_SHAPE', message: /8×8×1 = 64/ })
+  const data = new Uint8Array(HEIGHT * WIDTH)
+  await t.throwsAsync(frozen.predict({ data, shape: [1, HEIGHT, WIDTH, 1] }), { code: 'BNETS_SHAPE' })
+  frozen.dispose()
+  await t.throwsAsync(frozen.predict(new Uint8Array(64)), { code: 'BNETS_DISPOSED' })
+  t.notThrows(() => frozen.dispose())
+})
+
+test('a signal stops a prediction', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const reason = new Error('enough')
+  const image = new Uint8Array(64)
+  t.is(await t.throwsAsync(frozen.predict(image, { signal: AbortSignal.abort(reason) })), reason)
+  const stop = new AbortController()
+  const stopped = frozen.predict(image, { signal: stop.signal })
+  const other = frozen.predict(image)
+  stop.abort(reason)
+  t.is(await t.throwsAsync(stopped), reason)
+  t.is((await other).length, 4, 'its neighbour is not concerned')
+})
+
+test('the digits: frozen on disk is as right as evaluated', async (t) => {
+  const { train, test } = await mnist()
+  const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })
+  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 8 }), { input, seed: 1 })
+  await fit(net, { train: train.take(4000), epochs: 1, batchSize: 32, optimizer: adam({ lr: 5e-3 }) }).done
+  using frozen = await net.freeze()
+  const path = join(folder, 'digits.bnn')
+  await frozen.save(path)
+  using loaded = await loadFrozen(path)
+  const { top1 } = await net.evaluate(test.take(1000))
+  t.true(top1 > 0.5, String(top1))
+  t.is((await loaded.evaluate(test.take(1000))).top1, top1)
+})

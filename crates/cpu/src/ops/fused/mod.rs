@@ -1,0 +1,236 @@
+//! Fused ops: rows of a map from a convolution of bits, or from a map, through a few steps in the nearest cache to floats and bits.
+
+mod chain;
+mod source;
+mod steps;
+mod threshold;
+
+use std::marker::PhantomData;
+
+use binary_nets_bits::Codes;
+use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
+use binary_nets_graph::ops::Fused;
+use binary_nets_kernels::binary_conv2d::Dot;
+use binary_nets_kernels::{self as kernels, Isa, KernelError, pack_codes};
+use bytemuck::Pod;
+
+use self::chain::Chain;
+use self::source::{Affine, Binary, Floats, Source, Ternary};
+use self::steps::{Place, Step};
+use self::threshold::Threshold;
+use super::affine::{Number, case_starts};
+use super::binary_conv2d::{Strips, geometry, packing};
+use super::elementwise::CHUNK;
+use super::laid;
+use super::packed::PackedRows;
+use crate::io::{Inputs, Io, Kernel};
+use crate::target::Target;
+
+/// Elements that go through all steps together: few enough to stay in the nearest cache with an operand beside them.
+const PIECE: usize = 1 << 11;
+
+/// The kernel of a fused op.
+struct Rows<S> {
+    isa: Isa,
+    source: S,
+    relu: bool,
+    steps: Vec<Step>,
+    coding: Vec<Step>,
+    map: Option<usize>,
+    codes: Option<(Codes, usize, PackedRows)>,
+    channels: usize,
+    /// Pixels of a chunk.
+    chunk: usize,
+}
+
+pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
+    let unsupported = |reason: String| ExecError::Unsupported { op: "fused", path: io.path.to_owned(), reason };
+    let chain = Chain::new(op, io).map_err(unsupported)?;
+    let refused = |e: KernelError| unsupported(e.to_string());
+    let channels = chain.shape.channels();
+    let constant = |weights: &[usize]| weights.iter().all(|&i| io.constant[i]);
+    match &chain.source {
+        chain::Source::Binary { conv, a, c } => {
+            let (codes, _) = packing(io.inputs[0]);
+            let geometry = geometry(&conv.window, io);
+            let conv = kernels::BinaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
+            let (strips, a, c) = (Strips::new(conv.geometry().out_size()), *a, *c);
+            let threshold = op.is_threshold(&io.constant);
+            if conv.dot_bound() <= i16::BOUND {
+                let source = Binary::<i16> { conv, strips, a, c, dots: PhantomData };
+                binary(source, chain, io, target, threshold)
+            } else {
+                let source = Binary::<i32> { conv, strips, a, c, dots: PhantomData };
+                binary(source, chain, io, target, threshold)
+            }
+        }
+        chain::Source::Ternary { conv, constants } => {
+            let (codes, _) = packing(io.inputs[0]);
+            let geometry = geometry(&conv.window, io);
+            let conv = kernels::TernaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
+            let (strips, constants) = (Strips::new(conv.geometry().out_size()), *constants);
+            let (name, pixels, constant) = (conv.kernel_name(), strips.pixels(), constant(&[1, 2]));
+            Ok(if conv.dot_bound() <= i16::BOUND {
+                let source = Ternary::<i16> { conv, strips, constants, sums: PhantomData };
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+            } else {
+                let source = Ternary::<i32> { conv, strips, constants, sums: PhantomData };
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+            })
+        }
+        &chain::Source::Affine { x, a, c, border } => {
+            let shape = &io.inputs[x].shape;
+            let starts = match border {
+                None => vec![0],
+                Some(border) => case_starts(border, shape[1..3].try_into().unwrap_or_default(), channels),
+            };
+            let affine = MapAffine { x, a, c, starts };
+            Ok(match Layout::interchange(io.inputs[x]).storage {
+                Storage::U8 => affine.prepare::<u8>(chain, io, target),
+                Storage::I16 => affine.prepare::<i16>(chain, io, target),
+                Storage::I32 => affine.prepare::<i32>(chain, io, target),
+                Storage::I64 => affine.prepare::<i64>(chain, io, target),
+                Storage::F32 => affine.prepare::<f32>(chain, io, target),
+                Storage::U64 | Storage::U32 => return Err(unsupported(format!("an affine of {}", io.inputs[x]))),
+            })
+        }
+        &chain::Source::Floats { x } => Ok(over_map(Floats { channels, x }, chain, io, target)),
+    }
+}
+
+fn binary<T: Dot + Pod + Number + TryFrom<i32>>(
+    source: Binary<T>,
+    chain: Chain,
+    io: &IoMeta,
+    target: Target,
+    threshold: bool,
+) -> Result<Prepared<Kernel>, ExecError> {
+    let (name, pixels) = (source.conv.kernel_name(), source.strips.pixels());
+    match chain {
+        Chain { codes: Some((codes, _)), relu, steps, .. } if threshold => {
+            Threshold { isa: target.isa, source, relu, steps, codes }.prepare(io, target)
+        }
+        chain => Ok(Rows::new(source, chain, io, target, pixels).prepare(name, target, io.constant[1])),
+    }
+}
+
+/// [`Affine`] before its numbers have a type.
+struct MapAffine {
+    x: usize,
+    a: usize,
+    c: usize,
+    starts: Vec<usize>,
+}
+
+impl MapAffine {
+    fn prepare<X: Number>(self, chain: Chain, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+        let Self { x, a, c, starts } = self;
+        let channels = chain.shape.channels();
+        over_map(Affine::<X> { channels, x, a, c, starts, numbers: PhantomData }, chain, io, target)
+    }
+}
+
+fn over_map(source: impl Source, chain: Chain, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    let pixels = (CHUNK / chain.shape.channels()).max(1);
+    Rows::new(source, chain, io, target, pixels).prepare(target.isa.name(), target, false)
+}
+
+impl<S: Source> Rows<S> {
+    fn new(source: S, chain: Chain, io: &IoMeta, target: Target, chunk: usize) -> Self {
+        let Chain { relu, steps, coding, map, codes, shape, .. } = chain;
+        let codes = codes.map(|(codes, output)| (codes, output, PackedRows::of(io.outputs[output])));
+        Self { isa: target.isa, source, relu, steps, coding, map, codes, channels: shape.channels(), chunk }
+    }
+
+    fn prepare(self, name: &'static str, target: Target, constant: bool) -> Prepared<Kernel> {
+        let sizes = laid::Sizes { laid: self.source.laid_words(), scratch: target.threads * self.lane_words() };
+        let lay = |rows: &Self, io: &Io<'_>, laid: &mut [u64]| rows.source.lay(io.inputs(), laid);
+        laid::prepare(name, constant, sizes, self, lay, Self::run)
+    }
+
+    /// Pixels of a piece.
+    fn piece(&self) -> usize {
+        (PIECE / self.channels).clamp(1, self.chunk)
+    }
+
+    /// Scratch words of a lane: the source's, a piece, and one beside it.
+    fn lane_words(&self) -> usize {
+        let piece = self.piece() * self.channels;
+        self.source.scratch_words() + (2 * piece * size_of::<f32>()).div_ceil(size_of::<u64>())
+    }
+
+    fn run(&self, io: &Io<'_>, laid: &[u64], lanes: &mut [u64]) {
+        let (inputs, threads, per_lane) = (io.inputs(), io.threads(), self.lane_words());
+        let map = self.map.map(|output| (io.output::<f32>(output), self.chunk * self.channels));
+        let codes =
+            self.codes.as_ref().map(|(_, output, rows)| (io.output::<u64>(*output), self.chunk * rows.row_words()));
+        match (map, codes) {
+            (Some(map), Some(codes)) => {
+                threads.for_chunks2_with(map, codes, lanes, per_lane, |i, map, codes, scratch| {
+                    self.chunk(inputs, laid, i, Some(map), Some(codes), scratch);
+                });
+            }
+            (Some((map, len)), None) => threads.for_chunks_with(map, len, lanes, per_lane, |i, map, scratch| {
+                self.chunk(inputs, laid, i, Some(map), None, scratch);
+            }),
+            (None, Some((codes, len))) => threads.for_chunks_with(codes, len, lanes, per_lane, |i, codes, scratch| {
+                self.chunk(inputs, laid, i, None, Some(codes), scratch);
+            }),
+            (None, None) => {}
+        }
+    }
+
+    /// One chunk of the outputs, piece by piece.
+    fn chunk(
+        &self,
+        inputs: &Inputs<'_>,
+        laid: &[u64],
+        i: usize,
+        mut map: Option<&mut [f32]>,
+        mut codes: Option<&mut [u64]>,
+        scratch: &mut [u64],
+    ) {
+        let (scratch, pieces) = scratch.split_at_mut(self.source.scratch_words());
+        self.source.begin(inputs, laid, i, scratch);
+        let (channels, first) = (self.channels, i * self.chunk);
+        let (here, beside) = bytemuck::cast_slice_mut::<u64, f32>(pieces).split_at_mut(self.piece() * channels);
+        let row_words = self.codes.as_ref().map_or(1, |(_, _, rows)| rows.row_words());
+        let pixels = match (&map, &codes) {
+            (Some(map), _) => map.len() / channels,
+            (None, Some(codes)) => codes.len() / row_words,
+            (None, None) => 0,
+        };
+        for start in (0..pixels).step_by(self.piece()) {
+            let end = pixels.min(start + self.piece());
+            let len = (end - start) * channels;
+            let place = Place { inputs, pixel: first + start, channels };
+            let (here, beside) = (&mut here[..len], &mut beside[..len]);
+            // Behind a map that leaves, the steps to the codes go on with a copy.
+            let (y, copy) = match &mut map {
+                Some(map) => (&mut map[start * channels..end * channels], here),
+                None => (here, &mut [][..]),
+            };
+            self.isa.vectorize(
+                #[inline(always)]
+                || {
+                    self.source.rows(inputs, scratch, first, start..end, self.relu, y);
+                    self.steps.iter().for_each(|step| step.run(place, y, beside));
+                },
+            );
+            if let (Some(packed), Some((codes, _, rows))) = (&mut codes, &self.codes) {
+                let packed = &mut packed[start * row_words..end * row_words];
+                let layout = rows.layout(end - start);
+                if self.coding.is_empty() {
+                    pack_codes(self.isa, *codes, y, layout, packed);
+                } else {
+                    copy.copy_from_slice(y);
+                    self.isa.vectorize(
+                        #[inline(always)]
+                        || self.coding.iter().for_each(|step| step.run(place, copy, beside)),
+                    );
+                    pack_codes(self.isa, *codes, copy, layout, packed);
+                }
+            }
+        }
+    }
+}

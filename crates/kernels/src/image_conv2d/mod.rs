@@ -1,0 +1,167 @@
+//! 2-D convolution of uint8 pixels with i16 weights, in exact integers: the first convolution of a frozen network.
+//!
+//! 1. The input rows under an output row are widened to i16 lines, with zeros where a tap lies outside (`lines`); each input row once, in a ring.
+//! 2. In such a line the products of one kernel row with neighbouring columns are a run of neighbours, `columns · channels` long, so nothing is
+//!    gathered: a pair of neighbours is read as 32 bits, wherever it lies, and multiplied with pairs of weights (`tile`), lanes along the output
+//!    channels. A dilated kernel row is a run of `channels` for each column. A run of odd length ends with a weight 0.
+//! 3. Sums in 32 bits hold 257 products. More are summed in parts, which are added in 64 bits (`segments`).
+
+mod kernels;
+mod lay;
+mod lines;
+mod segments;
+mod sum;
+mod tile;
+
+pub use kernels::{KERNELS, Kernel};
+pub use sum::Sum;
+
+use crate::{Conv2dGeometry, Isa, KernelError};
+use segments::Segment;
+use std::ops::Range;
+
+/// The largest |product|: of a pixel and a weight.
+const PRODUCT: i64 = 255 * 32767;
+
+/// A convolution of one image of pixels, with its kernel chosen.
+///
+/// It is used as [`BinaryConv2d`](crate::BinaryConv2d) is: weights are laid once, then [`rows`](Self::rows) computes any rows of any image. Every
+/// buffer is the caller's, and nothing allocates after construction.
+#[derive(Clone, Debug)]
+pub struct ImageConv2d {
+    kernel: &'static Kernel,
+    isa: Isa,
+    shape: Shape,
+}
+
+/// What the steps of the convolution need to know, computed once.
+#[derive(Clone, Debug)]
+struct Shape {
+    geometry: Conv2dGeometry,
+    /// Output pixels: rows, columns.
+    out_size: [usize; 2],
+    /// Output channels of one tile.
+    block: usize,
+    /// The products of an output; those of a part fit into 32 bits.
+    parts: Vec<Vec<Segment>>,
+    /// Pairs of all segments.
+    pairs: usize,
+    /// Elements of a line.
+    line: usize,
+    /// Lines of the ring.
+    lines: usize,
+    /// Output rows whose tap, by row of the kernel, lies inside the image.
+    inside_rows: Vec<Range<usize>>,
+}
+
+/// One call of [`ImageConv2d::rows`].
+struct Job<'a, T> {
+    shape: &'a Shape,
+    image: &'a [u8],
+    laid: &'a [i16],
+    rows: Range<usize>,
+    scratch: &'a mut [i16],
+    out: &'a mut [T],
+}
+
+impl ImageConv2d {
+    /// Chooses the kernel of `isa` whose tiles fit the geometry best. There is one group.
+    pub fn new(geometry: Conv2dGeometry, isa: Isa) -> Result<Self, KernelError> {
+        validate(&geometry)?;
+        let kernel = kernels::fastest(isa, geometry.out_size()[1], geometry.out_channels);
+        Ok(Self { kernel, isa, shape: Shape::new(geometry, kernel.block()) })
+    }
+
+    /// Uses `kernel`, whatever it is.
+    pub fn with_kernel(geometry: Conv2dGeometry, kernel: &'static Kernel) -> Result<Self, KernelError> {
+        validate(&geometry)?;
+        let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
+        Ok(Self { kernel, isa, shape: Shape::new(geometry, kernel.block()) })
+    }
+
+    /// The geometry it was made for.
+    pub fn geometry(&self) -> &Conv2dGeometry {
+        &self.shape.geometry
+    }
+
+    /// Name of the chosen kernel: pixels × output channels of its tile, and the instruction set.
+    pub fn kernel_name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    /// The largest |sum|: 255 · 32767 · taps · channels.
+    pub fn sum_bound(&self) -> i64 {
+        PRODUCT * self.shape.depth() as i64
+    }
+
+    /// Elements of the weights, `[out_channels, kh, kw, in_channels]`.
+    pub fn weight_len(&self) -> usize {
+        self.shape.geometry.out_channels * self.shape.depth()
+    }
+
+    /// Elements of the laid weights.
+    pub fn laid_weight_len(&self) -> usize {
+        self.shape.geometry.out_channels.next_multiple_of(self.shape.block) * self.shape.pairs * 2
+    }
+
+    /// Elements of scratch that one thread needs.
+    pub fn scratch_len(&self) -> usize {
+        self.shape.lines * self.shape.line
+    }
+
+    /// Lays weights of at most 32767 in absolute value as the kernel reads them.
+    ///
+    /// # Panics
+    /// If a slice does not have its length.
+    pub fn lay_weights(&self, weights: &[i16], laid: &mut [i16]) {
+        assert_eq!(weights.len(), self.weight_len(), "length of the weights");
+        assert_eq!(laid.len(), self.laid_weight_len(), "length of the laid weights");
+        lay::lay(&self.shape, weights, laid);
+    }
+
+    /// The sums of output rows `rows` of `image: [in_h, in_w, in_channels]`, as `out: [rows, out_w, out_channels]`.
+    ///
+    /// # Panics
+    /// If a slice does not have its length, `rows` is out of range, or `T` is too narrow for [`sum_bound`](Self::sum_bound).
+    pub fn rows<T: Sum>(&self, image: &[u8], laid: &[i16], rows: Range<usize>, scratch: &mut [i16], out: &mut [T]) {
+        let ([in_h, in_w], [out_h, out_w]) = (self.shape.geometry.in_size, self.shape.out_size);
+        assert!(self.sum_bound() <= T::BOUND, "sums of up to {} need i64", self.sum_bound());
+        assert!(rows.start <= rows.end && rows.end <= out_h, "rows {rows:?} of {out_h}");
+        assert_eq!(image.len(), in_h * in_w * self.shape.geometry.in_channels, "length of the image");
+        assert_eq!(laid.len(), self.laid_weight_len(), "length of the laid weights");
+        assert_eq!(scratch.len(), self.scratch_len(), "length of the scratch");
+        assert_eq!(out.len(), rows.len() * out_w * self.shape.geometry.out_channels, "length of the output");
+        T::run(self.kernel, self.isa, Job { shape: &self.shape, image, laid, rows, scratch, out });
+    }
+}
+
+fn validate(geometry: &Conv2dGeometry) -> Result<(), KernelError> {
+    geometry.validate()?;
+    match geometry.groups {
+        1 => Ok(()),
+        groups => Err(KernelError::Groups { groups }),
+    }
+}
+
+impl Shape {
+    fn new(geometry: Conv2dGeometry, block: usize) -> Self {
+        let out_size = geometry.out_size();
+        let parts = segments::parts(&geometry);
+        Self {
+            out_size,
+            block,
+            pairs: parts.iter().flatten().map(Segment::pairs).sum(),
+            parts,
+            // The pair of a last odd product reads one element more.
+            line: ((out_size[1] - 1) * geometry.stride[1] + geometry.span(1)) * geometry.in_channels + 1,
+            lines: geometry.span(0).min(geometry.in_size[0]),
+            inside_rows: (0..geometry.kernel[0]).map(|tap| geometry.inside(0, tap)).collect(),
+            geometry,
+        }
+    }
+
+    /// Products of an output.
+    fn depth(&self) -> usize {
+        self.geometry.taps() * self.geometry.in_channels
+    }
+}

@@ -1,0 +1,176 @@
+//! Every listed kernel that this machine can run, exact against a naive convolution of pixels.
+
+use crate::random::Random;
+use binary_nets_kernels::{
+    Conv2dGeometry, ImageConv2d, Isa, KernelError,
+    image_conv2d::{KERNELS, Kernel, Sum},
+    naive,
+};
+use std::fmt::Debug;
+
+struct Case {
+    geometry: Conv2dGeometry,
+    x: Vec<u8>,
+    q: Vec<i16>,
+}
+
+impl Case {
+    fn random(random: &mut Random, geometry: Conv2dGeometry) -> Self {
+        let x = (0..geometry.in_size.iter().product::<usize>() * geometry.in_channels).map(|_| random.word() as u8);
+        let x = x.collect();
+        let weights = geometry.out_channels * geometry.taps() * geometry.in_channels;
+        let q = (0..weights).map(|_| (random.word() as i16).max(-32767)).collect();
+        Self { geometry, x, q }
+    }
+}
+
+/// Small sizes of everything; windows that are larger than the image, dilated, and wholly outside at the corners.
+fn random_geometry(random: &mut Random) -> Conv2dGeometry {
+    let kernel = [1 + random.below(7), 1 + random.below(7)];
+    let dilation = [1 + random.below(3), random.pick(&[1, 1, 2, 3])];
+    let padding = [random.below(9), random.below(9)];
+    let least = |axis: usize| ((kernel[axis] - 1) * dilation[axis] + 1).saturating_sub(2 * padding[axis]).max(1);
+    Conv2dGeometry {
+        in_size: [least(0) + random.below(8), least(1) + random.below(20)],
+        kernel,
+        stride: [1 + random.below(4), 1 + random.below(4)],
+        padding,
+        dilation,
+        groups: 1,
+        in_channels: random.pick(&[1, 2, 3, 3, 4, 5, 16, 33, 64]),
+        out_channels: random.pick(&[1, 3, 8, 15, 16, 17, 31, 32, 47, 64, 65, 100]),
+    }
+}
+
+/// A window that covers all of an image of one row.
+fn dot(in_channels: usize, columns: usize, out_channels: usize) -> Conv2dGeometry {
+    Conv2dGeometry {
+        in_size: [1, columns],
+        kernel: [1, columns],
+        stride: [1, 1],
+        padding: [0, 0],
+        dilation: [1, 1],
+        groups: 1,
+        in_channels,
+        out_channels,
+    }
+}
+
+/// Runs `case` in strips of `strip` rows, and checks that it equals `expected`.
+fn check<T: Sum + TryFrom<i64> + PartialEq + Debug>(
+    kernel: &'static Kernel,
+    case: &Case,
+    expected: &[i64],
+    strip: usize,
+) where
+    <T as TryFrom<i64>>::Error: Debug,
+{
+    let conv = ImageConv2d::with_kernel(case.geometry.clone(), kernel).unwrap();
+    // Buffers start dirty: nothing may depend on what they held.
+    let mut laid = vec![0x5555; conv.laid_weight_len()];
+    conv.lay_weights(&case.q, &mut laid);
+    let mut scratch = vec![0x5aaa; conv.scratch_len()];
+    let [out_h, out_w] = case.geometry.out_size();
+    let row = out_w * case.geometry.out_channels;
+    let mut out = vec![T::try_from(0x5555).unwrap(); out_h * row];
+    for start in (0..out_h).step_by(strip) {
+        let rows = start..out_h.min(start + strip);
+        conv.rows(&case.x, &laid, rows.clone(), &mut scratch, &mut out[rows.start * row..rows.end * row]);
+    }
+    let expected: Vec<T> = expected.iter().map(|&sum| T::try_from(sum).unwrap()).collect();
+    assert!(out == expected, "{} strips of {strip}: {:?}", kernel.name(), case.geometry);
+}
+
+fn available() -> impl Iterator<Item = &'static Kernel> {
+    KERNELS.iter().filter(|kernel| kernel.isa().is_some())
+}
+
+#[test]
+fn random_geometries_are_exact_on_every_kernel() {
+    let mut random = Random::new(11);
+    let mut narrow = 0;
+    for _ in 0..400 {
+        let geometry = random_geometry(&mut random);
+        let case = Case::random(&mut random, geometry);
+        let expected = naive::image_conv2d(&case.geometry, &case.x, &case.q);
+        let rows = case.geometry.out_size()[0];
+        let fits = ImageConv2d::new(case.geometry.clone(), Isa::Scalar).unwrap().sum_bound() <= i32::BOUND;
+        narrow += u32::from(fits);
+        for kernel in available() {
+            check::<i64>(kernel, &case, &expected, rows);
+            if fits {
+                check::<i32>(kernel, &case, &expected, 1 + random.below(rows));
+            }
+        }
+    }
+    assert!((50..=350).contains(&narrow), "{narrow} of 400 fit into 32 bits: both storages must be tried often");
+}
+
+/// All products equal: the sum reaches its bound, which 32 bits just hold or just do not.
+#[test]
+fn extreme_sums_are_exact() {
+    for products in [1, 2, 3, 256, 257, 258, 259, 513, 514, 515, 771, 1500] {
+        for (channels, columns) in [(products, 1), (1, products)] {
+            let geometry = dot(channels, columns, 2);
+            let q = [vec![32767; products], vec![-32767; products]].concat();
+            let case = Case { geometry, x: vec![255; products], q };
+            let sum = 255 * 32767 * products as i64;
+            for kernel in available() {
+                check::<i64>(kernel, &case, &[sum, -sum], 1);
+                if products <= 257 {
+                    check::<i32>(kernel, &case, &[sum, -sum], 1);
+                } else {
+                    let narrow = std::panic::catch_unwind(|| check::<i32>(kernel, &case, &[0; 2], 1));
+                    assert!(narrow.is_err(), "{} took i32 for {products} products", kernel.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_stems_are_exact() {
+    let mut random = Random::new(12);
+    for (kernel, stride, padding, channels, dilation) in
+        [(7, 2, 3, 3, 1), (11, 4, 2, 3, 1), (3, 1, 1, 1, 1), (7, 1, 6, 5, 2)]
+    {
+        let geometry = Conv2dGeometry {
+            in_size: [23, 29],
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [dilation; 2],
+            groups: 1,
+            in_channels: channels,
+            out_channels: 64,
+        };
+        let mut case = Case::random(&mut random, geometry);
+        case.x.fill(255);
+        case.q.iter_mut().for_each(|q| *q = q.signum() * 32767);
+        case.q[..channels * kernel * kernel].fill(32767);
+        let expected = naive::image_conv2d(&case.geometry, &case.x, &case.q);
+        for kernel in available() {
+            check::<i64>(kernel, &case, &expected, 2);
+        }
+    }
+}
+
+#[test]
+fn bad_arguments_are_named() {
+    let good = dot(3, 3, 8);
+    let error = |geometry| ImageConv2d::new(geometry, Isa::Scalar).unwrap_err();
+    assert_eq!(error(Conv2dGeometry { groups: 2, ..good.clone() }), KernelError::Groups { groups: 2 });
+    assert_eq!(error(Conv2dGeometry { stride: [0, 1], ..good.clone() }), KernelError::Zero { field: "stride" });
+    assert_eq!(
+        error(Conv2dGeometry { dilation: [1, 2], ..good.clone() }),
+        KernelError::KernelTooLarge { axis: "columns", span: 5, padded: 3 }
+    );
+    assert!(ImageConv2d::new(good, Isa::Scalar).is_ok());
+}
+
+#[test]
+fn every_instruction_set_has_a_kernel() {
+    for isa in Isa::available() {
+        assert!(KERNELS.iter().any(|kernel| kernel.isa() == Some(isa)), "{}", isa.name());
+    }
+}
