@@ -12,7 +12,7 @@ use binary_nets_exec::{StateTable, plan};
 use binary_nets_formats::model::{Model, Normalize};
 use binary_nets_formats::onnx::{self, Imported};
 use binary_nets_formats::{FormatError, Tensor, checkpoint, packed, weights};
-use binary_nets_graph::passes::{Frozen, dce, evaluation, freeze, precompute};
+use binary_nets_graph::passes::{Frozen, dce, evaluation, freeze, fuse, precompute};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Node, Op, Value};
 use binary_nets_network::{FrozenNetwork, Network};
@@ -238,9 +238,9 @@ fn cpu() -> Cpu {
     CPU.get_or_init(|| Cpu::new(Some(1), Isa::detect()).expect("a CPU")).clone()
 }
 
-/// Plans both halves of a frozen network.
-fn planned(frozen: &Frozen) {
-    for graph in [&frozen.fold, &frozen.run] {
+/// Plans both halves of a frozen network, the one that runs as it is and fused.
+fn planned(Frozen { fold, run }: &Frozen) {
+    for graph in [Some(fold), Some(run), fuse(run).ok().as_ref()].into_iter().flatten() {
         let mut states = StateTable::default();
         states.extend(&cpu(), graph);
         let _ = plan(&cpu(), graph, &states, 1);
