@@ -51,7 +51,7 @@ for (const name of Object.keys(zoo)) {
   for (const hard of [false, true]) {
     test(`${name}${hard ? ', hardened' : ''}: evaluated, frozen, saved and loaded`, async (t) => {
       using net = await build(name)
-      if (hard) harden(net)
+      if (hard) harden(net, name)
       const images = pictures(5)
       const expected = bits(await net.activations(images, Object.keys(net.outputs)))
 

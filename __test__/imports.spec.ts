@@ -59,6 +59,7 @@ const SOURCES: Table = {
   prediction: ['run-options', 'arguments'],
   frozen: [
     ...[
+      'abort',
       'native',
       'data',
       'io-errors',
@@ -67,9 +68,8 @@ const SOURCES: Table = {
       'confusion',
       'freeze-report',
       'run-options',
-      'tensor',
     ],
-    ...['trace', 'sym', 'spec', 'arguments', 'errors'],
+    ...['tensor', 'trace', 'sym', 'spec', 'arguments', 'errors'],
   ],
   network: [
     ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],

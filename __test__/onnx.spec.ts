@@ -45,7 +45,7 @@ for (const name of Object.keys(zoo)) {
   for (const hard of [false, true]) {
     test(`${name}${hard ? ', hardened' : ''}: in onnxruntime, and back`, async (t) => {
       using net = await build(name)
-      if (hard) harden(net)
+      if (hard) harden(net, name)
       using frozen = await net.freeze()
       const images = pictures(6)
       const expected = await frozen.run(images)

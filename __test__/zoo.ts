@@ -134,14 +134,17 @@ export async function build(name: string): Promise<Network> {
 }
 
 /** Makes a network hard: some γ negative, some 0 (then β is exactly 0 or −0.0), tiny variances, α = 0, gates shut and open. */
-export function harden(net: Network): void {
+export function harden(net: Network, name: string): void {
   const norms = net.parameters().flatMap(({ path }) => /^(.*)\.running_mean$/.exec(path)?.[1] ?? [])
-  for (const norm of norms) {
+  for (const [place, norm] of norms.entries()) {
     change(net, `${norm}.weight`, (value, i) => [value, -value, 0, value, 0][i % 5] ?? 0)
     change(net, `${norm}.bias`, (value, i) => [value, value, 0, value, -0][i % 5] ?? 0)
-    change(net, `${norm}.running_var`, (value, i) => (i % 4 === 3 ? 1e-12 : value))
+    // In every norm, they would make floats overflow.
+    if (place < 3) change(net, `${norm}.running_var`, (value, i) => (i % 4 === 3 ? 1e-12 : value))
   }
-  const latents = net.parameters().filter(({ kind }) => kind === 'latent')
+  // Libra and ReCU divide by the deviation of a channel's weights.
+  const isDivided = /Libra|ReCU/.test(name)
+  const latents = net.parameters().filter(({ kind }) => kind === 'latent' && !isDivided)
   for (const { path, shape } of latents) {
     const channels = shape[0] ?? 1
     change(net, path, (value, i, { length }) => (Math.floor((i * channels) / length) % 3 === 1 ? 0 : value))

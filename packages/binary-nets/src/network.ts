@@ -396,7 +396,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       resize,
       training: this.#provenance(),
     }
-    const freeze = (floats: string) =>
+    const freeze = (floats: 'f32' | 'f16' | 'int8') =>
       this.#ask(options, (native) => NativeFrozenNetwork.freeze(native, { ...given, floats }, JSON.stringify(metadata)))
     const frozen = wrapFrozen<O>(await freeze(floats))
     if (validation === undefined) return frozen

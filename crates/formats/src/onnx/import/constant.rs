@@ -66,8 +66,14 @@ impl Numbers {
     }
 }
 
+/// The most axes that a value may have.
+pub const MOST_AXES: usize = 16;
+
 /// The number of elements of a shape that a file gives, if it can be one.
 pub fn elements(shape: &[usize]) -> Option<usize> {
+    if shape.len() > MOST_AXES {
+        return None;
+    }
     shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)).filter(|&n| n < 1 << 31)
 }
 

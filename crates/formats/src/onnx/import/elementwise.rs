@@ -142,7 +142,7 @@ impl Importer {
     fn is_scaled(&self, x: Value) -> bool {
         let node = self.graph.producer(x);
         match &node.op {
-            Op::BatchNormInference(_) | Op::BinaryConv2d(_) => true,
+            Op::BatchNormInference(_) => true,
             Op::Arithmetic(Arithmetic { function: ArithmeticFunction::Mul }) => self.scale_of(node).is_some(),
             _ => false,
         }

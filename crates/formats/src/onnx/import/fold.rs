@@ -1,6 +1,6 @@
 //! Nodes that depend on constants alone are computed while the model is read: unpacked bits, binarised weights, shapes.
 
-use super::constant::{Constant, Numbers, elements};
+use super::constant::{Constant, MOST_AXES, Numbers, elements};
 use super::node::{Node, Result, listed};
 use crate::budget::Budget;
 use crate::onnx::axes::{permuted, permuted_shape};
@@ -153,6 +153,9 @@ pub fn reshaped(shape: &[usize], dims: &[i64]) -> Result<Vec<usize>> {
 pub fn squeezed(shape: &[usize], axes: Option<&[i64]>, more: bool) -> Result<Vec<usize>> {
     let Some(axes) = axes else { return Ok(shape.iter().copied().filter(|&extent| extent != 1).collect()) };
     let rank = shape.len() + if more { axes.len() } else { 0 };
+    if rank > MOST_AXES {
+        return Err(format!("a value cannot have {rank} axes").into());
+    }
     let axes = axes.iter().map(|&i| axis(i, rank)).collect::<Result<Vec<_>>>()?;
     let mut old = shape.iter().copied().enumerate();
     let mut extents = Vec::with_capacity(rank);

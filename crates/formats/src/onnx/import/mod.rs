@@ -45,6 +45,9 @@ pub struct Imported {
 /// The batch that a model is read for where it takes any.
 const SAMPLES: usize = 2;
 
+/// The most nodes of a model: what is done with graphs takes time by the square of them.
+const MOST_NODES: usize = 20_000;
+
 /// The oldest version of the standard operators whose meaning is the one that is read.
 const OLDEST_OPSET: i64 = 7;
 
@@ -65,6 +68,10 @@ pub fn import(file: &[u8], normalize: Option<Normalize>) -> std::result::Result<
             return Err(broken(format!("it is of opset {version}, only those from {OLDEST_OPSET} on are read")));
         }
         None => return Err(broken("it does not say of which opset it is".to_owned())),
+    }
+
+    if graph.node.len() > MOST_NODES {
+        return Err(broken(format!("it has {} nodes, at most {MOST_NODES} are read", graph.node.len())));
     }
 
     let property = |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
@@ -95,6 +102,7 @@ pub fn import(file: &[u8], normalize: Option<Normalize>) -> std::result::Result<
         normalize: known,
         terms: HashMap::new(),
         states: BTreeMap::new(),
+        namesakes: HashMap::new(),
         path: String::new(),
         bits: HashMap::new(),
         images: Vec::new(),
@@ -118,6 +126,8 @@ struct Importer {
     terms: HashMap<String, Term>,
     /// By path.
     states: BTreeMap<String, Tensor>,
+    /// How many states were to have a path.
+    namesakes: HashMap<String, usize>,
     /// Of the node at hand.
     path: String,
     /// Codes that are bits already: of what, of its negative or not, 0/1 or not, in how many groups.
@@ -239,10 +249,10 @@ impl Importer {
         }
         let stem = if self.path.is_empty() { part.to_owned() } else { format!("{}.{part}", self.path) };
         let mut path = stem.clone();
-        let mut count = 1;
+        let count = self.namesakes.entry(stem.clone()).or_insert(1);
         while self.states.contains_key(&path) {
-            count += 1;
-            path = format!("{stem}{count}");
+            *count += 1;
+            path = format!("{stem}_{count}");
         }
         let op =
             State { path: path.clone(), shape: shape.into(), kind, init: Init::Constant(0.0), meaning: Meaning::F32 };

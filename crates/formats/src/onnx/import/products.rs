@@ -79,6 +79,9 @@ impl Importer {
         let &[o, c, kh, kw] = &w.shape[..] else {
             return Err(format!("only convolutions of images are read, not weights of rank {}", w.shape.len()).into());
         };
+        if w.data.len() == 0 {
+            return Err("its weights are of no extent".into());
+        }
         let &[_, _, height, width] = &self.extents(x)[..] else { return Err("it does not read maps of rank 4".into()) };
         let groups = usize::try_from(node.int("group", 1)).ok().filter(|&groups| groups > 0);
         let groups = groups.ok_or("its group should be 1 or more")?;
