@@ -221,7 +221,7 @@ fn evaluation_counts_what_predictions_say() {
     train(&mut network, &mut loader(&dataset(96), SamplerState::default()), 10);
     let mut frozen = FrozenNetwork::new(cpu(2), network.freeze(Floats::F32, Metadata::default()).unwrap()).unwrap();
     let logits = frozen.predict(&tiny::pixels(&*data), 65, &["logits"]).unwrap().remove(0).data;
-    let counts = frozen.evaluate(&mut tiny::in_order(data.clone(), 16)).unwrap();
+    let counts = frozen.evaluate(&mut tiny::in_order(data.clone(), 16), None).unwrap();
     let mut expected = vec![0; CLASSES * CLASSES];
     for (i, row) in logits.chunks_exact(CLASSES).enumerate() {
         let best = (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a))).unwrap();
