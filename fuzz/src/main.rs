@@ -32,7 +32,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         "onnx" => protobuf::mutate,
         _ => return fuzzer_mutate(data, size, max_size),
     };
-    match (seed % 4 != 0).then(|| mutate(&data[..size], max_size, seed)).flatten() {
+    match (!seed.is_multiple_of(4)).then(|| mutate(&data[..size], max_size, seed)).flatten() {
         Some(changed) => {
             data[..changed.len()].copy_from_slice(&changed);
             changed.len()

@@ -3,7 +3,7 @@
 //! The fuzzer calls these, and so does a test of the crate `network`, with the seeds.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use binary_nets_cpu::{Cpu, Isa};
@@ -12,7 +12,7 @@ use binary_nets_exec::{StateTable, plan};
 use binary_nets_formats::model::{Model, Normalize};
 use binary_nets_formats::onnx::{self, Imported};
 use binary_nets_formats::{FormatError, Tensor, checkpoint, packed, weights};
-use binary_nets_graph::passes::{Frozen, dce, evaluation, freeze, precompute};
+use binary_nets_graph::passes::{Frozen, dce, evaluation, freeze, fuse, precompute};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Node, Op, Value};
 use binary_nets_network::{FrozenNetwork, Network};
@@ -42,7 +42,7 @@ pub const READERS: &[Reader] = &[
     Reader { name: "pytorch", read: pytorch, memory: [32, 4 * MIB] },
     Reader { name: "pickle", read: pickle, memory: [32, 4 * MIB] },
     Reader { name: "safetensors", read: safetensors, memory: [64, MIB] },
-    Reader { name: "checkpoint", read: checkpoint, memory: [64, MIB] },
+    Reader { name: "checkpoint", read: checkpoint, memory: [4096, 64 * MIB] },
     Reader { name: "idx", read: idx, memory: [8, 8 * MIB] },
     // A graph of three ops for each node, and the plan of what would run.
     Reader { name: "spec", read: spec, memory: [4096, 64 * MIB] },
@@ -84,16 +84,19 @@ fn safetensors(bytes: &[u8]) {
     let _ = weights::decode(&with_length(bytes));
 }
 
-/// The bytes of a safetensors file that says of its header what is so, if the last brace of all is its end.
+/// The bytes of a safetensors file that says of its header what is so, if that ends with the last brace of all and the spaces behind it.
 fn with_length(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    if let (Some(end), Some(length)) = (bytes.iter().rposition(|&byte| byte == b'}'), bytes.first_chunk_mut::<8>()) {
-        *length = (end as u64).saturating_sub(7).to_le_bytes();
+    if let Some(brace) = bytes.iter().rposition(|&byte| byte == b'}') {
+        let spaces = bytes[brace + 1..].iter().take_while(|&&byte| byte == b' ').count();
+        if let Some(length) = (brace + 1 + spaces).checked_sub(8) {
+            bytes[..8].copy_from_slice(&(length as u64).to_le_bytes());
+        }
     }
     bytes
 }
 
-/// A checkpoint, and the same with the length and the checksum that it has. What is read can be written and read again.
+/// A checkpoint, and the same with the length and the checksum that it has. What is read can be written and read again, and opened if it is a network.
 fn checkpoint(bytes: &[u8]) {
     let _ = checkpoint::decode(bytes);
     let mut bytes = with_length(bytes);
@@ -106,19 +109,25 @@ fn checkpoint(bytes: &[u8]) {
     if let Ok(checkpoint) = checkpoint::decode(&bytes) {
         let written = checkpoint::encode(&checkpoint).expect("what was read can be written");
         let again = checkpoint::decode(&written).expect("what was written can be read");
-        assert!(checkpoint::encode(&again) == Ok(written), "a checkpoint changes when it is read");
+        assert!(checkpoint::encode(&again).as_ref() == Ok(&written), "a checkpoint changes when it is read");
+        let path = in_memory("checkpoint");
+        fs::write(&path, written).expect("a file of a checkpoint");
+        let _ = Network::open(cpu(), &path);
+        fs::remove_file(path).expect("what was written can be removed");
     }
+}
+
+/// The path of a file that is this process's own, in memory where there is a file system of that kind.
+fn in_memory(name: &str) -> PathBuf {
+    let folder = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.exists()).unwrap_or_else(std::env::temp_dir);
+    folder.join(format!("binary-nets-fuzz-{}-{name}", std::process::id()))
 }
 
 /// Two IDX files, of labels and of images: the first byte is the length of the first.
 fn idx(bytes: &[u8]) {
     let Some((&length, files)) = bytes.split_first() else { return };
     let (labels, images) = files.split_at(usize::from(length).min(files.len()));
-    // Memory, where there is a file system in it.
-    let folder =
-        Some(Path::new("/dev/shm")).filter(|folder| folder.exists()).map_or_else(std::env::temp_dir, Into::into);
-    let path = |name: &str| folder.join(format!("binary-nets-fuzz-{}-{name}", std::process::id()));
-    let (labels_path, images_path) = (path("labels"), path("images"));
+    let (labels_path, images_path) = (in_memory("labels"), in_memory("images"));
     fs::write(&labels_path, labels).expect("a file of labels");
     fs::write(&images_path, images).expect("a file of images");
     let _ = mnist::open(&images_path, &labels_path);
@@ -229,9 +238,9 @@ fn cpu() -> Cpu {
     CPU.get_or_init(|| Cpu::new(Some(1), Isa::detect()).expect("a CPU")).clone()
 }
 
-/// Plans both halves of a frozen network.
-fn planned(frozen: &Frozen) {
-    for graph in [&frozen.fold, &frozen.run] {
+/// Plans both halves of a frozen network, the one that runs as it is and fused.
+fn planned(Frozen { fold, run }: &Frozen) {
+    for graph in [Some(fold), Some(run), fuse(run).ok().as_ref()].into_iter().flatten() {
         let mut states = StateTable::default();
         states.extend(&cpu(), graph);
         let _ = plan(&cpu(), graph, &states, 1);

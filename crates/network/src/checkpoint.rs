@@ -8,7 +8,7 @@ use binary_nets_formats::Tensor;
 use binary_nets_formats::checkpoint::{Checkpoint, decode, encode};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Graph, Init, Meaning};
+use binary_nets_graph::{Graph, Init, Meaning, Op};
 
 use crate::replace_file::replace_file;
 use crate::{Network, NetworkError};
@@ -42,11 +42,23 @@ impl<B: Backend> Network<B> {
         let checkpoint = decode(&bytes).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
         let fail = |message: String| NetworkError::Checkpoint { path: path.to_owned(), message };
         let spec = GraphSpec::parse(&checkpoint.spec).map_err(|error| fail(error.to_string()))?;
-        let mut network = Self::new(backend, spec, checkpoint.seed)?;
+        let (mut network, model) = Self::without_states(backend, spec, checkpoint.seed)?;
         network.step = checkpoint.step;
-        if let Some(state) = network.states().find(|s| !checkpoint.tensors.iter().any(|t| t.path == s.path)) {
-            return Err(fail(format!("tensor '{}' is missing", state.path)));
+        // Before there is room for the states: a few bytes of spec can ask for any memory, and a file only has its own.
+        let states = model.nodes().iter().filter_map(|node| match &node.op {
+            Op::State(state) if state.kind != StateKind::Moment => Some(state),
+            _ => None,
+        });
+        for State { path, shape, .. } in states {
+            match checkpoint.tensors.iter().find(|tensor| tensor.path == *path) {
+                Some(tensor) if tensor.shape == shape[..] => {}
+                Some(tensor) => {
+                    return Err(fail(format!("tensor '{path}' is {:?} where the graph has {shape}", tensor.shape)));
+                }
+                None => return Err(fail(format!("tensor '{path}' is missing"))),
+            }
         }
+        network.add_states(&model)?;
         network.add_states(&moments(&checkpoint.tensors)?)?;
         for tensor in &checkpoint.tensors {
             match network.states.meta(&tensor.path) {
