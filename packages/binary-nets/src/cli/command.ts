@@ -61,7 +61,7 @@ function parse({ options }: Command, argv: readonly string[]): { values: Options
 export function help(name: string, { about, args, options }: Command): string {
   const rows = Object.entries(options).map(([name, { about, value, short }]) => {
     const flag = `${short ? `-${short}, ` : '    '}--${name}${value === undefined ? '' : ` <${value}>`}`
-    return `  ${flag.padEnd(26)}${about}`
+    return `  ${flag.padEnd(28)}${about}`
   })
   return [usage(name, args), '', about, ...(rows.length > 0 ? ['', ...rows] : [])].join('\n')
 }
