@@ -7,6 +7,7 @@ import {
   adam,
   binaryResnet18,
   biRealResnet18,
+  type FrozenNetwork,
   fit,
   image,
   importOnnx,
@@ -41,6 +42,11 @@ function difference(a: Tensor | undefined, b: Tensor | undefined): number {
   return a.data.reduce((most, value, i) => Math.max(most, Math.abs(value - (b.data[i] ?? 0))), 0) / (largest || 1)
 }
 
+/** What runs in one pass, and what each pass writes. */
+function passes({ report }: FrozenNetwork): string[] {
+  return report.rows.map(({ op, fused, writes }) => `${[op, ...fused].join(' ')} → ${writes}`)
+}
+
 for (const name of Object.keys(zoo)) {
   for (const hard of [false, true]) {
     test(`${name}${hard ? ', hardened' : ''}: in onnxruntime, and back`, async (t) => {
@@ -64,6 +70,7 @@ for (const name of Object.keys(zoo)) {
           t.true(back <= 1e-4, `${form} ${output}: ${back} imported`)
         }
         t.deepEqual(imported.normalize, frozen.normalize)
+        t.deepEqual(passes(imported), passes(frozen), 'it runs as it did')
       }
     })
   }
