@@ -42,9 +42,9 @@ function difference(a: Tensor | undefined, b: Tensor | undefined): number {
   return a.data.reduce((most, value, i) => Math.max(most, Math.abs(value - (b.data[i] ?? 0))), 0) / (largest || 1)
 }
 
-/** What runs in one pass, and what each pass writes. */
+/** What runs in one pass, and what each pass writes. A constant that is subtracted may come back as one that is added. */
 function passes({ report }: FrozenNetwork): string[] {
-  return report.rows.map(({ op, fused, writes }) => `${[op, ...fused].join(' ')} → ${writes}`)
+  return report.rows.map(({ op, fused, writes }) => `${[op, ...fused].join(' ').replaceAll('sub', 'add')} → ${writes}`)
 }
 
 for (const name of Object.keys(zoo)) {
