@@ -194,13 +194,9 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
         let offset = PREAMBLE + e.column().saturating_sub(1).min(json.len());
         FormatError::Header { offset, reason: e.to_string() }
     })?;
-    // JSON can say the same in many ways, and equal networks are equal files.
-    let written = serde_json::to_vec(&header).unwrap_or_default();
-    if written != json {
-        let offset = PREAMBLE + written.iter().zip(json).take_while(|(a, b)| a == b).count();
-        return Err(FormatError::Header { offset, reason: "it is not as this library writes it".to_owned() });
-    }
 
+    // JSON can say the same in many ways, and equal networks are equal files. What else is wrong is said first.
+    let written = serde_json::to_vec(&header).unwrap_or_default();
     let graph = check::graph(&header.graph)?;
     let mut constants = Vec::with_capacity(header.tensors.len());
     let start = end.next_multiple_of(ALIGNMENT);
@@ -228,6 +224,10 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     }
     check::constants(&graph, &constants)?;
     check::metadata(&graph, &header.metadata)?;
+    if written != json {
+        let offset = PREAMBLE + written.iter().zip(json).take_while(|(a, b)| a == b).count();
+        return Err(FormatError::Header { offset, reason: "it is not as this library writes it".to_owned() });
+    }
     Ok(Model { graph: header.graph, constants, metadata: header.metadata })
 }
 
