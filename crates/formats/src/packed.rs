@@ -22,8 +22,8 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::FormatError;
-use crate::model::check::{self, bit_layout};
-use crate::model::{Constant, Elements, Metadata, Model};
+use crate::model::constant::{self, bit_layout, states};
+use crate::model::{Constant, Elements, Metadata, Model, graph, metadata};
 
 /// The first bytes.
 pub const MAGIC: [u8; 8] = *b"\x89BNN\r\n\x1a\n";
@@ -201,10 +201,10 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
         return Err(FormatError::Header { offset, reason: "it is not as this library writes it".to_owned() });
     }
 
-    let graph = check::graph(&header.graph)?;
+    let graph = graph::check(&header.graph)?;
     let mut constants = Vec::with_capacity(header.tensors.len());
     let start = end.next_multiple_of(ALIGNMENT);
-    let states = check::states(&graph);
+    let states = states(&graph);
     let mut at = end;
     for Entry { path, storage, offset } in header.tensors {
         let unknown = || FormatError::Tensor { path: path.clone(), reason: "is no constant of the graph".to_owned() };
@@ -226,8 +226,8 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     if at != bytes.len() {
         return Err(FormatError::Trailing { offset: at, extra: bytes.len() - at });
     }
-    check::constants(&graph, &constants)?;
-    check::metadata(&graph, &header.metadata)?;
+    constant::check(&graph, &constants)?;
+    metadata::check(&graph, &header.metadata)?;
     Ok(Model { graph: header.graph, constants, metadata: header.metadata })
 }
 
