@@ -206,6 +206,13 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     let start = end.next_multiple_of(ALIGNMENT);
     let states = states(&graph);
     let mut at = end;
+    if header.tensors.is_empty() {
+        if bytes.len() < start {
+            return Err(FormatError::Truncated { expected: start, got: bytes.len() });
+        }
+        zeroes(bytes, end..start)?;
+        at = start;
+    }
     for Entry { path, storage, offset } in header.tensors {
         let unknown = || FormatError::Tensor { path: path.clone(), reason: "is no constant of the graph".to_owned() };
         let meta = (*states.get(path.as_str()).ok_or_else(unknown)?).clone();

@@ -140,12 +140,11 @@ impl GraphSpec {
                 }
                 None => known,
             };
-            values.push(match known {
-                Some(value) => vec![value],
-                None => {
-                    leaves.extend(leaf.map(|leaf| (leaf, graph.nodes().len())));
-                    graph.add(node.op.clone(), &inputs, &node.path)?
-                }
+            values.push(if let Some(value) = known {
+                vec![value]
+            } else {
+                leaves.extend(leaf.map(|leaf| (leaf, graph.nodes().len())));
+                graph.add(node.op.clone(), &inputs, &node.path)?
             });
         }
         let named = |refs: &BTreeMap<String, ValueRef>| {
