@@ -53,6 +53,14 @@ pub enum DataError {
         /// The size of this image.
         got: ImageShape,
     },
+    /// A folder of images is not divided into folders of classes that hold some.
+    #[error("{} should hold <class>/*.png|jpg|jpeg, {got}", root.display())]
+    ClassFolders {
+        /// The folder.
+        root: PathBuf,
+        /// What is there instead.
+        got: String,
+    },
     /// There is nothing to read.
     #[error("{what} holds no images")]
     Empty {

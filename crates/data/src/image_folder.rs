@@ -11,12 +11,16 @@ use crate::{DataError, ImageFiles, ImageOptions};
 /// `classes` fixes the classes instead, so that a test set has the labels of its training set: each sub-folder must be
 /// one of them, and a class may lack a folder.
 ///
-/// Fails when a folder cannot be listed, a class has no images, a sub-folder is not in `classes`, an option is invalid,
+/// Fails when a folder cannot be listed, there are no sub-folders or one has no images, a sub-folder is not in `classes`, an option is invalid,
 /// or, where no size is given, the first image is broken.
 pub fn open(root: &Path, classes: Option<&[String]>, options: ImageOptions) -> Result<ImageFiles, DataError> {
     let folders: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
     let names: Vec<String> = folders.iter().map(|folder| name(folder)).collect();
     let classes = classes.unwrap_or(&names);
+    let expected = |got: String| DataError::ClassFolders { root: root.to_owned(), got };
+    if folders.is_empty() {
+        return Err(expected("and there is no folder in it".to_owned()));
+    }
     let (mut files, mut labels) = (Vec::new(), Vec::new());
     for (folder, name) in folders.iter().zip(&names) {
         let Some(label) = classes.iter().position(|class| class == name) else {
@@ -24,7 +28,7 @@ pub fn open(root: &Path, classes: Option<&[String]>, options: ImageOptions) -> R
         };
         let images = image_files(folder)?;
         if images.is_empty() {
-            return Err(DataError::Empty { what: folder.display().to_string() });
+            return Err(expected(format!("and {name}/ holds no image")));
         }
         labels.extend(images.iter().map(|_| label as u32));
         files.extend(images);

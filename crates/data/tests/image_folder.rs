@@ -212,9 +212,15 @@ fn bad_folders_and_options_are_named() {
     let missing = root.path().join("missing");
     let open = |root: &Path, options| image_folder::open(root, None, options).unwrap_err();
     assert!(matches!(open(&missing, RGB), DataError::Io { path, .. } if path == missing));
-    assert!(matches!(open(root.path(), RGB), DataError::Empty { .. }));
+    let no_classes = || open(root.path(), RGB).to_string();
+    let should = format!("{} should hold <class>/*.png|jpg|jpeg, ", root.path().display());
+    assert_eq!(no_classes(), format!("{should}and there is no folder in it"));
+    // Images, but of no class.
+    let image = write(root.path(), "a.png", &plain(1));
+    assert_eq!(no_classes(), format!("{should}and there is no folder in it"));
+    fs::remove_file(image).unwrap();
     fs::create_dir(root.path().join("bare")).unwrap();
-    assert!(matches!(open(root.path(), RGB), DataError::Empty { what } if what.ends_with("bare")));
+    assert_eq!(no_classes(), format!("{should}and bare/ holds no image"));
     write(root.path(), "bare/a.png", &plain(1));
     let option = |options| match open(root.path(), options) {
         DataError::InvalidOption { option, .. } => option,

@@ -22,8 +22,8 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::FormatError;
-use crate::model::check::{self, bit_layout};
-use crate::model::{Constant, Elements, Metadata, Model};
+use crate::model::constant::{self, bit_layout, states};
+use crate::model::{Constant, Elements, Metadata, Model, graph, metadata};
 
 /// The first bytes.
 pub const MAGIC: [u8; 8] = *b"\x89BNN\r\n\x1a\n";
@@ -197,11 +197,18 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
 
     // JSON can say the same in many ways, and equal networks are equal files. What else is wrong is said first.
     let written = serde_json::to_vec(&header).unwrap_or_default();
-    let graph = check::graph(&header.graph)?;
+    let graph = graph::check(&header.graph)?;
     let mut constants = Vec::with_capacity(header.tensors.len());
     let start = end.next_multiple_of(ALIGNMENT);
-    let states = check::states(&graph);
+    let states = states(&graph);
     let mut at = end;
+    if header.tensors.is_empty() {
+        if bytes.len() < start {
+            return Err(FormatError::Truncated { expected: start, got: bytes.len() });
+        }
+        zeroes(bytes, end..start)?;
+        at = start;
+    }
     for Entry { path, storage, offset } in header.tensors {
         let unknown = || FormatError::Tensor { path: path.clone(), reason: "is no constant of the graph".to_owned() };
         let meta = (*states.get(path.as_str()).ok_or_else(unknown)?).clone();
@@ -222,8 +229,8 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     if at != bytes.len() {
         return Err(FormatError::Trailing { offset: at, extra: bytes.len() - at });
     }
-    check::constants(&graph, &constants)?;
-    check::metadata(&graph, &header.metadata)?;
+    constant::check(&graph, &constants)?;
+    metadata::check(&graph, &header.metadata)?;
     if written != json {
         let offset = PREAMBLE + written.iter().zip(json).take_while(|(a, b)| a == b).count();
         return Err(FormatError::Header { offset, reason: "it is not as this library writes it".to_owned() });

@@ -154,6 +154,20 @@ fn a_model_is_read_as_it_was_written() {
 }
 
 #[test]
+fn a_model_without_tensors_is_read_too() {
+    let mut model = model();
+    model.graph.nodes.truncate(1);
+    (model.graph.outputs, model.graph.layers) = ([("pixels".to_owned(), (0, 0))].into(), [].into());
+    model.constants.clear();
+    for path in ["a", "the path of a header that is as long as no other one's"] {
+        model.graph.nodes[0].path = path.to_owned();
+        let bytes = encode(&model).unwrap();
+        assert_eq!(decode(&bytes).unwrap(), model);
+        decode(&bytes[..bytes.len() - 1]).expect_err("cut off");
+    }
+}
+
+#[test]
 fn any_other_byte_is_noticed() {
     let bytes = encode(&model()).unwrap();
     for at in 0..bytes.len() {

@@ -16,12 +16,12 @@
 //! the position of its node in `nodes` and which of that node's outputs. `layers` says which value a layer's path stands for. Shapes leave the batch
 //! out, and it is always the first axis: a spec becomes a [`Graph`] for a batch of some size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, GraphError, Node, Op, Value};
+use crate::{Graph, GraphError, NodeId, Op, Value};
 
 /// The version of the format that this library writes and reads.
 pub const VERSION: u32 = 1;
@@ -119,6 +119,10 @@ impl GraphSpec {
                 ))
             })
         };
+        let mut leaves: HashMap<(&'static str, String), NodeId> = HashMap::new();
+        for (id, node) in graph.nodes().iter().enumerate().rev() {
+            leaves.extend(leaf(&node.op).map(|leaf| (leaf, id)));
+        }
         for node in &self.nodes {
             let from = format!("node {} at '{}'", values.len(), node.path);
             let inputs = node.inputs.iter().map(|r| resolve(&values, r, &from)).collect::<Result<Vec<_>, _>>()?;
@@ -126,18 +130,21 @@ impl GraphSpec {
                 Op::Input(input) => given.get(&input.name).copied(),
                 _ => None,
             };
-            let known = match leaf_of_that_name(graph, &node.op).filter(|_| known.is_none()) {
+            let leaf = leaf(&node.op).filter(|_| known.is_none());
+            let known = match leaf.as_ref().and_then(|leaf| leaves.get(leaf)).map(|&id| &graph.nodes()[id]) {
                 Some(leaf) if leaf.op == node.op => Some(leaf.outputs[0]),
-                Some(leaf) => {
-                    let name = leaf_name(&leaf.op).unwrap_or_default();
-                    let message = format!("{from} has the {} '{name}' in another form than before", leaf.op.name());
+                Some(_) => {
+                    let (kind, name) = leaf.unwrap_or_default();
+                    let message = format!("{from} has the {kind} '{name}' in another form than before");
                     return Err(GraphError::Spec(message));
                 }
                 None => known,
             };
-            values.push(match known {
-                Some(value) => vec![value],
-                None => graph.add(node.op.clone(), &inputs, &node.path)?,
+            values.push(if let Some(value) = known {
+                vec![value]
+            } else {
+                leaves.extend(leaf.map(|leaf| (leaf, graph.nodes().len())));
+                graph.add(node.op.clone(), &inputs, &node.path)?
             });
         }
         let named = |refs: &BTreeMap<String, ValueRef>| {
@@ -149,19 +156,15 @@ impl GraphSpec {
     }
 }
 
-/// The name that makes two leaves of one kind the same memory.
-fn leaf_name(op: &Op) -> Option<&str> {
-    match op {
-        Op::Input(input) => Some(&input.name),
-        Op::Scalar(scalar) => Some(&scalar.name),
-        Op::State(state) => Some(&state.path),
-        _ => None,
-    }
-}
-
-fn leaf_of_that_name<'g>(graph: &'g Graph, op: &Op) -> Option<&'g Node> {
-    let name = leaf_name(op)?;
-    graph.nodes().iter().find(|n| n.op.name() == op.name() && leaf_name(&n.op) == Some(name))
+/// The op and name that make two leaves the same memory.
+fn leaf(op: &Op) -> Option<(&'static str, String)> {
+    let name = match op {
+        Op::Input(input) => &input.name,
+        Op::Scalar(scalar) => &scalar.name,
+        Op::State(state) => &state.path,
+        _ => return None,
+    };
+    Some((op.name(), name.clone()))
 }
 
 /// Where the named values of an inlined spec are.

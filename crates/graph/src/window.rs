@@ -1,5 +1,8 @@
 //! The sliding window of convolutions and pools.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Mismatch;
@@ -86,9 +89,10 @@ impl Window {
     /// The distinct sets of taps inside the image along `axis`: see [`BorderCases`].
     pub fn border_cases(&self, axis: usize, input: usize, output: usize) -> BorderCases {
         let mut cases = BorderCases { taps: Vec::new(), of_output: Vec::with_capacity(output) };
+        let mut known = HashMap::new();
         for o in 0..output {
-            let inside: Vec<bool> = (0..self.kernel[axis]).map(|t| self.source(axis, input, o, t).is_some()).collect();
-            let case = cases.taps.iter().position(|known| *known == inside).unwrap_or_else(|| {
+            let inside = self.taps_inside(axis, input, o);
+            let case = *known.entry(inside.clone()).or_insert_with(|| {
                 cases.taps.push(inside);
                 cases.taps.len() - 1
             });
@@ -96,13 +100,21 @@ impl Window {
         }
         cases
     }
+
+    /// The taps of an output coordinate that lie inside an input of extent `input` along `axis`: consecutive ones, `0..0` where there are none.
+    fn taps_inside(&self, axis: usize, input: usize, output: usize) -> Range<usize> {
+        let before = |end: usize| end.saturating_sub(output * self.stride[axis]).div_ceil(self.dilation[axis]);
+        let first = before(self.padding[axis]);
+        let end = before(self.padding[axis] + input).min(self.kernel[axis]);
+        if first < end { first..end } else { 0..0 }
+    }
 }
 
 /// The distinct sets of taps that lie inside the image along one axis, in order of first appearance.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BorderCases {
-    /// For each case, which taps lie inside.
-    pub taps: Vec<Vec<bool>>,
+    /// For each case, the taps that lie inside: consecutive ones.
+    pub taps: Vec<Range<usize>>,
     /// For each output coordinate, its case.
     pub of_output: Vec<usize>,
 }
@@ -132,7 +144,45 @@ mod tests {
     #[test]
     fn border_cases_of_a_padded_three_tap_window() {
         let cases = Window::square(3, 1, 1).border_cases(0, 4, 4);
-        assert_eq!(cases.taps, [vec![false, true, true], vec![true; 3], vec![true, true, false]]);
+        assert_eq!(cases.taps, [1..3, 0..3, 0..2]);
         assert_eq!(cases.of_output, [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn the_taps_of_a_case_are_those_whose_source_is_inside() {
+        for n in 0..4 * 3 * 7 * 4 * 5 {
+            let of = |before: usize, count: usize| n / before % count;
+            let pair = |along: usize| [1, along];
+            let window = Window {
+                kernel: pair(1 + of(1, 4)),
+                stride: pair(1 + of(4, 3)),
+                padding: pair(of(12, 7)),
+                dilation: pair(1 + of(84, 4)),
+            };
+            let input = 1 + of(336, 5);
+            let Ok([_, output]) = window.output([1, input]) else { continue };
+            let cases = window.border_cases(1, input, output);
+            assert_eq!(cases.of_output.len(), output);
+            for (o, &case) in cases.of_output.iter().enumerate() {
+                let inside: Vec<usize> =
+                    (0..window.kernel[1]).filter(|&tap| window.source(1, input, o, tap).is_some()).collect();
+                assert_eq!(cases.taps[case].clone().collect::<Vec<_>>(), inside, "{window:?} {input} {o}");
+            }
+            for (i, taps) in cases.taps.iter().enumerate() {
+                assert!(!cases.taps[..i].contains(taps), "{window:?} {input}: {taps:?} twice");
+            }
+        }
+    }
+
+    #[test]
+    fn border_cases_of_the_largest_windows_take_no_time() {
+        // As many cases as taps, each as many taps long: what compares them tap by tap takes minutes for these.
+        let window = Window { dilation: [1; 2], ..Window::square(1 << 13, 1, 1 << 13) };
+        let start = std::time::Instant::now();
+        for _ in 0..50 {
+            let cases = window.border_cases(0, 1 << 13, (1 << 14) + 1);
+            assert_eq!(cases.taps.len(), 1 << 14);
+        }
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 }

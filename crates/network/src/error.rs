@@ -1,6 +1,6 @@
 //! What can go wrong in a network's life.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use binary_nets_data::DataError;
 use binary_nets_exec::ExecError;
@@ -96,6 +96,16 @@ pub enum NetworkError {
     /// A call needs something that was not set up, or names what does not exist.
     #[error("{0}")]
     Argument(String),
+}
+
+impl NetworkError {
+    /// The same of a file: what is wrong with its contents names it.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Model(source) => Self::Format { path: path.to_owned(), source },
+            other => other,
+        }
+    }
 }
 
 fn what_is_wrong(loss: f32) -> String {

@@ -5,7 +5,7 @@ use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize}
 use binary_nets_graph::ops::Surrogate;
 use binary_nets_graph::passes::{Floats, Freezing, Frozen, dce, evaluation, freeze_with};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Graph, Meaning, Op, Value};
+use binary_nets_graph::{Graph, Meaning, Node, Op, Value};
 
 use crate::frozen_program::FrozenProgram;
 use crate::loaded::Loaded;
@@ -65,7 +65,8 @@ impl<B: Backend> Network<B> {
         folded.run.run(&self.backend, &mut self.workspace, pixels, count, &run)
     }
 
-    /// The network as it is now, frozen, as data: the run graph, and the constants that are folded from the states, with the weights of float products kept as `floats` says. Layers of the model that freezing leaves as they are can be asked
+    /// The network as it is now, frozen, as data: the run graph, and the constants that are folded from the states, with the weights of float products kept as `floats` says; those that are to be rounded are refused
+    /// where they are NaN or out of reach. Layers of the model that freezing leaves as they are can be asked
     /// for by name. Where `metadata` has no normalisation, that of the model is taken.
     pub fn freeze(&mut self, floats: Floats, metadata: Metadata) -> Result<Model, NetworkError> {
         let layers: Vec<&str> = self.spec.layers.keys().map(String::as_str).collect();
@@ -108,14 +109,12 @@ impl<B: Backend> Network<B> {
                 }
                 Meaning::F32 => {
                     let floats: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-                    match &graph.producer(*value).op {
-                        Op::RoundHalf(_) if floats.iter().any(|float| float.is_infinite()) => {
-                            let what = format!("'{}' has numbers that 16-bit floats do not reach", binding.name);
-                            return Err(NetworkError::Argument(what));
-                        }
-                        Op::RoundHalf(_) => Elements::F16(floats),
-                        _ => Elements::F32(floats),
+                    let producer = graph.producer(*value);
+                    let rounded = matches!(producer.op, Op::RoundHalf(_) | Op::QuantizeWeight(_));
+                    if rounded && floats.iter().any(|float| !float.is_finite()) {
+                        return Err(not_rounded(graph, producer, &floats));
                     }
+                    if matches!(producer.op, Op::RoundHalf(_)) { Elements::F16(floats) } else { Elements::F32(floats) }
                 }
                 Meaning::Int { .. } if bytes.len() == 2 * binding.meta.shape.elements() => {
                     Elements::I16(bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b)).collect())
@@ -141,4 +140,18 @@ impl<B: Backend> Network<B> {
         }
         metadata
     }
+}
+
+/// What is wrong with weights that come out of rounding, or whose scales do, as numbers that are not finite.
+fn not_rounded(graph: &Graph, rounding: &Node, floats: &[f32]) -> NetworkError {
+    let weights = graph.producer(rounding.inputs[0]);
+    let name = if let Op::State(state) = &weights.op { &state.path } else { &weights.path };
+    let what = if floats.iter().any(|float| float.is_nan()) {
+        "has numbers that are NaN, which fewer bits have no place for"
+    } else if matches!(rounding.op, Op::RoundHalf(_)) {
+        "has numbers that 16-bit floats do not reach"
+    } else {
+        "has infinite numbers, which 8 bits do not reach"
+    };
+    NetworkError::Argument(format!("'{name}' {what}"))
 }

@@ -51,13 +51,22 @@ impl<B: Backend> FrozenNetwork<B> {
     /// A frozen network from a packed file.
     pub fn open(backend: B, path: &Path) -> Result<Self, NetworkError> {
         let bytes = fs::read(path).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
-        let model = decode(&bytes).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
-        Self::new(backend, model)
+        Self::from_bytes(backend, &bytes).map_err(|error| error.in_file(path))
+    }
+
+    /// A frozen network from the bytes of a packed file.
+    pub fn from_bytes(backend: B, bytes: &[u8]) -> Result<Self, NetworkError> {
+        Self::new(backend, decode(bytes)?)
+    }
+
+    /// The bytes of a packed file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, NetworkError> {
+        Ok(encode(&self.model)?)
     }
 
     /// Writes a packed file, whole or not at all; its size in bytes.
     pub fn save(&self, path: &Path) -> Result<usize, NetworkError> {
-        let bytes = encode(&self.model).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
+        let bytes = self.to_bytes().map_err(|error| error.in_file(path))?;
         replace_file(path, &bytes).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
         Ok(bytes.len())
     }

@@ -15,8 +15,12 @@ impl<B: Backend + Clone> FrozenNetwork<B> {
     /// The graph is read as a network that could be evaluated, with the file's tensors as its states, and then frozen like any other.
     pub fn import_onnx(backend: B, path: &Path, normalize: Option<Normalize>) -> Result<Self, NetworkError> {
         let bytes = fs::read(path).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
-        let imported =
-            import(&bytes, normalize).map_err(|source| NetworkError::Format { path: path.to_owned(), source })?;
+        Self::import_onnx_bytes(backend, &bytes, normalize).map_err(|error| error.in_file(path))
+    }
+
+    /// As [`Self::import_onnx`], from the bytes of the file.
+    pub fn import_onnx_bytes(backend: B, bytes: &[u8], normalize: Option<Normalize>) -> Result<Self, NetworkError> {
+        let imported = import(bytes, normalize)?;
         let mut network = Network::new(backend.clone(), imported.spec, 0)?;
         for state in &imported.states {
             network.set_state(&state.path, &state.data)?;

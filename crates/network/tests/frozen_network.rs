@@ -8,10 +8,11 @@ use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::{Dataset, SamplerState};
 use binary_nets_exec::Layout;
 use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
+use binary_nets_formats::onnx::Form;
 use binary_nets_formats::packed::{Storage, decode, encode};
-use binary_nets_graph::ops::Input;
+use binary_nets_graph::ops::{Arithmetic, Fill, Input, NormalizeImage, Relu};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Meaning, Op, ValueMeta};
+use binary_nets_graph::{Graph, Meaning, Op, ValueMeta};
 use binary_nets_network::{Floats, FrozenNetwork, Network, NetworkError, Prediction};
 use tiny::{CLASSES, MEAN, STD, cpu, dataset, loader, train, trainable};
 
@@ -152,6 +153,74 @@ fn weights_beyond_16_bits_are_refused_by_name() {
     let error = network.freeze(Floats::F16, Metadata::default()).unwrap_err();
     assert!(error.to_string().contains("'fc.weight' has numbers that 16-bit floats do not reach"), "{error}");
     network.freeze(Floats::Int8, Metadata::default()).unwrap();
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name_where_they_are_rounded() {
+    let mut network = stored("one-padding");
+    let weights = network.state("fc.weight").unwrap();
+    for (wrong, in_16, in_8) in [
+        (f32::NAN, "are NaN, which fewer bits have no place for", "are NaN, which fewer bits have no place for"),
+        (f32::INFINITY, "16-bit floats do not reach", "has infinite numbers, which 8 bits do not reach"),
+        (f32::NEG_INFINITY, "16-bit floats do not reach", "has infinite numbers, which 8 bits do not reach"),
+    ] {
+        // Before and behind larger ones.
+        for at in [0, weights.len() - 1] {
+            let mut weights = weights.clone();
+            weights[at] = wrong;
+            network.set_state("fc.weight", &weights).unwrap();
+            for (floats, expected) in [(Floats::F16, in_16), (Floats::Int8, in_8)] {
+                let error = network.freeze(floats, Metadata::default()).unwrap_err().to_string();
+                assert!(error.starts_with("'fc.weight' has") && error.contains(expected), "{floats:?}: {error}");
+            }
+            network.freeze(Floats::F32, Metadata::default()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_bytes_of_a_file_are_as_good_as_the_file() {
+    let mut network = stored("one-padding");
+    let images = pixels(&network, 2);
+    let expected = bits(&network.predict(&images, 2, &[]).unwrap());
+    let frozen = FrozenNetwork::new(cpu(1), network.freeze(Floats::F32, Metadata::default()).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [packed, onnx] = ["net.bnn", "net.onnx"].map(|name| folder.path().join(name));
+    frozen.save(&packed).unwrap();
+    let bytes = frozen.to_bytes().unwrap();
+    assert_eq!(bytes, std::fs::read(&packed).unwrap());
+    let mut again = FrozenNetwork::from_bytes(cpu(1), &bytes).unwrap();
+    assert!(bits(&again.predict(&images, 2, &[]).unwrap()) == expected);
+
+    frozen.export_onnx(&onnx, Form::Portable).unwrap();
+    let from_file = FrozenNetwork::import_onnx(cpu(1), &onnx, None).unwrap();
+    let from_bytes = FrozenNetwork::import_onnx_bytes(cpu(1), &std::fs::read(&onnx).unwrap(), None).unwrap();
+    assert_eq!(from_bytes.model(), from_file.model());
+
+    let message = |result: Result<FrozenNetwork<Cpu>, NetworkError>| result.map(drop).unwrap_err().to_string();
+    assert!(message(FrozenNetwork::from_bytes(cpu(1), b"junk")).starts_with("this is no packed network"));
+    assert!(message(FrozenNetwork::import_onnx_bytes(cpu(1), b"junk", None)).starts_with("this is no ONNX model"));
+    std::fs::write(&onnx, b"junk").unwrap();
+    let named = message(FrozenNetwork::import_onnx(cpu(1), &onnx, None));
+    assert!(named.contains("net.onnx: this is no ONNX model"), "{named}");
+}
+
+/// Constants of one name each, as many as a graph may have nodes.
+#[test]
+fn thousands_of_constants_without_a_path_are_opened_in_no_time() {
+    let mut graph = Graph::new(1);
+    let image = Input { name: "image".to_owned(), shape: [1, 1, 1].into(), meaning: Meaning::Int { min: 0, max: 255 } };
+    let mut x = graph.add_one(image, &[], "").unwrap();
+    x = graph.add_one(NormalizeImage { mean: vec![0.0], std: vec![1.0] }, &[x], "").unwrap();
+    let one = graph.add_one(Fill { value: 1.0, shape: [1].into() }, &[], "").unwrap();
+    for _ in 0..4000 {
+        let constant = graph.add_one(Relu {}, &[one], "").unwrap();
+        x = graph.add_one(Arithmetic::ADD, &[x, constant], "").unwrap();
+    }
+    graph.set_output("sum", x);
+    let model = Model { graph: GraphSpec::of(&graph), constants: vec![], metadata: Metadata::default() };
+    let mut frozen = FrozenNetwork::from_bytes(cpu(1), &encode(&model).unwrap()).unwrap();
+    assert_eq!(frozen.predict(&[255], 1, &[]).unwrap()[0].data, [4001.0]);
 }
 
 #[test]

@@ -177,7 +177,8 @@ impl From<DataError> for Failure {
             DataError::Io { .. } => Code::Io,
             DataError::Format { .. } | DataError::Image { .. } | DataError::BrokenImage { .. } => Code::Format,
             DataError::ImageSize { .. } | DataError::Length { .. } => Code::Shape,
-            DataError::Empty { .. }
+            DataError::ClassFolders { .. }
+            | DataError::Empty { .. }
             | DataError::LabelOutOfRange { .. }
             | DataError::IndexOutOfRange { .. }
             | DataError::TargetNotFinite { .. }

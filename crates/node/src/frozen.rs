@@ -11,7 +11,7 @@ use binary_nets_graph::Graph;
 use binary_nets_graph::passes::fusion_report;
 use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
-use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8Array, Unknown};
 use napi_derive::napi;
 
 use crate::account::Account;
@@ -21,6 +21,7 @@ use crate::loader::MAX_THREADS;
 use crate::network::{NativeNetwork, choice, lease};
 use crate::promise::promise;
 use crate::queue::Queue;
+use crate::source::Source;
 use crate::value::{NativeConstant, NativeCounts, NativeTensor};
 
 /// A network that only predicts, and the thread that it lives on. Calls line up.
@@ -68,36 +69,48 @@ impl NativeFrozenNetwork {
         })
     }
 
-    /// A frozen network from a packed file.
+    /// A frozen network from a packed file or from its bytes.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFrozenNetwork>")]
     pub fn load<'env>(
         env: &'env Env,
-        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "string | Uint8Array")] source: Unknown,
         #[napi(ts_arg_type = "{ threads?: number; isa?: string }")] options: Unknown,
     ) -> napi::Result<Object<'env>> {
         Self::make(env, || {
-            let path = PathBuf::from(argument::text(path, "path")?);
+            let source = Source::new(source, "source")?;
             let (isa, threads) = choice(&Fields::new(options, "options")?)?;
-            Ok(move || Ok(FrozenNetwork::open(Cpu::new(threads, isa)?, &path)?))
+            Ok(move || {
+                let backend = Cpu::new(threads, isa)?;
+                Ok(match source {
+                    Source::File(path) => FrozenNetwork::open(backend, &path)?,
+                    Source::Bytes(bytes) => FrozenNetwork::from_bytes(backend, &bytes)?,
+                })
+            })
         })
     }
 
-    /// A frozen network from an ONNX file. `normalize` is JSON, `{ mean, std }`: how pixels are normalised where the graph takes
+    /// A frozen network from an ONNX file or from its bytes. `normalize` is JSON, `{ mean, std }`: how pixels are normalised where the graph takes
     /// floats and the file does not say.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFrozenNetwork>")]
     pub fn import_onnx<'env>(
         env: &'env Env,
-        #[napi(ts_arg_type = "string")] path: Unknown,
+        #[napi(ts_arg_type = "string | Uint8Array")] source: Unknown,
         #[napi(ts_arg_type = "{ threads?: number; isa?: string; normalize?: string }")] options: Unknown,
     ) -> napi::Result<Object<'env>> {
         Self::make(env, || {
-            let path = PathBuf::from(argument::text(path, "path")?);
+            let source = Source::new(source, "source")?;
             let given = Fields::new(options, "options")?;
             let (isa, threads) = choice(&given)?;
             let normalize = given.optional("normalize", argument::text)?;
             let normalize: Option<Normalize> = serde_json::from_str(normalize.as_deref().unwrap_or("null"))
                 .map_err(|e| Failure::new(Code::Argument, format!("normalize: {e}")))?;
-            Ok(move || Ok(FrozenNetwork::import_onnx(Cpu::new(threads, isa)?, &path, normalize)?))
+            Ok(move || {
+                let backend = Cpu::new(threads, isa)?;
+                Ok(match source {
+                    Source::File(path) => FrozenNetwork::import_onnx(backend, &path, normalize)?,
+                    Source::Bytes(bytes) => FrozenNetwork::import_onnx_bytes(backend, &bytes, normalize)?,
+                })
+            })
         })
     }
 
@@ -113,6 +126,13 @@ impl NativeFrozenNetwork {
             Ok(move |network: &mut FrozenNetwork<Cpu>| Ok(network.save(&path)?))
         };
         self.long(env, prepare, |_, bytes| Ok(bytes as f64))
+    }
+
+    /// The bytes of a packed file.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn to_bytes<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let prepare = || Ok(|network: &mut FrozenNetwork<Cpu>| Ok(network.to_bytes()?));
+        self.long(env, prepare, |_, bytes| Ok(Uint8Array::from(bytes)))
     }
 
     /// Writes an ONNX file; the number of its bytes.

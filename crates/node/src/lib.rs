@@ -18,6 +18,7 @@ mod loader;
 mod network;
 mod promise;
 mod queue;
+mod source;
 mod value;
 mod worker;
 

@@ -68,14 +68,14 @@ pub fn ternary_affine(inputs: &[&Tensor]) -> Tensor {
 /// q, a and c.
 pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Tensor> {
     let (w, constants) = (inputs[0], &inputs[1..]);
-    let &[channels, image_channels, kh, kw] = &w.shape[..] else { panic!("weights of rank 4") };
+    let &[channels, image_channels, _, _] = &w.shape[..] else { panic!("weights of rank 4") };
     let output = op.border.window.output(op.border.input).expect("a window that fits, or the graph would not exist");
     let [rows, columns] =
         [0, 1].map(|axis| op.border.window.border_cases(axis, op.border.input[axis], output[axis]).taps);
     let v = Tensor::from_fn_rank(&w.shape, |[o, c, i, j]| w.at(&[o, c, i, j]) / (255.0 * op.std[c]));
     let scales: Vec<f64> = v
         .data
-        .chunks(image_channels * kh * kw)
+        .chunks(w.data.len() / channels)
         .map(|v| v.iter().fold(0.0, |m: f64, v| m.max(v.abs())) / 32767.0)
         .collect();
     let q = Tensor::from_fn_rank(shapes[0], |[o, i, j, c]| {
@@ -85,8 +85,8 @@ pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Te
     let c = Tensor::from_fn_rank(shapes[2], |[row, column, o]| {
         let (s, b) = folded(&op.steps, constants, o, channels);
         let mut sum = 0.0;
-        for i in (0..kh).filter(|&i| rows[row][i]) {
-            for j in (0..kw).filter(|&j| columns[column][j]) {
+        for i in rows[row].clone() {
+            for j in columns[column].clone() {
                 for c in 0..image_channels {
                     sum += q.at(&[o, i, j, c]) * 255.0 * op.mean[c];
                 }
@@ -119,7 +119,8 @@ pub fn quantize_weight(axis: usize, w: &Tensor, scales: &Shape) -> Vec<Tensor> {
     let mut s = Tensor::full(scales, 0.0);
     for p in positions(&w.shape) {
         let largest = s.at_mut(&[p[axis]]);
-        *largest = largest.max(round(w.at(&p).abs() / 127.0));
+        let scale = round(w.at(&p).abs() / 127.0);
+        *largest = if largest.is_nan() || scale.is_nan() { f64::NAN } else { largest.max(scale) };
     }
     let q = Tensor::from_fn(&w.shape, |p| match s.at(&[p[axis]]) {
         0.0 => 0.0,

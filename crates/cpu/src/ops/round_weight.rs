@@ -26,7 +26,11 @@ pub fn prepare_quantize(op: &QuantizeWeight, io: &IoMeta) -> Prepared<Kernel> {
         let (w, q, scales): (&[f32], &mut [i16], &mut [f32]) = (io.input(0), io.output(0), io.output(1));
         scales.fill(0.0);
         for (w, channel) in w.iter().zip(channels(blocks)) {
-            scales[channel] = scales[channel].max(w.abs());
+            let largest = &mut scales[channel];
+            // NaN compares with nothing: it stays.
+            if w.is_nan() || w.abs() > *largest {
+                *largest = w.abs();
+            }
         }
         for s in &mut *scales {
             *s = (f64::from(*s) / 127.0) as f32;

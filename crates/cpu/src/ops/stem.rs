@@ -1,5 +1,7 @@
 //! The first convolution of a frozen network, in exact integers.
 
+use std::ops::Range;
+
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
 use binary_nets_graph::ops::{FoldStem, ImageConv2d};
 use binary_nets_kernels::image_conv2d::Sum;
@@ -24,7 +26,7 @@ pub fn prepare_fold(op: &FoldStem, io: &IoMeta, target: Target) -> Result<Prepar
 }
 
 /// The formulas of [`FoldStem`], in f64.
-fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]: &[Vec<Vec<bool>>; 2], io: &Io<'_>) {
+fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]: &[Vec<Range<usize>>; 2], io: &Io<'_>) {
     let (w, q, a, c): (&[f32], &mut [i16], &mut [f32], &mut [f32]) =
         (io.input(0), io.output(0), io.output(1), io.output(2));
     let depth = channels * kh * kw;
@@ -42,7 +44,7 @@ fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]:
             for (column, inside_columns) in columns.iter().enumerate() {
                 let mut sum = 0.0;
                 for (tap, q) in q.chunks_exact(channels).enumerate() {
-                    if inside_rows[tap / kw] && inside_columns[tap % kw] {
+                    if inside_rows.contains(&(tap / kw)) && inside_columns.contains(&(tap % kw)) {
                         for (q, mean) in q.iter().zip(&op.mean) {
                             sum += f64::from(*q) * 255.0 * mean;
                         }

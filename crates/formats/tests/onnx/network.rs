@@ -90,7 +90,7 @@ impl Builder {
                 for (out, &a) in a.iter().enumerate() {
                     let mut sum = 0.0;
                     for (i, weight) in weights[out * kh * kw * 3..(out + 1) * kh * kw * 3].iter().enumerate() {
-                        if rows[i / 3 / kw] && columns[i / 3 % kw] {
+                        if rows.contains(&(i / 3 / kw)) && columns.contains(&(i / 3 % kw)) {
                             sum += f64::from(*weight) * 255.0 * MEAN[i % 3];
                         }
                     }

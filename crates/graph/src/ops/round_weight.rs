@@ -13,6 +13,7 @@ use super::expect;
 pub struct RoundHalf {}
 
 /// 8 bits for each weight and a scale for each index of an axis: `s = fl(max|w|/127)`, `q = round_half_even(w/s)` in f64, within ±127; 0 where `s = 0`.
+/// Where a weight is infinite or NaN, so is s, and q says nothing.
 ///
 /// Input: w f32. Outputs: q `int(±127)` of its shape, s `f32[extent of the axis]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! From evaluation to the program that ships.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::ops::{
     Affine, ArithmeticFunction, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, NormalizeImage,
-    QuantizeWeight, RoundHalf, State, StateKind, TernaryAffine,
+    QuantizeWeight, RoundHalf, TernaryAffine,
 };
-use crate::{Graph, GraphError, Init, Node, Op, Value};
+use crate::{Graph, GraphError, Node, Op, Value};
 
+use super::constants::Constants;
 use super::dce::live;
 
 /// A frozen network as two graphs.
@@ -72,6 +73,7 @@ pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphEr
         fold: Graph::new(graph.batch()),
         run: Graph::new(graph.batch()),
         forms: Vec::new(),
+        constants: Constants::default(),
         unfolded: HashMap::new(),
         rounded: HashMap::new(),
         stems: HashMap::new(),
@@ -80,8 +82,8 @@ pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphEr
         let forms = pass.node(node)?;
         pass.forms.extend(forms);
     }
-    let (aside, outputs): (Vec<_>, Vec<_>) =
-        graph.outputs().iter().partition(|(name, _)| freezing.layers.contains(name));
+    let layers: HashSet<&String> = freezing.layers.iter().collect();
+    let (aside, outputs): (Vec<_>, Vec<_>) = graph.outputs().iter().partition(|(name, _)| layers.contains(name));
     for (name, value) in outputs {
         let value = pass.dynamic(*value)?;
         pass.run.set_output(name, value);
@@ -123,6 +125,7 @@ struct Freeze<'g> {
     run: Graph,
     /// By index of the source's values.
     forms: Vec<Form>,
+    constants: Constants,
     /// Run-graph values of those that somebody read as they are. Their forms stay, so that a run of constants may go on.
     unfolded: HashMap<Value, Value>,
     /// Weights in fewer bits, in the run graph; by value of the fold graph and axis of the outputs.
@@ -305,25 +308,7 @@ impl Freeze<'_> {
 
     /// A value of the fold graph as a state of the run graph.
     fn constant(&mut self, value: Value, name: &str) -> Result<Value, GraphError> {
-        // A layer that is called twice folds twice, under names of their own.
-        let taken = |name: &str| self.fold.outputs().iter().any(|(n, v)| n == name && *v != value);
-        let mut name = name.to_owned();
-        while taken(&name) {
-            name.push('\'');
-        }
-        if let Some(node) = self.run.nodes().iter().find(|n| matches!(&n.op, Op::State(state) if state.path == name)) {
-            return Ok(node.outputs[0]);
-        }
-        self.fold.set_output(&name, value);
-        let meta = self.fold.meta(value).clone();
-        let state = State {
-            path: name,
-            shape: meta.shape,
-            kind: StateKind::Constant,
-            init: Init::Constant(0.0),
-            meaning: meta.meaning,
-        };
-        self.run.add_one(state, &[], "")
+        self.constants.read(&mut self.fold, &mut self.run, value, name)
     }
 
     /// The integers of a stem. The steps behind it have no part in its weights q, so all runs of constants share the first one's.

@@ -6,6 +6,7 @@ mod attach_statistics;
 mod attach_updates;
 mod calibration;
 mod clip_gradients;
+mod constants;
 mod dce;
 mod differentiate;
 mod evaluation;

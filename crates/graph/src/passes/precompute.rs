@@ -1,11 +1,9 @@
 //! What depends on constants alone, computed once.
 
-use std::collections::HashMap;
-
-use crate::ops::{State, StateKind};
-use crate::{Graph, GraphError, Init, Node, Op, Value};
+use crate::{Graph, GraphError, Node, Op, Value};
 
 use super::Frozen;
+use super::constants::Constants;
 
 /// Splits a frozen graph, op by op, at the edge of what depends on an input: the rest, such as weights that are kept in 8 bits, is the fold graph, and what
 /// the run graph reads of it are its constants. States that the run graph reads itself are outputs of the fold graph too; those that it
@@ -16,7 +14,7 @@ pub fn precompute(graph: &Graph) -> Result<Frozen, GraphError> {
         fold: Graph::new(graph.batch()),
         run: Graph::new(graph.batch()),
         values: Vec::new(),
-        read: HashMap::new(),
+        constants: Constants::default(),
     };
     for node in graph.nodes() {
         pass.node(node)?;
@@ -41,8 +39,7 @@ struct Precompute<'g> {
     run: Graph,
     /// By index of the source's values.
     values: Vec<Place>,
-    /// The constants of the run graph, by values of the fold graph.
-    read: HashMap<Value, Value>,
+    constants: Constants,
 }
 
 impl Precompute<'_> {
@@ -69,28 +66,11 @@ impl Precompute<'_> {
             Place::Run(value) => return Ok(value),
             Place::Fold(value) => value,
         };
-        if let Some(&known) = self.read.get(&constant) {
-            return Ok(known);
-        }
         let node = self.graph.producer(value);
-        let mut path = match &node.op {
+        let name = match &node.op {
             Op::State(state) => state.path.clone(),
             op => format!("{}.{}", node.path, op.name()),
         };
-        while self.fold.outputs().iter().any(|(name, _)| *name == path) {
-            path.push('\'');
-        }
-        let meta = self.fold.meta(constant).clone();
-        self.fold.set_output(&path, constant);
-        let state = State {
-            path,
-            shape: meta.shape,
-            kind: StateKind::Constant,
-            init: Init::Constant(0.0),
-            meaning: meta.meaning,
-        };
-        let read = self.run.add_one(state, &[], "")?;
-        self.read.insert(constant, read);
-        Ok(read)
+        self.constants.read(&mut self.fold, &mut self.run, constant, &name)
     }
 }

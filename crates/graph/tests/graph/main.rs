@@ -9,6 +9,7 @@ mod freeze_floats;
 mod freeze_stem;
 mod freeze_ternary;
 mod fuse;
+mod namesakes;
 mod per_image;
 mod precompute;
 mod shapes;

@@ -93,7 +93,6 @@ impl Exporter<'_> {
         let window = border.window;
         let output = window.output(border.input).map_err(|_| self.refuse("a window larger than the image"))?;
         let [rows, columns] = [0, 1].map(|axis| window.border_cases(axis, border.input[axis], output[axis]).taps);
-        let inside = |taps: &[bool]| taps.iter().filter(|&&is_inside| is_inside).count();
         let mut bias = Vec::with_capacity(a.len());
         let channels = a.len();
         for (out, &a) in a.iter().enumerate() {
@@ -102,15 +101,15 @@ impl Exporter<'_> {
             for (i, row_taps) in rows.iter().enumerate() {
                 for (j, column_taps) in columns.iter().enumerate() {
                     let mut sum = 0.0;
-                    for row in (0..row_taps.len()).filter(|&row| row_taps[row]) {
-                        for column in (0..column_taps.len()).filter(|&column| column_taps[column]) {
+                    for row in row_taps.clone() {
+                        for column in column_taps.clone() {
                             sum += of_tap(out, row, column);
                         }
                     }
                     let c = f64::from(c[(i * columns.len() + j) * channels + out]);
                     let product = f64::from(a) * sum;
                     cases.push((c + product, c.abs() + product.abs()));
-                    let taps = inside(row_taps) * inside(column_taps);
+                    let taps = row_taps.len() * column_taps.len();
                     if taps >= best.0 {
                         best = (taps, c + product);
                     }
