@@ -1,6 +1,7 @@
 //! A frozen graph that is ready to run.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use binary_nets_exec::{Backend, Memory, Run, StateTable, plan};
 use binary_nets_graph::passes::fuse;
@@ -73,25 +74,13 @@ impl<B: Backend> FrozenProgram<B> {
         count: usize,
         run: &Run,
     ) -> Result<Vec<Prediction>, NetworkError> {
-        if count == 0 || !pixels.len().is_multiple_of(count) {
+        if count == 0 || pixels.is_empty() || !pixels.len().is_multiple_of(count) {
             return Err(NetworkError::Argument(format!("{} pixels are not {count} images", pixels.len())));
         }
         let per = pixels.len() / count;
-        let repeat = count.next_power_of_two().min(MOST_IMAGES);
-        if !self.programs.contains_key(&repeat) {
-            let loaded = Loaded::new(backend, plan(backend, &self.graph, &self.constants, repeat)?)?;
-            self.programs.insert(repeat, loaded);
-        }
-        let Some(loaded) = self.programs.get(&repeat) else { return Ok(Vec::new()) };
-        workspace.reserve(backend, loaded)?;
-        let memory = loaded.memory(&self.state, workspace);
         let mut all: Vec<Prediction> = Vec::new();
-        for start in (0..count).step_by(repeat) {
-            let n = repeat.min(count - start);
-            let pixels = TensorView::U8(&pixels[start * per..(start + n) * per]);
-            loaded.write(backend, &[(&self.image, pixels)], &[], n)?;
-            loaded.compute(backend, &memory, run)?;
-            let part = loaded.predictions(backend, &memory, n);
+        for pixels in pixels.chunks(MOST_IMAGES * per) {
+            let part = self.submit(backend, workspace, pixels, pixels.len() / per, run)?;
             if all.is_empty() {
                 all = part;
             } else {
@@ -102,6 +91,29 @@ impl<B: Backend> FrozenProgram<B> {
             }
         }
         Ok(all)
+    }
+
+    /// The named outputs of at most [`MOST_IMAGES`] images, by the least program that takes them.
+    fn submit(
+        &mut self,
+        backend: &B,
+        workspace: &mut Workspace<B>,
+        pixels: &[u8],
+        count: usize,
+        run: &Run,
+    ) -> Result<Vec<Prediction>, NetworkError> {
+        let loaded = match self.programs.entry(count.next_power_of_two()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let program = plan(backend, &self.graph, &self.constants, *entry.key())?;
+                entry.insert(Loaded::new(backend, program)?)
+            }
+        };
+        workspace.reserve(backend, loaded)?;
+        let memory = loaded.memory(&self.state, workspace);
+        loaded.write(backend, &[(&self.image, TensorView::U8(pixels))], &[], count)?;
+        loaded.compute(backend, &memory, run)?;
+        Ok(loaded.predictions(backend, &memory, count))
     }
 
     /// Its programs.

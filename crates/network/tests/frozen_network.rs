@@ -92,6 +92,23 @@ fn a_frozen_network_predicts_what_the_network_predicted_wherever_it_runs() {
     }
 }
 
+/// 66 images are 64 and 2, each by a program of its own, not twice 64.
+#[test]
+fn the_last_images_cost_what_they_are() {
+    let mut network = stored("binary-resnet18");
+    let model = network.freeze(Floats::F32, Metadata::default()).unwrap();
+    let images = pixels(&network, 66);
+    let mut frozen = FrozenNetwork::new(cpu(2), model).unwrap();
+    frozen.predict(&images, 66, &[]).unwrap();
+    let bytes = frozen.bytes();
+    // The program of two images is there already.
+    frozen.predict(&images[..images.len() / 33], 2, &[]).unwrap();
+    assert_eq!(frozen.bytes(), bytes);
+    // That of four is not.
+    frozen.predict(&images[..images.len() / 66 * 3], 3, &[]).unwrap();
+    assert!(frozen.bytes() > bytes);
+}
+
 /// The nearest number with 11 bits; of those that are no smaller than 2⁻¹⁴, the nearest 16-bit float.
 fn half(x: f32) -> f32 {
     let ulp = 2f64.powf(f64::from(x).abs().log2().floor().max(-14.0) - 10.0);

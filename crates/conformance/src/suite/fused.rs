@@ -60,6 +60,10 @@ enum Tail {
     PreluSign,
     /// Slopes of both signs, then the step, which is no threshold.
     PreluStep,
+    /// A constant for each element, then the sign, which is no threshold.
+    ConstantMapSign,
+    /// A sum whose first operand is another map with a rectifier, then the map and its codes.
+    BesideBoth,
     /// A second map, then the map and its codes.
     ResidualBoth,
     /// The same with a bias on the way to the codes, which alone see it.
@@ -72,7 +76,7 @@ enum Tail {
     Reshaped,
 }
 
-const TAILS: [Tail; 14] = [
+const TAILS: [Tail; 16] = [
     Tail::Map,
     Tail::Codes(Codes::Sign),
     Tail::Codes(Codes::Step),
@@ -82,12 +86,21 @@ const TAILS: [Tail; 14] = [
     Tail::ConstantsCodes(Codes::Step),
     Tail::PreluSign,
     Tail::PreluStep,
+    Tail::ConstantMapSign,
+    Tail::BesideBoth,
     Tail::ResidualBoth,
     Tail::BiasedBoth,
     Tail::Gate,
     Tail::Functions,
     Tail::Reshaped,
 ];
+
+impl Tail {
+    /// Images of a case: constants have no more than one.
+    fn batch(self) -> usize {
+        if self == Self::ConstantMapSign { 1 } else { 2 }
+    }
+}
 
 /// A body under construction; until it is done a value of it is the number of its node.
 struct Body {
@@ -179,6 +192,18 @@ impl Body {
                 let y = self.op(Prelu {}, &[y, slope]);
                 vec![self.op(code(if tail == Tail::PreluSign { Codes::Sign } else { Codes::Step }), &[y])]
             }
+            Tail::ConstantMapSign => {
+                let shape = self.shape.clone();
+                let map = self.constant(&shape, Fill::Turning);
+                let y = self.op(Arithmetic::ADD, &[y, map]);
+                vec![self.op(code(Codes::Sign), &[y])]
+            }
+            Tail::BesideBoth => {
+                let map = self.map();
+                let beside = self.op(Relu {}, &[map]);
+                let y = self.op(Arithmetic::ADD, &[beside, y]);
+                vec![y, self.op(code(Codes::Sign), &[y])]
+            }
             Tail::ResidualBoth | Tail::BiasedBoth => {
                 let (map, bias) = (self.map(), self.row(Fill::Coarse));
                 let mut y = self.op(Relu {}, &[y]);
@@ -257,7 +282,7 @@ impl Body {
 
 fn binary(name: &str, tail: Tail, conv: &Conv) -> Case {
     let &Conv { channels: [c, o, groups], window, codes, pad_value } = conv;
-    let mut b = Builder::new(format!("fused/binary/{tail:?}/{name}/{codes:?}/pad{pad_value}"));
+    let mut b = Builder::with_batch(format!("fused/binary/{tail:?}/{name}/{codes:?}/pad{pad_value}"), tail.batch());
     let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
     let x = b.op(coding(codes, groups), &[x]);
     let [kh, kw] = window.kernel;
@@ -274,7 +299,7 @@ fn binary(name: &str, tail: Tail, conv: &Conv) -> Case {
 
 fn ternary(name: &str, tail: Tail, conv: &Conv) -> Case {
     let &Conv { channels: [c, o, groups], window, codes, pad_value } = conv;
-    let mut b = Builder::new(format!("fused/ternary/{tail:?}/{name}/{codes:?}/pad{pad_value}"));
+    let mut b = Builder::with_batch(format!("fused/ternary/{tail:?}/{name}/{codes:?}/pad{pad_value}"), tail.batch());
     let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
     let x = b.op(coding(codes, groups), &[x]);
     let [kh, kw] = window.kernel;
@@ -292,7 +317,7 @@ fn ternary(name: &str, tail: Tail, conv: &Conv) -> Case {
 
 /// Behind an op on floats, which another map is added to first.
 fn floats(tail: Tail, c: usize) -> Case {
-    let mut body = Body::new(Builder::new(format!("fused/floats/{tail:?}/c{c}")), &[40, 5, c]);
+    let mut body = Body::new(Builder::with_batch(format!("fused/floats/{tail:?}/c{c}"), tail.batch()), &[40, 5, c]);
     let (x, other) = (body.map(), body.map());
     let y = body.op(Arithmetic::ADD, &[x, other]);
     let outputs = body.tail(tail, y);
@@ -301,7 +326,7 @@ fn floats(tail: Tail, c: usize) -> Case {
 
 /// Behind integers that others read too.
 fn integers(tail: Tail, c: usize) -> Case {
-    let mut b = Builder::new(format!("fused/integers/{tail:?}/c{c}"));
+    let mut b = Builder::with_batch(format!("fused/integers/{tail:?}/c{c}"), tail.batch());
     let x = b.input(&[IMAGE[0], IMAGE[1], 9], Fill::Turning);
     let x = b.op(coding(Codes::Step, 1), &[x]);
     let w = b.frozen_bits(&[c, 1, 1, 9]);
@@ -316,7 +341,7 @@ fn integers(tail: Tail, c: usize) -> Case {
 
 /// Behind pixels, with a c for each border case.
 fn stem(tail: Tail, c: usize) -> Case {
-    let mut b = Builder::new(format!("fused/stem/{tail:?}/c{c}"));
+    let mut b = Builder::with_batch(format!("fused/stem/{tail:?}/c{c}"), tail.batch());
     let image = b.image(&[9, 8, c]);
     let border = Border { window: Window::square(3, 1, 1), input: [9, 8] };
     let [rows, columns] = border.cases().expect("a window that fits");

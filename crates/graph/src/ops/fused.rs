@@ -89,22 +89,25 @@ impl Fused {
     }
 
     /// Whether all it does is to compare the integers of a binary convolution with constants: it is a run from the convolution to codes, which alone leave, every
-    /// op of it grows or falls all along, and reads nothing else but constants. `constant` says which inputs are constants.
+    /// op of it grows or falls all along, and reads nothing else but constants that are the same for all pixels. `constant` says which inputs are constants.
     ///
     /// The rectifier with a learned slope turns where the slope is negative, but is never negative itself then: it may stand right before a sign.
-    pub fn is_threshold(&self, constant: &[bool]) -> bool {
+    pub fn is_threshold(&self, inputs: &[&ValueMeta], constant: &[bool]) -> bool {
         let Some((conv, rest)) = self.body.split_first() else { return false };
         let Some((codes, steps)) = rest.split_last() else { return false };
-        if !matches!(conv.op, Op::BinaryConv2d(_))
-            || conv.inputs[1..].iter().any(|&i| !constant.get(i).is_some_and(|&c| c))
-        {
+        let Ok(values) = self.values(inputs) else { return false };
+        let is_constant = |i: usize| constant.get(i).is_some_and(|&constant| constant);
+        if !matches!(conv.op, Op::BinaryConv2d(_)) || !conv.inputs[1..].iter().all(|&i| is_constant(i)) {
             return false;
         }
-        let last = constant.len() + self.body.len() - 1;
+        let last = inputs.len() + self.body.len() - 1;
         let follows = |position: usize, node: &FusedNode| {
-            let flow = constant.len() + position;
+            let flow = inputs.len() + position;
+            let shape = |i: usize| &values[i].meta.shape;
+            let for_all_pixels =
+                |i: usize| matches!(Extent::of(shape(i), shape(flow)), Some(Extent::Number | Extent::Row));
             node.inputs.iter().filter(|&&i| i == flow).count() == 1
-                && node.inputs.iter().all(|&i| i == flow || constant.get(i).is_some_and(|&c| c))
+                && node.inputs.iter().all(|&i| i == flow || is_constant(i) && for_all_pixels(i))
         };
         let monotone = |position: usize, node: &FusedNode| match &node.op {
             Op::Affine(_) | Op::Relu(_) | Op::Clamp(_) | Op::Reshape(_) | Op::StopGradient(_) => true,

@@ -89,7 +89,8 @@ fn name(op: &Op) -> &'static str {
 fn writes(graph: &Graph, node: &Node) -> Writes {
     if let Op::Fused(fused) = &node.op {
         let constant: Vec<bool> = node.inputs.iter().map(|&v| is_constant(graph, v)).collect();
-        if fused.is_threshold(&constant) {
+        let inputs: Vec<_> = node.inputs.iter().map(|&v| graph.meta(v)).collect();
+        if fused.is_threshold(&inputs, &constant) {
             return Writes::CodesByThreshold;
         }
     }

@@ -118,6 +118,26 @@ fn a_shortcut_goes_into_the_convolution_that_it_is_added_to() {
     assert_fused(&source, &expected);
 }
 
+/// Integers that others read too: the run starts behind them wherever the sum has its operand.
+#[test]
+fn a_shortcut_goes_into_an_affine_of_integers() {
+    let source = format!(
+        r#"{CONV}
+    %z = affine {{}} (%d, %c, %a) @other
+    %r = relu {{}} (%m)
+    %s = arithmetic {{"function":"add"}} (%r, %y)
+    output s = %s
+    output z = %z"#
+    );
+    let expected = r#"
+    %d = binary_conv2d {"window":W3,"pad_value":0} (%codes, %w) @conv
+    %z = affine {} (%d, %c, %a) @other
+    %s = fused {"body":[{"op":{"affine":{}},"inputs":[0,1,2]},{"op":{"relu":{}},"inputs":[3]},{"op":{"arithmetic":{"function":"add"}},"inputs":[5,4]}],"outputs":[6]} (%d, %a, %c, %m) @bn
+    output s = %s
+    output z = %z"#;
+    assert_fused(&source, expected);
+}
+
 /// Two convolutions with one sum: the first has it, the other's own epilogue stays its own.
 #[test]
 fn an_epilogue_is_not_taken_from_another_convolution() {
@@ -204,7 +224,7 @@ fn what_several_read_or_an_output_names_ends_a_run() {
     assert_eq!((rows[1].writes, rows[1].apart.as_deref()), (Writes::Integers, Some("its integers: read by 2 layers")));
 }
 
-/// Codes alone behind monotone constants are comparisons of integers; behind a map, or behind a slope that may turn, they are not.
+/// Codes alone behind monotone constants, which are the same for all pixels, are comparisons of integers; behind a map, or behind a slope that may turn, they are not.
 #[test]
 fn a_report_tells_thresholds() {
     let cases = [
@@ -214,11 +234,18 @@ fn a_report_tells_thresholds() {
         (r#"%r = arithmetic {"function":"mul"} (%c, %y)"#, "sign", Writes::CodesByThreshold),
         (r#"%r = arithmetic {"function":"div"} (%c, %y)"#, "sign", Writes::Codes),
         (r#"%r = arithmetic {"function":"add"} (%y, %m)"#, "sign", Writes::Codes),
+        (r#"%r = arithmetic {"function":"add"} (%y, %number)"#, "sign", Writes::CodesByThreshold),
+        (r#"%r = arithmetic {"function":"add"} (%y, %map)"#, "sign", Writes::Codes),
+        (r#"%r = arithmetic {"function":"add"} (%y, %long)"#, "sign", Writes::Codes),
         (r#"%r = clamp {"min":-1.0,"max":1.0} (%y)"#, "sign", Writes::CodesByThreshold),
     ];
+    let leaves = [("number", "[]"), ("map", "[2,2,2]"), ("long", "[1,2,2,2]")].map(|(name, shape)| {
+        format!(r#"    %{name} = state {{"path":"{name}","shape":{shape},"kind":"constant","init":ZERO}} ()"#)
+    });
+    let leaves = leaves.join("\n");
     for (step, codes, writes) in cases {
         let source = format!(
-            "{LEAVES}{CONV}\n    {step}\n    %t = {codes} {{\"gradient\":\"clip\",\"groups\":1}} (%r)\n    output t = %t"
+            "{LEAVES}{leaves}{CONV}\n    {step}\n    %t = {codes} {{\"gradient\":\"clip\",\"groups\":1}} (%r)\n    output t = %t"
         );
         let row = &fusion_report(&fuse(&graph(&source)).unwrap())[1];
         assert_eq!((row.writes, row.fused.len()), (writes, 3), "{step} {codes}");

@@ -45,8 +45,8 @@ struct Body<'f> {
     fused: &'f Fused,
     values: Vec<FusedValue>,
     inputs: usize,
-    /// By value: whether a convolution stands before it.
-    convolved: Vec<bool>,
+    /// By value: whether it comes from the node where the rows start.
+    started: Vec<bool>,
     /// How many nodes have found their place.
     placed: usize,
 }
@@ -55,13 +55,15 @@ impl Chain {
     /// The steps of a body, or why it has none.
     pub fn new(fused: &Fused, io: &IoMeta) -> Result<Self, String> {
         let values = fused.values(&io.inputs).map_err(|e| format!("expected {}, got {}", e.expected, e.got))?;
-        let mut convolved = vec![false; values.len()];
+        // Rows start where codes or integers are read: nothing beside them can. A body of floats alone starts with its first node.
+        let reads_floats = |node: &FusedNode| node.inputs.iter().all(|&i| values[i].meta.meaning == Meaning::F32);
+        let start = fused.body.iter().position(|node| !reads_floats(node)).unwrap_or_default();
+        let mut started = vec![false; values.len()];
         for (i, value) in values.iter().enumerate() {
-            let Some(node) = value.node.map(|node| &fused.body[node]) else { continue };
-            convolved[i] = matches!(node.op, Op::BinaryConv2d(_) | Op::TernaryConv2d(_))
-                || node.inputs.iter().any(|&input| convolved[input]);
+            let Some(node) = value.node else { continue };
+            started[i] = node == start || fused.body[node].inputs.iter().any(|&input| started[input]);
         }
-        let mut body = Body { fused, values, inputs: io.inputs.len(), convolved, placed: 0 };
+        let mut body = Body { fused, values, inputs: io.inputs.len(), started, placed: 0 };
         let (codes, maps): (Vec<usize>, Vec<usize>) =
             (0..fused.outputs.len()).partition(|&i| matches!(io.outputs[i].meaning, Meaning::Bit { .. }));
         let ((&[], &[_]) | (&[_], &[] | &[_])) = (&codes[..], &maps[..]) else {
@@ -87,6 +89,10 @@ impl<'f> Body<'f> {
         self.values[value].node.map(|node| &self.fused.body[node])
     }
 
+    fn is_floats(&self, value: usize) -> bool {
+        self.values[value].meta.meaning == Meaning::F32
+    }
+
     fn shape(&self, value: usize) -> &Shape {
         &self.values[value].meta.shape
     }
@@ -109,7 +115,8 @@ impl<'f> Body<'f> {
                 (Op::Affine(affine), None) => {
                     Source::Affine { x: first, a: inputs[1], c: inputs[2], border: affine.border }
                 }
-                (_, None) => source,
+                (_, None) if self.is_floats(first) => source,
+                (op, None) => return Err(format!("{} of {}", op.name(), self.values[first].meta)),
                 (op, Some((conv, _))) => return Err(format!("{} behind {}", op.name(), conv.name())),
             };
         }
@@ -161,13 +168,13 @@ impl<'f> Body<'f> {
         Ok((links, value))
     }
 
-    /// The operand that the rows flow through: of those that have the shape of the result the one behind the convolution, else the first that is computed here,
-    /// else the first.
+    /// The operand that the rows flow through: of those that have the shape of the result the one that comes from where the rows start; beside them the first
+    /// that is computed here, else the first.
     fn flow(&self, node: &FusedNode, value: usize) -> Result<usize, String> {
         let maps = || (0..2).filter(|&i| self.shape(node.inputs[i]) == self.shape(value));
-        let behind = maps().find(|&i| self.convolved[node.inputs[i]]);
+        let started = maps().find(|&i| self.started[node.inputs[i]]);
         let computed = || maps().find(|&i| node.inputs[i] >= self.inputs);
-        let flow = behind.or_else(computed).or_else(|| maps().next());
+        let flow = started.or_else(computed).or_else(|| maps().next());
         flow.ok_or_else(|| format!("an operand that is stretched to {}", self.shape(value)))
     }
 
@@ -180,30 +187,31 @@ impl<'f> Body<'f> {
     /// What a node does to the rows, and what is computed beside for that.
     fn steps(&mut self, (position, flow): Link) -> Result<Vec<Step>, String> {
         self.placed += 1;
-        let node = &self.fused.body[position];
-        let map = node.inputs[flow];
-        let change = match &node.op {
-            Op::Arithmetic(Arithmetic { function }) => {
-                let other = node.inputs[1 - flow];
-                let (mut steps, operand) = if other < self.inputs {
-                    let (input, extent) = self.operand(other, map)?;
-                    (Vec::new(), Operand::Input(input, extent))
-                } else {
-                    (self.beside(other, map)?, Operand::Beside)
-                };
-                let change = Change::Arithmetic { function: *function, operand, flipped: flow == 1 };
-                steps.push(Step { change, beside: false });
-                return Ok(steps);
-            }
-            _ => self.change(position, map)?,
+        let inputs = &self.fused.body[position].inputs;
+        let change = self.change((position, flow))?;
+        let mut steps = match change {
+            Some(change) if change.reads_beside() => self.beside(inputs[1 - flow], inputs[flow])?,
+            _ => Vec::new(),
         };
-        Ok(change.into_iter().map(|change| Step { change, beside: false }).collect())
+        steps.extend(change.map(|change| Step { change, beside: false }));
+        Ok(steps)
     }
 
-    /// The change of an op that needs no second map; none of one that renames the rows.
-    fn change(&self, position: usize, map: usize) -> Result<Option<Change>, String> {
+    /// The change of an op, whose second map is beside where it is computed here; none of one that renames the rows.
+    fn change(&self, (position, flow): Link) -> Result<Option<Change>, String> {
         let node = &self.fused.body[position];
+        let map = node.inputs[flow];
         Ok(Some(match &node.op {
+            Op::Arithmetic(Arithmetic { function }) => {
+                let other = node.inputs[1 - flow];
+                let operand = if other < self.inputs {
+                    let (input, extent) = self.operand(other, map)?;
+                    Operand::Input(input, extent)
+                } else {
+                    Operand::Beside
+                };
+                Change::Arithmetic { function: *function, operand, flipped: flow == 1 }
+            }
             Op::Relu(_) => Change::Relu,
             Op::Clamp(Clamp { min, max }) => Change::Clamp { min: *min, max: *max },
             Op::Prelu(_) => {
@@ -225,22 +233,17 @@ impl<'f> Body<'f> {
     /// The steps beside that yield a second map of the extents of the first.
     fn beside(&mut self, value: usize, map: usize) -> Result<Vec<Step>, String> {
         let (links, first) = self.links(value)?;
-        if first >= self.inputs || self.shape(first).elements() != self.shape(map).elements() {
-            return Err("a second map that is no input".to_owned());
+        if first >= self.inputs || !self.is_floats(first) || self.shape(first).elements() != self.shape(map).elements()
+        {
+            return Err(format!("a second map from {}", self.values[first].meta));
         }
         let mut changes = vec![Change::Load(first)];
-        for (position, flow) in links.into_iter().rev() {
+        for link in links.into_iter().rev() {
             self.placed += 1;
-            let node = &self.fused.body[position];
-            let map = node.inputs[flow];
-            changes.extend(match &node.op {
-                Op::Arithmetic(Arithmetic { function }) => {
-                    let (input, extent) = self.operand(node.inputs[1 - flow], map)?;
-                    let operand = Operand::Input(input, extent);
-                    Some(Change::Arithmetic { function: *function, operand, flipped: flow == 1 })
-                }
-                _ => self.change(position, map)?,
-            });
+            changes.extend(self.change(link)?);
+        }
+        if changes.iter().any(Change::reads_beside) {
+            return Err("a third map".to_owned());
         }
         Ok(changes.into_iter().map(|change| Step { change, beside: true }).collect())
     }

@@ -55,14 +55,14 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let geometry = geometry(&conv.window, io);
             let conv = kernels::BinaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
             let (strips, a, c) = (Strips::new(conv.geometry().out_size()), *a, *c);
-            let threshold = op.is_threshold(&io.constant);
-            if conv.dot_bound() <= i16::BOUND {
+            let threshold = op.is_threshold(&io.inputs, &io.constant);
+            Ok(if conv.dot_bound() <= i16::BOUND {
                 let source = Binary::<i16> { conv, strips, a, c, dots: PhantomData };
                 binary(source, chain, io, target, threshold)
             } else {
                 let source = Binary::<i32> { conv, strips, a, c, dots: PhantomData };
                 binary(source, chain, io, target, threshold)
-            }
+            })
         }
         chain::Source::Ternary { conv, constants } => {
             let (codes, _) = packing(io.inputs[0]);
@@ -104,13 +104,12 @@ fn binary<T: Dot + Pod + Number + TryFrom<i32>>(
     io: &IoMeta,
     target: Target,
     threshold: bool,
-) -> Result<Prepared<Kernel>, ExecError> {
-    let (name, pixels) = (source.conv.kernel_name(), source.strips.pixels());
-    match chain {
-        Chain { codes: Some((codes, _)), relu, steps, .. } if threshold => {
-            Threshold { isa: target.isa, source, relu, steps, codes }.prepare(io, target)
-        }
-        chain => Ok(Rows::new(source, chain, io, target, pixels).prepare(name, target, io.constant[1])),
+) -> Prepared<Kernel> {
+    let (name, pixels, codes) = (source.conv.kernel_name(), source.strips.pixels(), chain.codes);
+    let rows = Rows::new(source, chain, io, target, pixels);
+    match codes {
+        Some((codes, _)) if threshold => Threshold { rows, codes }.prepare(io, target),
+        _ => rows.prepare(name, target, io.constant[1]),
     }
 }
 

@@ -104,6 +104,11 @@ impl Step {
 }
 
 impl Change {
+    /// Whether its second operand is the rows beside.
+    pub const fn reads_beside(&self) -> bool {
+        matches!(self, Self::AddRelu(Operand::Beside) | Self::Arithmetic { operand: Operand::Beside, .. })
+    }
+
     #[inline(always)]
     fn run(&self, place: Place<'_>, y: &mut [f32], beside: &[f32]) {
         match *self {
