@@ -25,8 +25,21 @@ const SIDE: usize = 1 << 14;
 /// The most elements of a tensor that is computed for one image.
 const ELEMENTS: usize = 1 << 28;
 
-/// The graph for one image.
+/// The graph of a frozen network for one image.
 pub fn graph(spec: &GraphSpec) -> Result<Graph, FormatError> {
+    bounded(spec, objection)
+}
+
+/// The graph for one image of what is yet to be frozen: its states are of any kind, and its weights become bits in it. It is bounded like a frozen one.
+pub fn unfrozen(spec: &GraphSpec) -> Result<Graph, FormatError> {
+    bounded(spec, |op| match op {
+        Op::State(state) => axes(state.shape.len()),
+        Op::BinarizeWeight(_) | Op::TernarizeWeight(_) => None,
+        op => objection(op),
+    })
+}
+
+fn bounded(spec: &GraphSpec, objection: impl Fn(&Op) -> Option<String>) -> Result<Graph, FormatError> {
     let refuse = |message: String| Err(FormatError::Graph(GraphError::Spec(message)));
     if spec.version != VERSION {
         return refuse(format!("version {} is not understood, only {VERSION}", spec.version));
@@ -52,9 +65,12 @@ pub fn graph(spec: &GraphSpec) -> Result<Graph, FormatError> {
     Ok(graph)
 }
 
+fn axes(rank: usize) -> Option<String> {
+    (rank > AXES).then(|| format!("{rank} axes, and {AXES} are allowed"))
+}
+
 /// What is wrong with an op, before anything is inferred from it.
 fn objection(op: &Op) -> Option<String> {
-    let axes = |rank: usize| (rank > AXES).then(|| format!("{rank} axes, and {AXES} are allowed"));
     match op {
         Op::Input(Input { shape, meaning, .. }) => {
             let fits = shape.len() == 3 && shape.iter().all(|extent| (1..=SIDE).contains(extent));
