@@ -10,12 +10,12 @@ use crate::graphs::{
     THRESHOLDS, channels_last, float_network, sign_behind_relu, sign_of_sign, signs, ternary, threshold, waves,
 };
 
-fn normalize() -> Option<Normalize> {
-    Some(Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] })
+fn normalize() -> Normalize {
+    Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] }
 }
 
 fn read(onnx: Onnx) -> Imported {
-    import(&onnx.file(&["y"]), normalize()).unwrap()
+    import(&onnx.file(&["y"]), Some(normalize())).unwrap()
 }
 
 /// The ops, states left out, in order.
@@ -100,7 +100,7 @@ fn a_float_network_is_read() {
     let transposed: Vec<f32> = (0..20).map(|i| weights[i % 4 * 5 + i / 4]).collect();
     assert_eq!(state(&imported, "m.weight"), transposed);
     assert_eq!(imported.spec.outputs.keys().collect::<Vec<_>>(), ["logits"]);
-    assert_eq!(imported.metadata.normalize, normalize());
+    assert_eq!(imported.metadata.normalize, Some(normalize()));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn signs_that_may_be_three_numbers_are_refused() {
         let mut shifted = onnx.clone();
         onnx.node("Sign", &["d"], "codes", &[]);
         onnx.node("GlobalAveragePool", &["codes"], "y", &[]);
-        let refused = import(&onnx.file(&["y"]), normalize()).unwrap_err().to_string();
+        let refused = import(&onnx.file(&["y"]), Some(normalize())).unwrap_err().to_string();
         assert!(refused.contains("often exactly 0"), "{what}: {refused}");
         // One number more, and a 0 is chance.
         shifted.node("Add", &["d", "bias"], "e", &[]);

@@ -247,7 +247,7 @@ fn a_constant_of_more_axes_than_a_value_is_refused() {
 #[test]
 fn what_no_frozen_network_may_be_is_refused_before_it_is_frozen() {
     let mut onnx = Onnx::new();
-    onnx.floats("w", &[1, 3, 1, 1500], &[1.0; 4500]);
+    onnx.floats("w", &[1, 3, 1, 1500], &vec![1.0; 4500]);
     onnx.node("Conv", &["x", "w"], "y", &[("pads", Ints(&[0, 1000, 0, 1000]))]);
     says(&refused(onnx, "y"), &["conv2d at 'y'", "1500"]);
     let mut onnx = Onnx::taking(2, &[0, 40_000, 1, 1]);
