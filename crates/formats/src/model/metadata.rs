@@ -28,7 +28,8 @@ pub struct Normalize {
     pub std: Vec<f64>,
 }
 
-/// How an image of another size becomes one of the input's.
+/// How an image of another size becomes one of the input's. The data crate, which resizes, has the same type; files and data do not know each other, and the
+/// host passes one to the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Resize {

@@ -12,9 +12,13 @@ const REACH: usize = 1 << 10;
 /// The most pixels of an image along an axis.
 const SIDE: usize = 1 << 14;
 
+/// What is wrong with a number of axes.
+pub fn axes(rank: usize) -> Option<String> {
+    (rank > AXES).then(|| format!("{rank} axes, and {AXES} are allowed"))
+}
+
 /// What is wrong with an op, before anything is inferred from it.
 pub fn objection(op: &Op) -> Option<String> {
-    let axes = |rank: usize| (rank > AXES).then(|| format!("{rank} axes, and {AXES} are allowed"));
     match op {
         Op::Input(Input { shape, meaning, .. }) => {
             let fits = shape.len() == 3 && shape.iter().all(|extent| (1..=SIDE).contains(extent));

@@ -48,6 +48,7 @@ pub enum Attribute<'a> {
 }
 
 /// A model under construction.
+#[derive(Clone)]
 pub struct Onnx {
     graph: Vec<u8>,
     pub opset: i64,
@@ -83,6 +84,11 @@ impl Onnx {
 
     /// A node with one output, whose name is its own.
     pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) {
+        self.node_of(op, inputs, &[output], attributes);
+    }
+
+    /// A node with some outputs, of which the first that has a name gives it its own.
+    pub fn node_of(&mut self, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Attribute)]) {
         let attribute = |(called, value): &(&str, Attribute)| {
             let value = match value {
                 Attribute::Int(x) => [number(3, *x), number(20, 2)].concat(),
@@ -93,7 +99,9 @@ impl Onnx {
         };
         let inputs: Vec<u8> = inputs.iter().flat_map(|input| name(1, input)).collect();
         let attributes: Vec<u8> = attributes.iter().flat_map(attribute).collect();
-        self.graph.extend(bytes(1, &[inputs, name(2, output), name(3, output), name(4, op), attributes].concat()));
+        let named: Vec<u8> = outputs.iter().flat_map(|output| name(2, output)).collect();
+        let called = outputs.iter().find(|output| !output.is_empty()).expect("an output");
+        self.graph.extend(bytes(1, &[inputs, named, name(3, called), name(4, op), attributes].concat()));
     }
 
     /// The file, with these outputs.

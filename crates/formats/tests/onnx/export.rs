@@ -2,6 +2,8 @@ use binary_nets_bits::BitLayout;
 use binary_nets_formats::FormatError;
 use binary_nets_formats::model::{Elements, Model};
 use binary_nets_formats::onnx::{Form, export, import};
+use binary_nets_graph::Window;
+use binary_nets_graph::ops::{Affine, Border};
 use binary_nets_graph::passes::{dce, evaluation, freeze};
 
 use crate::network::{Builder, model};
@@ -105,4 +107,22 @@ fn what_cannot_be_written_is_said() {
     };
     data.pop();
     assert!(matches!(export(&short, Form::Compact), Err(FormatError::OnnxExport { op: "affine", .. })));
+}
+
+#[test]
+fn an_affine_has_the_border_of_its_stem_or_is_refused() {
+    let border = Border { window: Window::square(3, 1, 1), input: [6, 7] };
+    let same_size = Border { window: Window::square(1, 1, 0), input: [6, 7] };
+    for other in [None, Some(same_size)] {
+        let mut b = Builder::new();
+        b.stem(4, border);
+        let d = b.graph.values().find(|&value| b.graph.producer(value).op.name() == "image_conv2d").unwrap();
+        let a = b.floats("other.a", &[4]);
+        let c = b.floats("other.c", if other.is_some() { &[1, 1, 4] } else { &[4] });
+        let y = b.op(Affine { border: other }, &[d, a, c], "other");
+        let model = b.finish(&[("map", y)]);
+        model.check().unwrap();
+        let message = refusal(&model);
+        assert!(message.contains("affine at 'other'") && message.contains("border"), "{message}");
+    }
 }

@@ -4,15 +4,18 @@ use binary_nets_formats::model::Normalize;
 use binary_nets_formats::onnx::{Imported, import};
 use binary_nets_graph::Op;
 
-use crate::builder::Attribute::{Int, Ints, Text};
+use crate::builder::Attribute::{Int, Ints};
 use crate::builder::Onnx;
+use crate::graphs::{
+    THRESHOLDS, channels_last, float_network, sign_behind_relu, sign_of_sign, signs, ternary, threshold, waves,
+};
 
-fn normalize() -> Option<Normalize> {
-    Some(Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] })
+fn normalize() -> Normalize {
+    Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] }
 }
 
-fn read(onnx: Onnx, output: &str) -> Imported {
-    import(&onnx.file(&[output]), normalize()).unwrap()
+fn read(onnx: Onnx) -> Imported {
+    import(&onnx.file(&["y"]), Some(normalize())).unwrap()
 }
 
 /// The ops, states left out, in order.
@@ -25,62 +28,26 @@ fn state<'i>(imported: &'i Imported, path: &str) -> &'i [f32] {
     &imported.states.iter().find(|state| state.path == path).unwrap_or_else(|| panic!("no state {path}")).data
 }
 
-/// Weights ±s that look random.
-fn signs(n: usize, s: f32) -> Vec<f32> {
-    (0..n).map(|i| if i * i % 7 < 3 { s } else { -s }).collect()
-}
-
-const PADS: (&str, crate::builder::Attribute) = ("pads", Ints(&[1, 1, 1, 1]));
-
 #[test]
 fn a_sign_of_a_sign_and_a_bit_is_a_code() {
-    let mut onnx = Onnx::new();
-    onnx.floats("bit", &[], &[0.1]);
-    onnx.floats("w", &[4, 3, 3, 3], &signs(108, 0.3));
-    onnx.node("Sign", &["x"], "s", &[]);
-    onnx.node("Add", &["s", "bit"], "t", &[]);
-    onnx.node("Sign", &["t"], "codes", &[]);
-    // The weights go through the same nodes in the graph.
-    onnx.node("Sign", &["w"], "ws", &[]);
-    onnx.node("Conv", &["codes", "ws"], "y", &[PADS]);
-    let imported = read(onnx, "y");
+    let imported = read(sign_of_sign());
     assert_eq!(ops(&imported), ["input", "normalize_image", "sign", "binarize_weight", "binary_conv2d"]);
     assert_eq!(state(&imported, "y.weight"), signs(108, 1.0));
 }
 
 #[test]
 fn a_sign_behind_a_relu_is_zero_or_one() {
-    let mut onnx = Onnx::new();
-    onnx.floats("w", &[4, 3, 3, 3], &signs(108, 0.5));
-    onnx.node("Relu", &["x"], "r", &[]);
-    onnx.node("Sign", &["r"], "codes", &[]);
-    onnx.node("Conv", &["codes", "w"], "y", &[PADS]);
-    let imported = read(onnx, "y");
+    let imported = read(sign_behind_relu());
     assert_eq!(ops(&imported), ["input", "normalize_image", "relu", "step", "binarize_weight", "binary_conv2d"]);
     assert_eq!(state(&imported, "y.alpha"), [0.5]);
 }
 
 #[test]
 fn thresholds_are_codes_whichever_way_they_are_put() {
-    // Relation, the numbers where it holds and where not, and the ops that make such codes.
-    for (relation, yes, no, made) in [
-        ("Less", -1.0, 1.0, &["sign"][..]),
-        ("GreaterOrEqual", 1.0, -1.0, &["sign"]),
-        ("Greater", 1.0, 0.0, &["step"]),
-        ("LessOrEqual", 0.0, 1.0, &["step"]),
-        // −1 at 0 too, so it is the negative of the sign of −x; below 0 is above 0 of −x.
-        ("Greater", 1.0, -1.0, &["unary", "sign"]),
-        ("Less", 1.0, 0.0, &["unary", "step"]),
-    ] {
-        let mut onnx = Onnx::new();
-        onnx.floats("zero", &[], &[0.0]);
-        onnx.floats("yes", &[], &[yes]);
-        onnx.floats("no", &[], &[no]);
-        onnx.floats("w", &[4, 3, 1, 1], &signs(12, 1.0));
-        onnx.node(relation, &["x", "zero"], "mask", &[]);
-        onnx.node("Where", &["mask", "yes", "no"], "codes", &[]);
-        onnx.node("Conv", &["codes", "w"], "y", &[]);
-        let imported = read(onnx, "y");
+    // −1 at 0 too is the negative of the sign of −x; below 0 is above 0 of −x.
+    let made = [&["sign"][..], &["sign"], &["step"], &["step"], &["unary", "sign"], &["unary", "step"]];
+    for ((relation, yes, no), made) in THRESHOLDS.into_iter().zip(made) {
+        let imported = read(threshold(relation, yes, no));
         let expected = [&["input", "normalize_image"], made, &["binarize_weight", "binary_conv2d"]].concat();
         assert_eq!(ops(&imported), expected, "{relation} {yes} {no}");
     }
@@ -88,23 +55,7 @@ fn thresholds_are_codes_whichever_way_they_are_put() {
 
 #[test]
 fn channels_last_graphs_lose_their_transposes() {
-    let mut onnx = Onnx::taking(1, &[0, 8, 8, 3]);
-    onnx.floats("one", &[], &[1.0]);
-    onnx.floats("stem", &[8, 3, 3, 3], &(0..216).map(|i| i as f32 * 0.01 - 1.0).collect::<Vec<_>>());
-    onnx.floats("w", &[8, 8, 3, 3], &signs(576, 1.0));
-    onnx.floats("bias", &[8], &[0.5; 8]);
-    onnx.integers("pads", &[0, 1, 1, 0, 0, 1, 1, 0]);
-    let (first, last) = (("perm", Ints(&[0, 3, 1, 2])), ("perm", Ints(&[0, 2, 3, 1])));
-    onnx.node("Transpose", &["x"], "x1", &[first]);
-    onnx.node("Conv", &["x1", "stem"], "c1", &[("auto_pad", Text("SAME_UPPER")), ("strides", Ints(&[2, 2]))]);
-    onnx.node("Transpose", &["c1"], "y1", &[last]);
-    onnx.node("Add", &["y1", "bias"], "b1", &[]);
-    onnx.node("Sign", &["b1"], "codes", &[]);
-    onnx.node("Pad", &["codes", "pads", "one"], "padded", &[]);
-    onnx.node("Transpose", &["padded"], "x2", &[first]);
-    onnx.node("Conv", &["x2", "w"], "c2", &[]);
-    onnx.node("Transpose", &["c2"], "y2", &[last]);
-    let imported = read(onnx, "y2");
+    let imported = read(channels_last());
     assert_eq!(
         ops(&imported),
         ["input", "normalize_image", "conv2d", "batch_norm_inference", "sign", "binarize_weight", "binary_conv2d"]
@@ -124,24 +75,12 @@ fn channels_last_graphs_lose_their_transposes() {
         })
         .collect();
     assert_eq!(convs, [([4, 4], [1, 1]), ([3, 3], [1, 1])]);
-    assert_eq!(imported.spec.graph(5, &[]).unwrap().outputs()[0].0, "y2");
+    assert_eq!(imported.spec.graph(5, &[]).unwrap().outputs()[0].0, "y");
 }
 
 #[test]
 fn a_float_network_is_read() {
-    let mut onnx = Onnx::new();
-    onnx.floats("w", &[4, 3, 3, 3], &(0..108).map(|i| (i as f32).sin()).collect::<Vec<_>>());
-    onnx.floats("b", &[4], &[1.0, 2.0, 3.0, 4.0]);
-    onnx.floats("fc", &[4, 5], &(0..20).map(|i| (i as f32).cos()).collect::<Vec<_>>());
-    onnx.integers("flat", &[0, -1]);
-    onnx.node("Conv", &["x", "w", "b"], "c", &[PADS]);
-    onnx.node("Relu", &["c"], "r", &[]);
-    onnx.node("MaxPool", &["r"], "p", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]);
-    onnx.node("GlobalAveragePool", &["p"], "g", &[]);
-    onnx.node("Reshape", &["g", "flat"], "f", &[]);
-    onnx.node("Gemm", &["f", "fc"], "m", &[("transB", Int(0))]);
-    onnx.node("Softmax", &["m"], "probabilities", &[]);
-    let imported = read(onnx, "probabilities");
+    let imported = read(float_network());
     assert_eq!(
         ops(&imported),
         [
@@ -157,21 +96,147 @@ fn a_float_network_is_read() {
         ]
     );
     assert_eq!(state(&imported, "c.bias"), [1.0, 2.0, 3.0, 4.0]);
-    let transposed: Vec<f32> = (0..20).map(|i| ((i % 4 * 5 + i / 4) as f32).cos()).collect();
+    let weights = waves(20);
+    let transposed: Vec<f32> = (0..20).map(|i| weights[i % 4 * 5 + i / 4]).collect();
     assert_eq!(state(&imported, "m.weight"), transposed);
     assert_eq!(imported.spec.outputs.keys().collect::<Vec<_>>(), ["logits"]);
-    assert_eq!(imported.metadata.normalize, normalize());
+    assert_eq!(imported.metadata.normalize, Some(normalize()));
 }
 
 #[test]
 fn three_values_are_ternary_weights() {
-    let mut onnx = Onnx::new();
-    onnx.floats("zero", &[], &[0.0]);
-    onnx.floats("w", &[4, 3, 1, 1], &[0.5, 0.0, -0.25, 0.5, -0.25, 0.0, 0.0, 0.0, 0.5, -0.25, 0.5, 0.0]);
-    onnx.node("Greater", &["x", "zero"], "mask", &[]);
-    onnx.node("Cast", &["mask"], "codes", &[("to", Int(1))]);
-    onnx.node("Conv", &["codes", "w"], "y", &[]);
-    let imported = read(onnx, "y");
+    let imported = read(ternary());
     assert_eq!(ops(&imported), ["input", "normalize_image", "step", "ternarize_weight", "ternary_conv2d"]);
     assert_eq!([state(&imported, "y.positive_scale"), state(&imported, "y.negative_scale")], [[0.5], [0.25]]);
+}
+
+/// Makes `v`, before `Sign` and a convolution.
+type Before = fn(&mut Onnx);
+
+fn signs_of(before: Before) -> Onnx {
+    let mut onnx = Onnx::new();
+    onnx.floats("zero", &[], &[0.0]);
+    onnx.floats("one", &[], &[1.0]);
+    onnx.floats("half", &[], &[0.5]);
+    onnx.floats("w", &[4, 3, 1, 1], &signs(12, 1.0));
+    onnx.floats("positive", &[4, 3, 1, 1], &[0.5; 12]);
+    onnx.node("Relu", &["x"], "r", &[]);
+    onnx.node("Abs", &["x"], "a", &[]);
+    before(&mut onnx);
+    onnx.node("Sign", &["v"], "codes", &[]);
+    onnx.node("GlobalAveragePool", &["codes"], "y", &[]);
+    onnx
+}
+
+#[test]
+fn what_is_never_negative_is_seen_through_the_ops_behind_it() {
+    let cases: [(&str, Before); 18] = [
+        ("sum", |o| o.node("Add", &["r", "a"], "v", &[])),
+        ("product", |o| o.node("Mul", &["r", "half"], "v", &[])),
+        ("square", |o| o.node("Mul", &["x", "x"], "v", &[])),
+        ("quotient", |o| o.node("Div", &["r", "half"], "v", &[])),
+        ("maximum", |o| o.node("Max", &["x", "zero"], "v", &[])),
+        ("concat", |o| o.node("Concat", &["r", "a"], "v", &[("axis", Int(1))])),
+        ("slice", |o| o.node("Slice", &["r"], "v", &[("starts", Ints(&[0, 0])), ("ends", Ints(&[9, 2]))])),
+        ("pad", |o| o.node("Pad", &["a"], "v", &[("pads", Ints(&[0, 0, 1, 1, 0, 0, 1, 1]))])),
+        ("tile", |o| {
+            o.integers("times", &[1, 2, 1, 1]);
+            o.node("Tile", &["r", "times"], "v", &[]);
+        }),
+        ("choice", |o| {
+            o.node("Greater", &["x", "one"], "mask", &[]);
+            o.node("Where", &["mask", "a", "r"], "v", &[]);
+        }),
+        ("root", |o| o.node("Sqrt", &["r"], "v", &[])),
+        ("power", |o| o.node("Exp", &["x"], "v", &[])),
+        ("tanh", |o| o.node("Tanh", &["r"], "v", &[])),
+        ("clip", |o| {
+            o.floats("minus", &[], &[-1.0]);
+            o.node("Clip", &["x", "minus", "one"], "c", &[]);
+            o.node("Add", &["c", "one"], "v", &[]);
+        }),
+        ("mean", |o| o.node("AveragePool", &["r"], "v", &[("kernel_shape", Ints(&[2, 2]))])),
+        ("maxima", |o| o.node("MaxPool", &["r"], "v", &[("kernel_shape", Ints(&[2, 2]))])),
+        ("convolution", |o| o.node("Conv", &["r", "positive"], "v", &[])),
+        ("norm", |o| {
+            o.floats("gamma", &[3], &[0.5, 0.0, 2.0]);
+            o.floats("beta", &[3], &[0.5, 0.0, 0.0]);
+            o.floats("mean", &[3], &[-1.0, 7.0, 0.0]);
+            o.floats("variance", &[3], &[1.0; 3]);
+            o.node("BatchNormalization", &["r", "gamma", "beta", "mean", "variance"], "v", &[]);
+        }),
+    ];
+    for (what, before) in cases {
+        let imported = read(signs_of(before));
+        // Codes that are read as floats: 1 above 0, and 0 for it.
+        let numbers: Vec<f32> = fills(&imported);
+        assert_eq!(numbers, [0.0, 0.0, 1.0], "{what}");
+    }
+    let imported = read(signs_of(|o| o.node("Neg", &["r"], "v", &[])));
+    assert_eq!(fills(&imported), [0.0, -1.0, 0.0], "below 0");
+    let imported = read(signs_of(|o| o.node("Sub", &["x", "half"], "v", &[])));
+    assert_eq!(fills(&imported), [0.0, -1.0, 1.0], "of both signs");
+}
+
+/// The numbers of the last comparison: what with, what where it fails, what where it holds.
+fn fills(imported: &Imported) -> Vec<f32> {
+    let all: Vec<f32> = imported
+        .spec
+        .nodes
+        .iter()
+        .filter_map(|node| if let Op::Fill(fill) = &node.op { Some(fill.value) } else { None })
+        .collect();
+    all[all.len() - 3..].to_vec()
+}
+
+#[test]
+fn signs_that_may_be_three_numbers_are_refused() {
+    let cases: [(&str, Before); 8] = [
+        ("difference", |o| o.node("Sub", &["r", "a"], "d", &[])),
+        ("product", |o| o.node("Mul", &["x", "r"], "d", &[])),
+        ("pad", |o| o.node("Pad", &["x"], "d", &[("pads", Ints(&[0, 0, 1, 1, 0, 0, 1, 1]))])),
+        ("choice", |o| {
+            o.node("Greater", &["x", "zero"], "mask", &[]);
+            o.node("Where", &["mask", "x", "zero"], "c", &[]);
+            o.node("Sub", &["c", "r"], "d", &[]);
+        }),
+        ("convolution", |o| o.node("Conv", &["r", "w"], "d", &[])),
+        ("codes", |o| {
+            o.node("Less", &["x", "zero"], "mask", &[]);
+            o.floats("minus", &[], &[-1.0]);
+            o.node("Where", &["mask", "minus", "one"], "c", &[]);
+            o.node("Conv", &["c", "w"], "d", &[]);
+        }),
+        ("slope", |o| {
+            o.floats("slope", &[3, 1, 1], &[-0.5, 0.0, 1.0]);
+            o.node("PRelu", &["x", "slope"], "p", &[]);
+            o.node("Sub", &["p", "r"], "d", &[]);
+        }),
+        ("norm", |o| {
+            o.floats("gamma", &[3], &[0.5, -1.0, 2.0]);
+            o.floats("zeroes", &[3], &[0.0; 3]);
+            o.floats("variance", &[3], &[1.0; 3]);
+            o.node("BatchNormalization", &["r", "gamma", "zeroes", "zeroes", "variance"], "d", &[]);
+        }),
+    ];
+    for (what, before) in cases {
+        let mut onnx = Onnx::new();
+        onnx.floats("zero", &[], &[0.0]);
+        onnx.floats("one", &[], &[1.0]);
+        onnx.floats("bias", &[], &[0.3]);
+        onnx.floats("w", &[4, 3, 1, 1], &signs(12, 1.0));
+        onnx.node("Relu", &["x"], "r", &[]);
+        onnx.node("Abs", &["x"], "a", &[]);
+        before(&mut onnx);
+        let mut shifted = onnx.clone();
+        onnx.node("Sign", &["d"], "codes", &[]);
+        onnx.node("GlobalAveragePool", &["codes"], "y", &[]);
+        let refused = import(&onnx.file(&["y"]), Some(normalize())).unwrap_err().to_string();
+        assert!(refused.contains("often exactly 0"), "{what}: {refused}");
+        // One number more, and a 0 is chance.
+        shifted.node("Add", &["d", "bias"], "e", &[]);
+        shifted.node("Sign", &["e"], "codes", &[]);
+        shifted.node("GlobalAveragePool", &["codes"], "y", &[]);
+        read(shifted);
+    }
 }

@@ -4,6 +4,7 @@ mod builder;
 mod damage;
 mod export;
 mod foreign;
+mod graphs;
 mod network;
 mod refusals;
 mod stem;

@@ -3,7 +3,7 @@
 use binary_nets_formats::model::Normalize;
 use binary_nets_formats::onnx::import;
 
-use crate::builder::Attribute::{Int, Ints};
+use crate::builder::Attribute::{Int, Ints, Text};
 use crate::builder::{Onnx, bytes, number, tensor};
 
 fn refused(onnx: Onnx, output: &str) -> String {
@@ -131,7 +131,7 @@ fn more_nodes_or_axes_than_anybody_has_are_refused() {
 fn weights_of_no_extent_are_refused() {
     let mut onnx = Onnx::new();
     onnx.floats("w", &[2, 3, 0, 3], &[]);
-    onnx.node("Conv", &["x", "w"], "y", &[("auto_pad", crate::builder::Attribute::Text("SAME_UPPER"))]);
+    onnx.node("Conv", &["x", "w"], "y", &[("auto_pad", Text("SAME_UPPER"))]);
     says(&refused(onnx, "y"), &["Conv 'y'", "no extent"]);
 }
 
@@ -152,4 +152,105 @@ fn what_is_no_model_is_said() {
     let mut onnx = Onnx::new();
     onnx.opset = 3;
     says(&refused(onnx, "y"), &["opset 3"]);
+}
+
+#[test]
+fn kernels_and_constants_of_no_extent_are_refused() {
+    for extents in [[0, 3, 3, 3], [2, 0, 3, 3], [2, 3, 3, 0]] {
+        let mut onnx = Onnx::new();
+        onnx.floats("w", &extents, &[]);
+        onnx.node("Conv", &["x", "w"], "y", &[("pads", Ints(&[0, 0, 1, 1]))]);
+        says(&refused(onnx, "y"), &["Conv 'y'", "no extent"]);
+    }
+    for extents in [[0, 192], [5, 0]] {
+        let mut onnx = Onnx::new();
+        onnx.floats("w", &extents, &[]);
+        onnx.node("Flatten", &["x"], "f", &[]);
+        onnx.node("Gemm", &["f", "w"], "y", &[("transB", Int(1))]);
+        says(&refused(onnx, "y"), &["Gemm 'y'", "no extent"]);
+    }
+    let mut onnx = Onnx::new();
+    onnx.node("MaxPool", &["x"], "y", &[("kernel_shape", Ints(&[0, 2])), ("auto_pad", Text("SAME_UPPER"))]);
+    says(&refused(onnx, "y"), &["MaxPool 'y'", "kernel_shape"]);
+    let mut onnx = Onnx::taking(2, &[0, 8, 8, 1]);
+    onnx.floats("none", &[0], &[]);
+    onnx.node("Cast", &["x"], "f", &[("to", Int(1))]);
+    onnx.node("Sub", &["f", "none"], "y", &[]);
+    says(&import(&onnx.file(&["y"]), None).unwrap_err().to_string(), &["Sub 'y'", "[0]"]);
+}
+
+#[test]
+fn a_last_window_over_the_end_is_seen_behind_padding_too() {
+    let pool = |ceil| {
+        let mut onnx = Onnx::new();
+        onnx.floats("least", &[], &[f32::MIN]);
+        onnx.integers("pads", &[0, 0, 1, 1, 0, 0, 1, 1]);
+        onnx.node("Pad", &["x", "pads", "least"], "p", &[]);
+        let window = [("kernel_shape", Ints(&[3, 3])), ("strides", Ints(&[2, 2]))];
+        onnx.node("MaxPool", &["p"], "y", &[window[0], window[1], ("ceil_mode", Int(ceil))]);
+        onnx
+    };
+    says(&refused(pool(1), "y"), &["MaxPool 'y'", "ceil_mode"]);
+    assert!(import(&pool(0).file(&["y"]), Some(Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] })).is_ok());
+}
+
+#[test]
+fn the_mode_of_training_is_refused() {
+    let dropout = |mode: f32| {
+        let mut onnx = Onnx::new();
+        onnx.floats("ratio", &[], &[0.5]);
+        onnx.floats("mode", &[], &[mode]);
+        onnx.node("Dropout", &["x", "ratio", "mode"], "y", &[]);
+        onnx
+    };
+    says(&refused(dropout(1.0), "y"), &["Dropout 'y'", "training_mode"]);
+    assert!(import(&dropout(0.0).file(&["y"]), Some(Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] })).is_ok());
+
+    let mut onnx = Onnx::new();
+    onnx.floats("one", &[3], &[1.0; 3]);
+    onnx.node_of("BatchNormalization", &["x", "one", "one", "one", "one"], &["y", "", "mean"], &[]);
+    says(&refused(onnx, "y"), &["BatchNormalization 'y'", "training"]);
+}
+
+#[test]
+fn means_over_no_axes_are_means_over_all() {
+    let mean = |noop| {
+        let mut onnx = Onnx::new();
+        onnx.integers("axes", &[]);
+        onnx.node("ReduceMean", &["x", "axes"], "y", &[("noop_with_empty_axes", Int(noop))]);
+        onnx
+    };
+    says(&refused(mean(0), "y"), &["ReduceMean 'y'", "all axes"]);
+    assert!(import(&mean(1).file(&["y"]), Some(Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] })).is_ok());
+}
+
+#[test]
+fn bounds_of_a_clip_are_one_number_each() {
+    for x in ["x", "constant"] {
+        let mut onnx = Onnx::new();
+        onnx.floats("constant", &[1, 3, 1, 1], &[1.0, 2.0, 3.0]);
+        onnx.floats("bounds", &[3, 1, 1], &[0.0; 3]);
+        onnx.node("Clip", &[x, "bounds"], "c", &[]);
+        onnx.node("Add", &["x", "c"], "y", &[]);
+        says(&refused(onnx, "y"), &["Clip 'c'", "one number"]);
+    }
+}
+
+#[test]
+fn a_constant_of_more_axes_than_a_value_is_refused() {
+    let mut onnx = Onnx::new();
+    onnx.floats("one", &[1, 1, 1, 1, 1], &[1.0]);
+    onnx.node("Add", &["x", "one"], "y", &[]);
+    says(&refused(onnx, "y"), &["Add 'y'", "rank 4"]);
+}
+
+#[test]
+fn what_no_frozen_network_may_be_is_refused_before_it_is_frozen() {
+    let mut onnx = Onnx::new();
+    onnx.floats("w", &[1, 3, 1, 1500], &vec![1.0; 4500]);
+    onnx.node("Conv", &["x", "w"], "y", &[("pads", Ints(&[0, 1000, 0, 1000]))]);
+    says(&refused(onnx, "y"), &["conv2d at 'y'", "1500"]);
+    let mut onnx = Onnx::taking(2, &[0, 40_000, 1, 1]);
+    onnx.node("Cast", &["x"], "y", &[("to", Int(1))]);
+    says(&import(&onnx.file(&["y"]), None).unwrap_err().to_string(), &["input at 'image'", "no image"]);
 }

@@ -73,7 +73,10 @@ impl Exporter<'_> {
 
     /// `a·x + c`, one a and one c for each channel, as two nodes that round as the op does.
     pub fn affine(&mut self, border: Option<Border>, inputs: &[Value]) -> Result<String, FormatError> {
-        if let Exported::Stem { .. } = self.values[inputs[0].index()] {
+        if let Exported::Stem { border: of_stem, .. } = self.values[inputs[0].index()] {
+            if border != Some(of_stem) {
+                return Err(self.refuse("its constants are not those of the borders of the stem before it"));
+            }
             return self.stem(inputs);
         }
         if border.is_some() {

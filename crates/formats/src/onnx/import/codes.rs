@@ -53,7 +53,7 @@ impl Importer {
             ("Sign", x) => Ok(Term::Signum { source: self.map(x)?, shift: 0.0 }),
             ("BipolarQuant", x) => {
                 let Term::Constant(scale) = input(1)? else { return Err("its scale depends on the input".into()) };
-                let scale = scale.number().ok_or("its scale should be one number")?;
+                let scale = self.number_over(scale, x).ok_or("its scale should be one number")?;
                 let source = self.map(x)?;
                 Ok(Term::Codes(Codes { source, holds: Threshold::NonNegative, low: -scale, high: scale }))
             }
@@ -75,7 +75,7 @@ impl Importer {
         };
         let a = self.map(a)?;
         let source = match b {
-            Term::Constant(b) if b.number() == Some(0.0) => a,
+            Term::Constant(b) if self.number_over(b, &Term::Map(a.clone())) == Some(0.0) => a,
             b => self.both(ArithmeticFunction::Sub, &a, b)?,
         };
         let (holds, low, high) = threshold(op);
@@ -84,7 +84,11 @@ impl Importer {
 
     /// One of two by a truth value: codes again where both are numbers.
     fn choose(&mut self, codes: &Codes, yes: &Term, no: &Term) -> Result<Term> {
-        let number = |term: &Term| if let Term::Constant(constant) = term { constant.number() } else { None };
+        let mask = Term::Codes(codes.clone());
+        let number = |term: &Term| match term {
+            Term::Constant(constant) => self.number_over(constant, &mask),
+            _ => None,
+        };
         if let (Some(yes), Some(no)) = (number(yes), number(no)) {
             return Ok(Term::Codes(codes.through(|truth| if truth == 1.0 { yes } else { no })));
         }

@@ -134,6 +134,11 @@ impl Constant {
         }
     }
 
+    /// The number that it is, if it is one alone.
+    pub fn scalar(&self) -> Option<f32> {
+        (self.data.len() == 1).then(|| self.data.at(0) as f32)
+    }
+
     /// The number that it is everywhere.
     pub fn number(&self) -> Option<f32> {
         let first = (self.data.len() > 0).then(|| self.data.at(0))?;

@@ -65,12 +65,10 @@ impl Importer {
     /// A constant that stretches to a map of the model, in the order of our axes, without axes of 1 in front.
     fn placed(&mut self, constant: &Constant, map: &Map) -> Result<(Vec<usize>, Vec<f32>)> {
         let rank = map.order.len();
-        let ones = constant.shape.len().saturating_sub(rank);
-        if constant.shape[..ones].iter().any(|&extent| extent != 1) {
+        let Some(ones) = rank.checked_sub(constant.shape.len()).filter(|_| constant.data.len() > 0) else {
             return Err(format!("a constant {:?} meets a value of rank {rank}", constant.shape).into());
-        }
-        let own = &constant.shape[ones..];
-        let shape = [&vec![1; rank - own.len()][..], own].concat();
+        };
+        let shape = [&vec![1; ones][..], &constant.shape].concat();
         let extents = permuted_shape(&self.shape(map.value), &map.order);
         stretch(&shape, &extents)?;
         let order = inverse(&map.order);
@@ -84,6 +82,13 @@ impl Importer {
         Ok((shape[first..].to_vec(), data))
     }
 
+    /// The number that a constant is all over a value, if it is one and stretches to no more than the value.
+    pub fn number_over(&self, constant: &Constant, x: &Term) -> Option<f32> {
+        let extents = self.extents(x);
+        let fits = stretch(&constant.shape, &extents).is_ok_and(|shape| shape == extents);
+        constant.number().filter(|_| fits)
+    }
+
     /// A value and a constant.
     fn with_constant(&mut self, function: ArithmeticFunction, x: &Term, constant: &Constant) -> Result<Term> {
         use ArithmeticFunction::{Add, Div, Mul, Sub};
@@ -95,7 +100,7 @@ impl Importer {
             ArithmeticFunction::Min => x.min(number),
             ArithmeticFunction::Max => x.max(number),
         };
-        match (x, constant.number()) {
+        match (x, self.number_over(constant, x)) {
             (Term::Codes(codes), Some(number)) => return Ok(Term::Codes(codes.through(|x| apply(x, number)))),
             (Term::Signum { source, shift }, Some(number)) if matches!(function, Add | Sub) => {
                 return Ok(Term::Signum { source: source.clone(), shift: apply(*shift, number) });
@@ -103,7 +108,7 @@ impl Importer {
             (Term::Pixels(pixels), _) if matches!(function, Add | Sub | Mul | Div) => {
                 let map = Map { value: pixels.value, order: pixels.order.clone() };
                 let (shape, data) = self.placed(constant, &map)?;
-                if shape.len() <= 1 {
+                if shape.is_empty() || shape == [pixels.factor.len()] {
                     return Ok(Term::Pixels(normalised(pixels, function, &data)));
                 }
             }
@@ -214,7 +219,7 @@ impl Importer {
 
     fn clip(&mut self, node: &Node, inputs: &[Option<Term>], x: Value) -> Result<Value> {
         let end = |i: usize, name: &str, default: f32| match inputs.get(i) {
-            Some(Some(Term::Constant(end))) => end.number().ok_or("its bounds should be numbers"),
+            Some(Some(Term::Constant(end))) => end.scalar().ok_or("each of its bounds should be one number"),
             Some(Some(_)) => Err("its bounds depend on the input"),
             Some(None) | None => Ok(node.float(name, default)),
         };
@@ -226,6 +231,9 @@ impl Importer {
     pub fn batch_norm(&mut self, node: &Node, inputs: &[Option<Term>]) -> Result<Map> {
         if node.int("training_mode", 0) != 0 || node.int("spatial", 1) != 1 {
             return Err("it is not in the mode of inference".into());
+        }
+        if node.proto.output.iter().skip(1).any(|name| !name.is_empty()) {
+            return Err("it has more than one output, so it is in the mode of training".into());
         }
         let [Some(x), parts @ ..] = inputs else { return Err("its input is missing".into()) };
         let map = self.map(x)?;

@@ -4,7 +4,7 @@ use binary_nets_graph::ops::{self, Reduce, Reduction, Repeat};
 
 use super::Importer;
 use super::constant::Constant;
-use super::fold::{axis, permutation, ranges, reshaped, squeezed};
+use super::fold::{axis, flattened, permutation, ranges, reshaped, squeezed};
 use super::node::{Node, Result, listed};
 use super::term::{Codes, Map, Term};
 use crate::onnx::axes::{channels_first, keeps_order, permuted_shape};
@@ -61,10 +61,7 @@ impl Importer {
         let Some(Some(x)) = inputs.first() else { return Err("its input is missing".into()) };
         let from = self.extents(x);
         let to = match node.proto.op_type.as_str() {
-            "Flatten" => {
-                let outer = axis(node.int("axis", 1), from.len())?;
-                vec![from[..outer].iter().product(), from[outer..].iter().product()]
-            }
+            "Flatten" => flattened(&from, node.int("axis", 1))?,
             "Reshape" if node.int("allowzero", 0) != 0 => return Err("its extents may be 0".into()),
             "Reshape" => {
                 let dims = list(inputs, 1)?.or_else(|| node.ints("shape").map(<[i64]>::to_vec));
@@ -123,7 +120,7 @@ impl Importer {
             return Err(format!("its pads {} should be two numbers of 0 or more for each axis", listed(&pads)).into());
         }
         let value = match inputs.get(2) {
-            Some(Some(Term::Constant(value))) => value.number().ok_or("it pads with more than one number")?,
+            Some(Some(Term::Constant(value))) => value.scalar().ok_or("it should pad with one number")?,
             Some(Some(_)) => return Err("what it pads with depends on the input".into()),
             Some(None) | None => node.float("value", 0.0),
         };
@@ -267,8 +264,9 @@ impl Importer {
         };
         let places = match list(inputs, 1)?.or_else(|| node.ints("axes").map(<[i64]>::to_vec)) {
             _ if is_global => (2..rank).collect(),
-            Some(axes) => axes.iter().map(|&i| axis(i, rank)).collect::<Result<Vec<_>>>()?,
-            None => return Err("it takes all axes together, the batch too".into()),
+            Some(axes) if !axes.is_empty() => axes.iter().map(|&i| axis(i, rank)).collect::<Result<Vec<_>>>()?,
+            _ if node.int("noop_with_empty_axes", 0) != 0 => return Ok(map),
+            _ => return Err("it takes all axes together, the batch too".into()),
         };
         let keep = is_global || node.int("keepdims", 1) != 0;
         let mut axes: Vec<usize> = places.iter().map(|&place| map.order[place]).collect();

@@ -1,5 +1,7 @@
 //! Nodes that depend on constants alone are computed while the model is read: unpacked bits, binarised weights, shapes.
 
+use half::f16;
+
 use super::constant::{Constant, MOST_AXES, Numbers, elements};
 use super::node::{Node, Result, listed};
 use crate::budget::Budget;
@@ -40,8 +42,8 @@ pub fn fold(node: &Node, inputs: &[Option<Constant>], budget: &mut Budget) -> Re
         "Mul" => folder.both(x, second()?, |a, b| a * b),
         "Div" if matches!(*x.data, Numbers::F32(_)) => folder.both(x, second()?, |a, b| a / b),
         "Div" => folder.both(x, second()?, |a, b| (a / b).trunc()),
-        "Min" => folder.both(x, second()?, f64::min),
-        "Max" => folder.both(x, second()?, f64::max),
+        "Min" => folder.all(inputs, f64::min),
+        "Max" => folder.all(inputs, f64::max),
         "BitwiseAnd" => folder.both(x, second()?, |a, b| (a as i64 & b as i64) as f64),
         "BitShift" => {
             let left = node.string("direction") == Some("LEFT");
@@ -57,10 +59,11 @@ pub fn fold(node: &Node, inputs: &[Option<Constant>], budget: &mut Budget) -> Re
         "Equal" => folder.relation(x, second()?, |a, b| a == b),
         "Where" => folder.choose(x, second()?, other(2).ok_or("its third input is missing")?),
         "Clip" => {
-            let end = |i: usize, name: &str, default: f32| {
-                other(i).and_then(Constant::number).unwrap_or_else(|| node.float(name, default))
+            let end = |i: usize, name: &str, default: f32| match other(i) {
+                Some(end) => end.scalar().ok_or("each of its bounds should be one number"),
+                None => Ok(node.float(name, default)),
             };
-            let (min, max) = (end(1, "min", f32::MIN), end(2, "max", f32::MAX));
+            let (min, max) = (end(1, "min", f32::MIN)?, end(2, "max", f32::MAX)?);
             folder.each(x, |x| x.max(min.into()).min(max.into()))
         }
         "BipolarQuant" => {
@@ -73,11 +76,7 @@ pub fn fold(node: &Node, inputs: &[Option<Constant>], budget: &mut Budget) -> Re
             let dims = second()?.integers()?;
             Ok(Constant { shape: reshaped(&x.shape, &dims)?, data: x.data.clone() })
         }
-        "Flatten" => {
-            let axis = axis(node.int("axis", 1), x.shape.len() + 1)?;
-            let (outer, inner) = x.shape.split_at(axis);
-            Ok(Constant { shape: vec![outer.iter().product(), inner.iter().product()], data: x.data.clone() })
-        }
+        "Flatten" => Ok(Constant { shape: flattened(&x.shape, node.int("axis", 1))?, data: x.data.clone() }),
         "Squeeze" | "Unsqueeze" => {
             let axes = other(1).map(Constant::integers).transpose()?.or_else(|| node.ints("axes").map(<[i64]>::to_vec));
             Ok(Constant { shape: squeezed(&x.shape, axes.as_deref(), op == "Unsqueeze")?, data: x.data.clone() })
@@ -125,6 +124,13 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize> {
         .ok()
         .filter(|&axis| axis < rank)
         .ok_or_else(|| format!("there is no axis {axis} of {rank}").into())
+}
+
+/// The two extents that `Flatten` makes, split at an axis, or behind the last one.
+pub fn flattened(shape: &[usize], at: i64) -> Result<Vec<usize>> {
+    let rank = shape.len();
+    let outer = if usize::try_from(at) == Ok(rank) { rank } else { axis(at, rank)? };
+    Ok(vec![shape[..outer].iter().product(), shape[outer..].iter().product()])
 }
 
 /// The extents that `Reshape` makes: 0 keeps one, −1 takes what is left.
@@ -223,6 +229,18 @@ impl Folder<'_> {
         self.stretched(&[a, b], shape, |at| f(at[0], at[1]))
     }
 
+    /// Of one input or more.
+    fn all(&mut self, inputs: &[Option<Constant>], f: impl Fn(f64, f64) -> f64) -> Result<Constant> {
+        let Some(mut all) = inputs.iter().cloned().collect::<Option<Vec<_>>>() else {
+            return Err("an input is missing".into());
+        };
+        let mut result = all.remove(0);
+        for other in &all {
+            result = self.both(&result, other, &f)?;
+        }
+        Ok(result)
+    }
+
     fn relation(&mut self, a: &Constant, b: &Constant, f: impl Fn(f64, f64) -> bool) -> Result<Constant> {
         // The first input says how numbers are stored: truth values are bytes.
         let truth = Constant::new(Vec::new(), Numbers::U8(vec![0]));
@@ -246,10 +264,10 @@ impl Folder<'_> {
             DataType::Uint8 | DataType::Bool => (1, Numbers::U8(Vec::new())),
         };
         self.spend(n, size)?;
-        let data = if to == DataType::Bool {
-            data.alike(numbers.map(|x| f64::from(u8::from(x != 0.0))))
-        } else {
-            data.alike(numbers)
+        let data = match to {
+            DataType::Bool => data.alike(numbers.map(|x| f64::from(u8::from(x != 0.0)))),
+            DataType::Float16 => data.alike(numbers.map(|x| f16::from_f64(x).to_f64())),
+            _ => data.alike(numbers),
         };
         Ok(Constant::new(x.shape.clone(), data))
     }

@@ -8,6 +8,7 @@ mod fold;
 mod image;
 mod node;
 mod products;
+mod range;
 mod term;
 mod ternary;
 mod weights;
@@ -24,11 +25,12 @@ use prost::Message;
 use super::axes::channels_first;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::budget::Budget;
-use crate::model::{Metadata, Normalize};
+use crate::model::{Metadata, Normalize, graph as model_graph};
 use crate::{FormatError, Tensor};
 use constant::{Constant, Numbers};
 use image::ImageInput;
 use node::{Node, Refusal, Result, short};
+use range::Range;
 use term::{Map, Term};
 
 /// A model of another library as one of ours: a graph for evaluation, and what its states hold.
@@ -106,6 +108,7 @@ pub fn import(file: &[u8], normalize: Option<Normalize>) -> std::result::Result<
         path: String::new(),
         bits: HashMap::new(),
         images: Vec::new(),
+        ranges: Vec::new(),
     };
     let pixels = importer.input(&input, is_given).map_err(|refusal| refusal.at(at_input()))?;
     importer.terms.insert(input.name.clone(), pixels);
@@ -134,6 +137,8 @@ struct Importer {
     bits: HashMap<(Value, bool, bool, usize), Value>,
     /// Normalised images: how, of which pixels.
     images: Vec<(Normalize, Value, Value)>,
+    /// Of values, by index, so far as somebody asked.
+    ranges: Vec<Range>,
 }
 
 impl Importer {
@@ -175,6 +180,12 @@ impl Importer {
                 None => return Err(format!("it reads '{}', which nothing before it makes", short(name)).into()),
             });
         }
+        if op_type == "Dropout" {
+            let drops = |mode: &Term| !matches!(mode, Term::Constant(mode) if mode.scalar() == Some(0.0));
+            if inputs.get(2).and_then(Option::as_ref).is_some_and(drops) {
+                return Err("its training_mode is not a constant false".into());
+            }
+        }
         let constants: Option<Vec<Option<Constant>>> = inputs
             .iter()
             .map(|input| match input {
@@ -187,9 +198,8 @@ impl Importer {
             Some(constants) => vec![Term::Constant(fold::fold(node, &constants, &mut self.budget)?)],
             None => self.terms_of(node, &inputs)?,
         };
-        let named: Vec<&String> = output.iter().filter(|name| !name.is_empty()).collect();
         // Dropout's mask and the like may be named, so long as nobody reads them.
-        for (name, term) in named.iter().zip(terms) {
+        for (name, term) in output.iter().zip(terms).filter(|(name, _)| !name.is_empty()) {
             self.define(name, term)?;
         }
         Ok(())
@@ -294,7 +304,9 @@ impl Importer {
             _ => None,
         });
         let states = paths.filter_map(|path| self.states.remove(path)).collect();
-        Ok(Imported { spec: GraphSpec::of(&live), states, metadata })
+        let spec = GraphSpec::of(&live);
+        model_graph::check_unfrozen(&spec)?;
+        Ok(Imported { spec, states, metadata })
     }
 
     /// An output as we give it: maps channels-last, whatever the order in which the model has them.

@@ -14,6 +14,8 @@ use super::weights::Weights;
 use super::windows::{Pads, around, symmetric, window};
 use crate::onnx::axes::{channels_first, permuted};
 
+const NO_EXTENT: &str = "its weights are of no extent";
+
 /// Weights `[o, c, kh, kw]` of a convolution and how they slide.
 struct Kernel {
     weights: Vec<f32>,
@@ -80,7 +82,7 @@ impl Importer {
             return Err(format!("only convolutions of images are read, not weights of rank {}", w.shape.len()).into());
         };
         if w.data.len() == 0 {
-            return Err("its weights are of no extent".into());
+            return Err(NO_EXTENT.into());
         }
         let &[_, _, height, width] = &self.extents(x)[..] else { return Err("it does not read maps of rank 4".into()) };
         let groups = usize::try_from(node.int("group", 1)).ok().filter(|&groups| groups > 0);
@@ -102,7 +104,7 @@ impl Importer {
         };
         let codes = match x {
             Term::Codes(codes) => Some(codes.clone()),
-            Term::Signum { source, shift: 0.0 } => Some(self.signum_codes(source)),
+            Term::Signum { source, shift: 0.0 } => Some(self.signum_codes(source)?),
             _ => None,
         };
         let value = match codes.as_ref().and_then(|codes| Some((codes, codes.kind()?))) {
@@ -232,10 +234,11 @@ impl Importer {
         let Some(bias) = constant(inputs.get(2))? else { return Ok(y) };
         let beta = node.float("beta", 1.0);
         let n = self.graph.meta(y.value).shape.channels();
-        let bias: Vec<f32> = bias.floats().iter().map(|bias| bias * beta).collect();
-        if bias.len() != 1 && bias.len() != n {
-            return Err(format!("its bias should be {n} numbers, not {}", bias.len()).into());
+        let is_row = bias.shape.last().is_none_or(|&extent| extent == bias.data.len());
+        if !is_row || (bias.data.len() != 1 && bias.data.len() != n) {
+            return Err(format!("its bias should be {n} numbers for every image, not {:?}", bias.shape).into());
         }
+        let bias: Vec<f32> = bias.floats().iter().map(|bias| bias * beta).collect();
         let bias = self.state("bias", StateKind::Parameter, &[bias.len()], bias)?;
         Ok(Map { value: self.emit(Arithmetic::ADD, &[y.value, bias])?, order: vec![0, 1] })
     }
@@ -261,6 +264,9 @@ impl Importer {
             let value = self.emit(Matmul { transpose_a: false, transpose_b }, &[a?, b?])?;
             return Ok(Map { value, order: vec![0, 1] });
         };
+        if b.data.len() == 0 {
+            return Err(NO_EXTENT.into());
+        }
         self.budget.spend(&self.path, b.data.len().saturating_mul(2 * size_of::<f32>()))?;
         // Our weights are [out, in].
         let mut weights = b.floats();
@@ -276,7 +282,7 @@ impl Importer {
         }
         let codes = match x {
             Term::Codes(codes) => Some(codes.clone()),
-            Term::Signum { source, shift: 0.0 } => Some(self.signum_codes(source)),
+            Term::Signum { source, shift: 0.0 } => Some(self.signum_codes(source)?),
             _ => None,
         };
         if let Some((codes, kind)) = codes.as_ref().and_then(|codes| Some((codes, codes.kind()?)))

@@ -1,7 +1,7 @@
 //! What the values of a model are while it is read.
 
 use binary_nets_graph::ops::{
-    Clamp, Compare, Comparison, Fill, PadAxis, Relu, Select, Sign, Step, Surrogate, Transpose, Unary, UnaryFunction,
+    Clamp, Compare, Comparison, Fill, PadAxis, Select, Sign, Step, Surrogate, Transpose, Unary, UnaryFunction,
 };
 use binary_nets_graph::{Node, Op, Shape, Value};
 
@@ -129,7 +129,7 @@ impl Importer {
             Term::Softmax(_) => Err("a softmax is dropped where it is the last node, and can be nowhere else".into()),
             Term::Codes(codes) => self.code_floats(codes),
             Term::Signum { source, shift } => {
-                let codes = self.signum_codes(source).through(|x| x + shift);
+                let codes = self.signum_codes(source)?.through(|x| x + shift);
                 self.code_floats(&codes)
             }
             Term::Padded(padded) => {
@@ -168,26 +168,23 @@ impl Importer {
         Ok(Map { value, order: codes.source.order.clone() })
     }
 
-    /// What `Sign(x)` was trained as: 0/1 codes of what is never negative, else ±1 codes; exactly 0 then counts as positive.
-    pub fn signum_codes(&self, source: &Map) -> Codes {
-        let (holds, low) =
-            if self.is_nonnegative(source.value) { (Threshold::Positive, 0.0) } else { (Threshold::NonNegative, -1.0) };
-        Codes { source: source.clone(), holds, low, high: 1.0 }
-    }
-
-    /// Whether a value cannot be negative, by the ops behind it.
-    pub fn is_nonnegative(&self, mut value: Value) -> bool {
-        loop {
-            let node = self.graph.producer(value);
-            match &node.op {
-                Op::Relu(Relu {}) => return true,
-                Op::Clamp(Clamp { min, .. }) => return *min >= 0.0,
-                Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::Reduce(_) | Op::Reshape(_) | Op::Transpose(_) => {
-                    value = node.inputs[0];
-                }
-                _ => return false,
-            }
-        }
+    /// `Sign(x)` as codes: 1 and 0 of what is never negative, −1 and 0 of what is never positive, else ±1, with +1 for an exact 0, which then is refused
+    /// where it is more than chance.
+    pub fn signum_codes(&mut self, source: &Map) -> Result<Codes> {
+        let range = self.range(source.value);
+        let (holds, low, high) = if range.low >= 0.0 {
+            (Threshold::Positive, 0.0, 1.0)
+        } else if range.high <= 0.0 {
+            (Threshold::NonNegative, -1.0, 0.0)
+        } else if range.has_zeroes {
+            return Err("it needs the Sign of numbers of both signs that are often exactly 0 (behind a Relu, a Clip at 0, \
+                        zeroes around a map, or sums of codes), and then Sign has three values where a bit has two: say \
+                        which is meant, by Where(Less(x, 0), −1, 1), or Sign(Sign(x) + 0.1)"
+                .into());
+        } else {
+            (Threshold::NonNegative, -1.0, 1.0)
+        };
+        Ok(Codes { source: source.clone(), holds, low, high })
     }
 
     /// The bits of codes, packed in groups. A clip that keeps the sign is looked through.

@@ -82,10 +82,10 @@ impl Importer {
         if let Term::Padded(padded) = x
             && padded.value <= f32::MIN / 2.0
         {
-            let (mut window, pads, _) = self.pool(node, x)?;
+            let (mut window, pads, ceil) = self.pool(node, x)?;
             let padding = symmetric(around(padded)?).filter(|_| pads == Pads::default());
             window.padding = padding.ok_or("its padding is not the same on both sides")?;
-            return Ok(Term::Map(self.max_with(&padded.inner, window, false)?));
+            return Ok(Term::Map(self.max_with(&padded.inner, window, ceil)?));
         }
         Ok(Term::Map(self.max_of(node, x)?))
     }
@@ -97,7 +97,7 @@ impl Importer {
             return self.max_with(x, window, ceil);
         }
         let map = self.map(x)?;
-        if !self.is_nonnegative(map.value) {
+        if self.range(map.value).low < 0.0 {
             return Err("its padding is not the same on both sides".into());
         }
         // Nothing is below 0, so zeroes never win.

@@ -1,4 +1,12 @@
-//! A frozen network that went through ONNX says what it said before.
+//! A frozen network that went through ONNX says what it said before, and models of others say what ONNX says they say.
+
+#[path = "../../../formats/tests/onnx/builder.rs"]
+#[expect(dead_code, reason = "files that are refused need more of it")]
+mod builder;
+mod foreign;
+#[path = "../../../formats/tests/onnx/graphs.rs"]
+mod graphs;
+mod oracle;
 
 use std::path::Path;
 
