@@ -45,7 +45,7 @@ impl<B: Backend> Network<B> {
 
     fn load_frozen(&mut self, outputs: &[&str]) -> Result<Folded<B>, NetworkError> {
         let Frozen { fold, run } = self.frozen_graphs(outputs)?;
-        Ok(Folded { fold: self.load(&fold)?, run: FrozenProgram::new(&self.backend, run)?, version: None })
+        Ok(Folded { fold: self.load(&fold)?, run: FrozenProgram::new(&self.backend, &run)?, version: None })
     }
 
     fn run_frozen(

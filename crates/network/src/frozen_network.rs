@@ -137,7 +137,7 @@ impl<B: Backend> FrozenNetwork<B> {
 
     fn load(&mut self, outputs: &[&str]) -> Result<FrozenProgram<B>, NetworkError> {
         let Frozen { fold, run } = precompute(&graph(&self.model, outputs)?)?;
-        let mut program = FrozenProgram::new(&self.backend, run)?;
+        let mut program = FrozenProgram::new(&self.backend, &run)?;
 
         let mut states = StateTable::default();
         states.extend(&self.backend, &fold);

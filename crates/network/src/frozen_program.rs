@@ -26,8 +26,8 @@ pub(crate) struct FrozenProgram<B: Backend> {
 
 impl<B: Backend> FrozenProgram<B> {
     /// Fuses and plans a run graph; its constants are still to be taken.
-    pub fn new(backend: &B, graph: Graph) -> Result<Self, NetworkError> {
-        let graph = fuse(&graph)?;
+    pub fn new(backend: &B, graph: &Graph) -> Result<Self, NetworkError> {
+        let graph = fuse(graph)?;
         let image = graph.nodes().iter().find_map(|node| match &node.op {
             Op::Input(input) => Some(input.name.clone()),
             _ => None,
