@@ -121,7 +121,8 @@ fn an_affine_has_the_border_of_its_stem_or_is_refused() {
         let c = b.floats("other.c", if other.is_some() { &[1, 1, 4] } else { &[4] });
         let y = b.op(Affine { border: other }, &[d, a, c], "other");
         let model = b.finish(&[("map", y)]);
-        model.check().unwrap();
+        // Without a border, it could come from anywhere, and a frozen network may have it.
+        assert_eq!(model.check().is_ok(), other.is_none());
         let message = refusal(&model);
         assert!(message.contains("affine at 'other'") && message.contains("border"), "{message}");
     }
