@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import {
   adam,
@@ -11,6 +12,7 @@ import {
   fit,
   fromArrays,
   image,
+  importOnnx,
   loadFrozen,
   mnist,
   Network,
@@ -155,6 +157,28 @@ test('a model file remembers classes, input, normalisation and training', async 
   t.deepEqual(loaded.outputs.toSorted(), ['features', 'logits'])
   t.deepEqual(loaded.report, frozen.report)
   t.deepEqual(loaded.dump('frozen'), frozen.dump('frozen'))
+})
+
+test('a model is read from bytes and by URL as from its path', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const path = join(folder, 'bytes.bnn')
+  await frozen.save(path)
+  const bytes = await frozen.toBytes()
+  t.deepEqual(Buffer.from(bytes), await readFile(path))
+  using fromBytes = await loadFrozen(bytes)
+  using fromUrl = await loadFrozen(pathToFileURL(path))
+  const images = [...dataset(3)]
+  const expected = bits(await frozen.run(images))
+  t.deepEqual(bits(await fromBytes.run(images)), expected)
+  t.deepEqual(bits(await fromUrl.run(images)), expected)
+  const onnx = join(folder, 'bytes.onnx')
+  await frozen.exportOnnx(onnx)
+  using imported = await importOnnx(await readFile(onnx))
+  t.deepEqual(imported.outputs.toSorted(), frozen.outputs.toSorted())
+  await t.throwsAsync(loadFrozen(bytes.subarray(1)), { code: 'BNETS_FORMAT' })
+  await t.throwsAsync(importOnnx(bytes), { code: 'BNETS_FORMAT' })
+  await t.throwsAsync(loadFrozen(5 as never), { code: 'BNETS_ARGUMENT' })
 })
 
 test('a frozen network is the network of that moment', async (t) => {

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { unlessAborted } from './abort.js'
-import { checkInteger, checkOneOf, checkOptions, checkString, reject } from './arguments.js'
+import { checkArray, checkInteger, checkOneOf, checkOptions, checkString, reject } from './arguments.js'
 import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader, type Resize } from './data.js'
-import { BinaryNetsError } from './errors.js'
 import { type FreezeAccuracy, FreezeReport } from './freeze-report.js'
 import { type ImageBatch, type ImageSource, readImages } from './image-source.js'
 import type { ImageSize } from './images.js'
@@ -130,6 +130,11 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
     return callLong(() => this.#native.save(path))
   }
 
+  /** The bytes of a packed model file, for {@link loadFrozen}. */
+  async toBytes(): Promise<Uint8Array> {
+    return callLong(() => this.#native.toBytes())
+  }
+
   /** Writes an ONNX file, of so many bytes, from raw uint8 images `[batch, height, width, channels]` to the outputs. */
   async exportOnnx(path: string, options: { readonly form?: OnnxForm } = {}): Promise<number> {
     checkString('exportOnnx', 'path', path)
@@ -251,26 +256,26 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
   }
 }
 
-/** Reads what {@link FrozenNetwork.save} wrote. A file of which a byte was changed is refused (BNETS_FORMAT). */
+/** Reads what {@link FrozenNetwork.save} wrote: a file, by its path or `file:` URL, or the bytes of one. If a byte of it was changed, it is refused (BNETS_FORMAT). */
 export async function loadFrozen<O extends Outputs = { readonly logits: Sym }>(
-  path: string,
+  source: string | URL | Uint8Array,
   options: RunOptions = {},
 ): Promise<FrozenNetwork<O>> {
-  checkString('loadFrozen', 'path', path)
+  const file = checkFile('loadFrozen', source)
   checkOptions('loadFrozen', options, RUN_OPTIONS)
   const given = checkRunOptions('loadFrozen', options)
-  return wrapFrozen<O>(await callLong(() => NativeFrozenNetwork.load(path, given)))
+  return wrapFrozen<O>(await callLong(() => NativeFrozenNetwork.load(file, given)))
 }
 
 /**
- * Reads an ONNX file as a network that runs packed: one that {@link FrozenNetwork.exportOnnx} wrote, or another ResNet-like one of floats or of binarised convolutions.
+ * Reads an ONNX file, by its path or `file:` URL, or the bytes of one, as a network that runs packed: one that {@link FrozenNetwork.exportOnnx} wrote, or another ResNet-like one of floats or of binarised convolutions.
  * What is not understood is refused, naming the node (BNETS_UNSUPPORTED).
  */
 export async function importOnnx<O extends Outputs = { readonly logits: Sym }>(
-  path: string,
+  source: string | URL | Uint8Array,
   options: ImportOptions = {},
 ): Promise<FrozenNetwork<O>> {
-  checkString('importOnnx', 'path', path)
+  const file = checkFile('importOnnx', source)
   checkOptions('importOnnx', options, ['normalize', ...RUN_OPTIONS])
   const { normalize } = options
   const isList = (list: unknown) => Array.isArray(list) && list.every(Number.isFinite)
@@ -281,8 +286,12 @@ export async function importOnnx<O extends Outputs = { readonly logits: Sym }>(
     ...checkRunOptions('importOnnx', options),
     ...(normalize && { normalize: JSON.stringify({ mean: normalize.mean, std: normalize.std }) }),
   }
-  const native = await callLong(() => NativeFrozenNetwork.importOnnx(path, given))
-  const frozen = wrapFrozen<O>(native)
-  if (frozen.outputs.length === 0) throw new BinaryNetsError('BNETS_FORMAT', `${path}: the graph has no output`)
-  return frozen
+  const native = await callLong(() => NativeFrozenNetwork.importOnnx(file, given))
+  return wrapFrozen<O>(native)
+}
+
+/** A path, or the bytes of a file. */
+function checkFile(owner: string, source: string | URL | Uint8Array): string | Uint8Array {
+  if (source instanceof URL) return fileURLToPath(source)
+  return typeof source === 'string' ? checkString(owner, 'path', source) : checkArray(owner, 'path', source, Uint8Array)
 }
