@@ -2,8 +2,8 @@
 
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
-    Affine, Arithmetic, ArithmeticFunction, BinaryConv2d, Border, Clamp, Fused, FusedNode, Prelu, Relu, Reshape,
-    TernaryAffine, TernaryConv2d,
+    Affine, Arithmetic, ArithmeticFunction, BinaryConv2d, Border, Clamp, Fused, FusedNode, ImageConv2d, Prelu, Relu,
+    Reshape, TernaryAffine, TernaryConv2d,
 };
 use binary_nets_graph::{Op, Value, Window};
 
@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
         let conv = Conv { channels: [33000, 3, 1], window: Window::square(1, 3, 0), codes: Codes::Sign, pad_value: 0 };
         cases.push(binary("wide", tail, &conv));
         for c in [1, 65] {
-            cases.extend([floats(tail, c), integers(tail, c), stem(tail, c)]);
+            cases.extend([floats(tail, c), integers(tail, c), stem(tail, c), image(tail, c)]);
         }
     }
     cases
@@ -349,6 +349,22 @@ fn stem(tail: Tail, c: usize) -> Case {
     let x = body.given(image);
     let (a, offset) = (body.row(Fill::Uniform(1.0 / 128.0)), body.constant(&[rows, columns, c], Fill::Coarse));
     let y = body.op(Affine { border: Some(border) }, &[x, a, offset]);
+    let outputs = body.tail(tail, y);
+    body.case(&outputs)
+}
+
+/// Behind the convolution of an image, with a c for each border case.
+fn image(tail: Tail, c: usize) -> Case {
+    let mut b = Builder::with_batch(format!("fused/image/{tail:?}/c{c}"), tail.batch());
+    let border = Border { window: Window::square(3, 2, 1), input: [9, 8] };
+    let [rows, columns] = border.cases().expect("a window that fits");
+    let x = b.image(&[9, 8, 3]);
+    let q = b.frozen_stem(&[c, 3, 3, 3]);
+    let mut body = Body::new(b, &[5, 4, c]);
+    let (x, q) = (body.given(x), body.given(q));
+    let d = body.op(ImageConv2d { border }, &[x, q]);
+    let (a, offset) = (body.row(Fill::Uniform(1.0 / 65536.0)), body.constant(&[rows, columns, c], Fill::Coarse));
+    let y = body.op(Affine { border: Some(border) }, &[d, a, offset]);
     let outputs = body.tail(tail, y);
     body.case(&outputs)
 }

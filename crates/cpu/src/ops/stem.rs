@@ -62,9 +62,10 @@ struct Convolution {
     strips: Strips,
 }
 
-pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
+/// The geometry of a convolution of images with weights `[o, kh, kw, c]`, its first two inputs.
+pub fn geometry(op: &ImageConv2d, io: &IoMeta) -> Conv2dGeometry {
     let (x, q, window) = (extents(io.inputs[0]), extents(io.inputs[1]), &op.border.window);
-    let geometry = Conv2dGeometry {
+    Conv2dGeometry {
         in_size: [x[1], x[2]],
         kernel: window.kernel,
         stride: window.stride,
@@ -73,10 +74,13 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Re
         groups: 1,
         in_channels: x[3],
         out_channels: q[0],
-    };
+    }
+}
+
+pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let unsupported =
         |e: KernelError| ExecError::Unsupported { op: "image_conv2d", path: io.path.to_owned(), reason: e.to_string() };
-    let conv = kernels::ImageConv2d::new(geometry, target.isa).map_err(unsupported)?;
+    let conv = kernels::ImageConv2d::new(geometry(op, io), target.isa).map_err(unsupported)?;
     let convolution = Convolution { strips: Strips::new(conv.geometry().out_size()), conv };
     Ok(match Layout::interchange(io.outputs[0]).storage {
         Storage::I64 => convolution.prepare::<i64>(target, io.constant[1]),

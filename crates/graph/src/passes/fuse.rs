@@ -7,9 +7,9 @@ use crate::{Graph, GraphError, Meaning, Node, NodeId, Op, Value};
 
 use super::rewrite::Rewrite;
 
-/// Fuses a frozen run graph: a binary or ternary convolution takes in its affine, then the element-wise ops behind it as long as each value has one reader
+/// Fuses a frozen run graph: a binary or ternary convolution, or that of the image, takes in its affine, then the element-wise ops behind it as long as each value has one reader
 /// alone, then the codes of the last value, through a bias that only they read. So it reads bits and writes at most one map of floats and one of
-/// bits. Runs of element-wise ops that are left — behind the stem, a pool, a float product — are fused in the same way.
+/// bits. Runs of element-wise ops that are left — behind a pool or a float product — are fused in the same way.
 ///
 /// Binary convolutions choose first: where two maps meet, the sum is computed with the first one's, and the other's element-wise ops go with it unless they are
 /// a convolution's own. Of codes that are made twice of one value, the first stay. No number changes.
@@ -92,11 +92,8 @@ impl<'g> Fuse<'g> {
         let Node { op, inputs, outputs, .. } = self.node(head);
         match op {
             _ if !self.is_free(head) => None,
-            Op::BinaryConv2d(_) if inputs.len() == 2 => {
-                let affine = self.only_reader(outputs[0])?;
-                let own = matches!(self.node(affine).op, Op::Affine(_)) && self.node(affine).inputs[0] == outputs[0];
-                own.then(|| vec![head, affine])
-            }
+            Op::ImageConv2d(_) => self.own_affine(head),
+            Op::BinaryConv2d(_) if inputs.len() == 2 => self.own_affine(head),
             Op::TernaryConv2d(_) if inputs.len() == 3 => {
                 let affine = self.only_reader(outputs[0])?;
                 let own = matches!(self.node(affine).op, Op::TernaryAffine(_))
@@ -107,6 +104,14 @@ impl<'g> Fuse<'g> {
             Op::Affine(_) => Some(vec![head]),
             _ => inputs.iter().any(|&flow| self.is_step(head, flow)).then(|| vec![head]),
         }
+    }
+
+    /// A convolution and the affine that alone reads its integers.
+    fn own_affine(&self, conv: NodeId) -> Option<Vec<NodeId>> {
+        let integers = self.node(conv).outputs[0];
+        let affine = self.only_reader(integers)?;
+        let own = matches!(self.node(affine).op, Op::Affine(_)) && self.node(affine).inputs[0] == integers;
+        own.then(|| vec![conv, affine])
     }
 
     /// Whether a node changes a map of floats element by element, with operands that can be walked beside it.

@@ -54,8 +54,7 @@ fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
         }
         Op::Conv2d(_) => (name(&node.op), Vec::new(), Some("a float convolution".to_owned())),
         Op::Matmul(_) => (name(&node.op), Vec::new(), Some("a float product".to_owned())),
-        Op::ImageConv2d(_) => (name(&node.op), Vec::new(), Some("the convolution of the image".to_owned())),
-        Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => {
+        Op::ImageConv2d(_) | Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => {
             let why =
                 node.outputs.iter().find_map(|&v| left(graph, v)).unwrap_or_else(|| behind(graph, node.outputs[0]));
             (name(&node.op), Vec::new(), Some(format!("its integers: {why}")))

@@ -3,7 +3,7 @@
 use binary_nets_bits::Codes;
 use binary_nets_exec::IoMeta;
 use binary_nets_graph::ops::{
-    Arithmetic, ArithmeticFunction, Border, Clamp, Extent, Fused, FusedNode, FusedValue, TernaryConv2d,
+    Arithmetic, ArithmeticFunction, Border, Clamp, Extent, Fused, FusedNode, FusedValue, ImageConv2d, TernaryConv2d,
 };
 use binary_nets_graph::{Meaning, Op, Shape, ops::BinaryConv2d};
 
@@ -15,6 +15,8 @@ pub enum Source {
     Binary { conv: BinaryConv2d, a: usize, c: usize },
     /// The integers of a ternary convolution of the first three inputs, and their affine.
     Ternary { conv: TernaryConv2d, constants: [usize; 3] },
+    /// The integers of a convolution of the image, with the first two inputs, and their affine.
+    Image { conv: ImageConv2d, a: usize, c: usize, border: Option<Border> },
     /// The affine of a map of numbers.
     Affine { x: usize, a: usize, c: usize, border: Option<Border> },
     /// A map of floats.
@@ -109,6 +111,9 @@ impl<'f> Body<'f> {
                 (Op::Affine(affine), Some((Op::BinaryConv2d(conv), [0, 1]))) if affine.border.is_none() => {
                     Source::Binary { conv: conv.clone(), a: inputs[1], c: inputs[2] }
                 }
+                (Op::Affine(affine), Some((Op::ImageConv2d(conv), [0, 1]))) => {
+                    Source::Image { conv: conv.clone(), a: inputs[1], c: inputs[2], border: affine.border }
+                }
                 (Op::TernaryAffine(_), Some((Op::TernaryConv2d(conv), [0, 1, 2]))) => {
                     Source::Ternary { conv: conv.clone(), constants: [inputs[2], inputs[3], inputs[4]] }
                 }
@@ -151,7 +156,7 @@ impl<'f> Body<'f> {
         while let Some(position) = self.values[value].node {
             let node = &self.fused.body[position];
             let flow = match &node.op {
-                Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => break,
+                Op::BinaryConv2d(_) | Op::TernaryConv2d(_) | Op::ImageConv2d(_) => break,
                 Op::Arithmetic(_) => self.flow(node, value)?,
                 Op::Relu(_)
                 | Op::Prelu(_)

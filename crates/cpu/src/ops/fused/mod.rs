@@ -9,13 +9,14 @@ use std::marker::PhantomData;
 
 use binary_nets_bits::Codes;
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
-use binary_nets_graph::ops::Fused;
+use binary_nets_graph::ops::{Border, Fused};
 use binary_nets_kernels::binary_conv2d::Dot;
+use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{self as kernels, Isa, KernelError, pack_codes};
 use bytemuck::Pod;
 
 use self::chain::Chain;
-use self::source::{Affine, Binary, Floats, Source, Ternary};
+use self::source::{Affine, Binary, Floats, Image, Source, Ternary};
 use self::steps::{Place, Step};
 use self::threshold::Threshold;
 use super::affine::{Number, case_starts};
@@ -23,6 +24,7 @@ use super::binary_conv2d::{Strips, geometry, packing};
 use super::elementwise::CHUNK;
 use super::laid;
 use super::packed::PackedRows;
+use super::stem;
 use crate::io::{Inputs, Io, Kernel};
 use crate::target::Target;
 
@@ -78,12 +80,22 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
                 Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
             })
         }
+        chain::Source::Image { conv, a, c, border } => {
+            let geometry = stem::geometry(conv, io);
+            let conv = kernels::ImageConv2d::new(geometry, target.isa).map_err(refused)?;
+            let size = conv.geometry().out_size();
+            let (strips, starts) = (Strips::new(size), starts(*border, &size, channels));
+            let (a, c, name, pixels) = (*a, *c, conv.kernel_name(), strips.pixels());
+            Ok(if conv.sum_bound() <= <i32 as Sum>::BOUND {
+                let source = Image::<i32> { conv, strips, a, c, starts, sums: PhantomData };
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant(&[1]))
+            } else {
+                let source = Image::<i64> { conv, strips, a, c, starts, sums: PhantomData };
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant(&[1]))
+            })
+        }
         &chain::Source::Affine { x, a, c, border } => {
-            let shape = &io.inputs[x].shape;
-            let starts = match border {
-                None => vec![0],
-                Some(border) => case_starts(border, shape[1..3].try_into().unwrap_or_default(), channels),
-            };
+            let starts = starts(border, io.inputs[x].shape.get(1..3).unwrap_or_default(), channels);
             let affine = MapAffine { x, a, c, starts };
             Ok(match Layout::interchange(io.inputs[x]).storage {
                 Storage::U8 => affine.prepare::<u8>(chain, io, target),
@@ -96,6 +108,11 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
         }
         &chain::Source::Floats { x } => Ok(over_map(Floats { channels, x }, chain, io, target)),
     }
+}
+
+/// Where the c of each pixel of an image starts.
+fn starts(border: Option<Border>, size: &[usize], channels: usize) -> Vec<usize> {
+    border.map_or(vec![0], |border| case_starts(border, size.try_into().unwrap_or_default(), channels))
 }
 
 fn binary<T: Dot + Pod + Number + TryFrom<i32>>(

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use binary_nets_kernels::binary_conv2d::Dot;
-use binary_nets_kernels::{BinaryConv2d, TernaryConv2d};
+use binary_nets_kernels::image_conv2d::Sum;
+use binary_nets_kernels::{BinaryConv2d, ImageConv2d, TernaryConv2d};
 use bytemuck::Pod;
 
 use crate::io::Inputs;
@@ -147,6 +148,71 @@ impl<T: Dot + Pod + Number> Source for Ternary<T> {
             } else {
                 affine::ternary_row(y, planes, constants, |y| y);
             }
+        }
+    }
+}
+
+/// The integers of a convolution of images, inputs 0 and 1, and their affine.
+pub struct Image<T> {
+    pub conv: ImageConv2d,
+    pub strips: Strips,
+    pub a: usize,
+    pub c: usize,
+    /// As [`affine::case_starts`] says.
+    pub starts: Vec<usize>,
+    pub sums: std::marker::PhantomData<T>,
+}
+
+impl<T: Pod> Image<T> {
+    /// Words of the convolution's own scratch, and of the sums of a chunk.
+    fn words(&self) -> [usize; 2] {
+        let sums = self.strips.pixels() * self.conv.geometry().out_channels;
+        [self.conv.scratch_len() * size_of::<i16>(), sums * size_of::<T>()]
+            .map(|bytes| bytes.div_ceil(size_of::<u64>()))
+    }
+}
+
+impl<T: Sum + Pod + Number> Source for Image<T> {
+    fn scratch_words(&self) -> usize {
+        self.words().iter().sum()
+    }
+
+    fn laid_words(&self) -> usize {
+        (self.conv.laid_weight_len() * size_of::<i16>()).div_ceil(size_of::<u64>())
+    }
+
+    fn lay(&self, inputs: &Inputs<'_>, laid: &mut [u64]) {
+        self.conv.lay_weights(inputs.get(1), &mut bytemuck::cast_slice_mut(laid)[..self.conv.laid_weight_len()]);
+    }
+
+    fn begin(&self, inputs: &Inputs<'_>, laid: &[u64], chunk: usize, scratch: &mut [u64]) {
+        let (scratch, sums) = scratch.split_at_mut(self.words()[0]);
+        let geometry = self.conv.geometry();
+        let sums = &mut bytemuck::cast_slice_mut::<u64, T>(sums)[..self.strips.pixels() * geometry.out_channels];
+        let scratch = &mut bytemuck::cast_slice_mut(scratch)[..self.conv.scratch_len()];
+        let laid = &bytemuck::cast_slice(laid)[..self.conv.laid_weight_len()];
+        let (image, rows) = self.strips.place(chunk);
+        let len = geometry.in_size[0] * geometry.in_size[1] * geometry.in_channels;
+        self.conv.rows(&inputs.get::<u8>(0)[image * len..][..len], laid, rows, scratch, sums);
+    }
+
+    #[inline(always)]
+    fn rows(
+        &self,
+        inputs: &Inputs<'_>,
+        scratch: &[u64],
+        first: usize,
+        pixels: Range<usize>,
+        rectify: bool,
+        y: &mut [f32],
+    ) {
+        let channels = self.conv.geometry().out_channels;
+        let sums = &bytemuck::cast_slice::<u64, T>(&scratch[self.words()[0]..])[pixels.start * channels..];
+        let [a, c] = [self.a, self.c].map(|i| inputs.get::<f32>(i));
+        let starts = self.starts.iter().cycle().skip((first + pixels.start) % self.starts.len());
+        for ((y, x), &start) in y.chunks_exact_mut(channels).zip(sums.chunks_exact(channels)).zip(starts) {
+            let c = &c[start..][..channels];
+            if rectify { affine::row(y, x, a, c, relu) } else { affine::row(y, x, a, c, |y| y) }
         }
     }
 }
