@@ -54,13 +54,13 @@ for (const name of Object.keys(zoo)) {
       if (hard) harden(net, name)
       using frozen = await net.freeze()
       const images = pictures(6)
-      const expected = await frozen.run(images)
+      const expected: Readonly<Record<string, Tensor>> = await frozen.run(images)
       for (const form of forms) {
         const path = join(folder, `${name.replaceAll(/\W/g, '-')}-${hard}-${form}.onnx`)
         t.is(await frozen.exportOnnx(path, { form }), (await stat(path)).size)
         const given = await ort(path, Buffer.concat(images), [6, HEIGHT, WIDTH, 3])
         using imported = await importOnnx(path, { threads: 1 })
-        const again = await imported.run(images)
+        const again: Readonly<Record<string, Tensor>> = await imported.run(images)
         for (const output of frozen.outputs) {
           const [there, back] = [
             difference(given[output], expected[output]),

@@ -175,7 +175,7 @@ frozen satisfies FrozenNetwork<{ readonly logits: Sym }>
 ;(await frozen.predict(['digit.png', new Uint8Array(784)])) satisfies Prediction[][]
 ;(await frozen.run('digit.png')).logits satisfies Tensor
 // @ts-expect-error there is no output of that name
-;(await frozen.run('digit.png')).features satisfies Tensor
+;(await frozen.run('digit.png')).embedding satisfies Tensor
 // @ts-expect-error floats are not stored so
 await digits.freeze({ floats: 'f8' })
 // @ts-expect-error a size is { shorter }

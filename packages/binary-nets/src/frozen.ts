@@ -75,7 +75,7 @@ export let setAccuracy: <O extends Outputs>(network: FrozenNetwork<O>, accuracy:
 export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> implements Disposable, AsyncDisposable {
   readonly #native: NativeFrozenNetwork
   /** The names of the outputs. */
-  readonly outputs: readonly (keyof O & string)[]
+  readonly outputs: readonly string[]
   /** What the network looks at. */
   readonly input: ImageSize
   /** The names of the classes, where they are known. */
