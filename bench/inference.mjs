@@ -1,0 +1,110 @@
+// `npm run bench:inference`: one image of 224×224, from raw pixels to 1000 logits, on one core: frozen networks against onnxruntime on the float ResNet-18 and,
+// where BINARY_NETS_PYTHON names a Python with numpy, onnx, onnxruntime and openvino, against onnxruntime's int8 and OpenVINO's binary network. Each in a process of its
+// own, in turn, several rounds, the best of all. `-- --record` also writes bench/record/<date>-bench-inference.md.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { binaryResnet18, biRealResnet18, groupNetResnet18, image, Network, resnet18 } from 'binary-nets'
+import { Report } from './report.mjs'
+
+const ROUNDS = 5
+const RUNS = 60
+
+const folder = mkdtempSync(join(tmpdir(), 'bnets-bench-'))
+const file = (name) => join(folder, name)
+const python = process.env.BINARY_NETS_PYTHON
+const input = image({
+  height: 224,
+  width: 224,
+  channels: 3,
+  normalize: { mean: [0.46, 0.46, 0.46], std: [0.23, 0.23, 0.23] },
+})
+
+/** Freezes a network of random weights. */
+async function frozen(model) {
+  const net = await Network.create(model, { input, seed: 1 })
+  const frozen = await net.freeze()
+  net.dispose()
+  return frozen
+}
+
+await (await frozen(resnet18({ classes: 1000 }))).exportOnnx(file('float.onnx'))
+for (const [name, model] of [
+  ['binary', binaryResnet18({ classes: 1000 })],
+  ['bi-real', biRealResnet18({ classes: 1000 })],
+  ['group-net', groupNetResnet18({ classes: 1000, parallel: 4 })],
+]) {
+  await (await frozen(model)).save(file(`${name}.bnn`))
+}
+
+/** Runs a command, pinned to the last core or to as many as it has threads, and reads the line of JSON that it prints. */
+function measured([command, ...args], threads = 1, environment = {}) {
+  const last = availableParallelism() - 1
+  const cores = Array.from({ length: threads }, (_, i) => last - i).join(',')
+  const pin = process.platform === 'linux' ? ['taskset', '-c', cores] : []
+  const [first, ...rest] = [...pin, command, ...args]
+  const { status, stdout, stderr, error } = spawnSync(first, rest, {
+    encoding: 'utf8',
+    env: { ...process.env, ...environment },
+  })
+  if (status !== 0) throw new Error(stderr || error?.message)
+  return JSON.parse(stdout.trim().split('\n').at(-1))
+}
+
+const ours = (name, threads, images = 1) => [
+  process.execPath,
+  'bench/frozen.mjs',
+  file(`${name}.bnn`),
+  String(threads),
+  String(Math.ceil(RUNS / images)),
+  String(images),
+]
+const contenders = [
+  { name: 'biRealResnet18', command: ours('bi-real', 1) },
+  { name: 'binaryResnet18', command: ours('binary', 1) },
+  { name: 'groupNetResnet18, K = 4', command: ours('group-net', 1) },
+  { name: 'biRealResnet18, AVX2', command: ours('bi-real', 1), environment: { BINARY_NETS_ISA: 'avx2' } },
+  { name: 'biRealResnet18, two threads', command: ours('bi-real', 2), threads: 2 },
+  { name: 'biRealResnet18, 32 images, each', command: ours('bi-real', 1, 32), images: 32 },
+  {
+    name: 'onnxruntime, float',
+    command: [process.execPath, 'bench/peers/onnxruntime.mjs', file('float.onnx'), '1', String(RUNS)],
+  },
+  ...(python === undefined
+    ? []
+    : [
+        {
+          name: 'onnxruntime, int8',
+          command: [python, 'bench/peers/onnxruntime_int8.py', file('float.onnx'), '1', String(RUNS)],
+        },
+        { name: 'OpenVINO, binary', command: [python, 'bench/peers/openvino_binary.py', '1', String(RUNS)] },
+      ]),
+]
+
+const best = new Map()
+for (let round = 0; round < ROUNDS; round++) {
+  for (const { name, command, threads, environment, images = 1 } of contenders) {
+    const { ms, peakMiB } = measured(command, threads, environment)
+    const before = best.get(name)
+    best.set(name, { ms: Math.min(ms / images, before?.ms ?? Number.POSITIVE_INFINITY), peakMiB })
+  }
+}
+rmSync(folder, { recursive: true })
+
+const report = new Report('bench:inference')
+const peers = [...best.keys()].filter((name) => /^(onnxruntime|OpenVINO)/.test(name))
+const times = (name, peer) =>
+  `${((best.get(peer)?.ms ?? Number.NaN) / (best.get(name)?.ms ?? Number.NaN)).toFixed(2)} ×`
+report.say(`One image of 224×224, one core, the best of ${ROUNDS} rounds of ${RUNS}; how many times faster than a peer`)
+report.table(
+  ['', 'ms', 'peak memory', ...peers],
+  [...best].map(([name, { ms, peakMiB }]) => [
+    name,
+    ms.toFixed(2),
+    `${peakMiB.toFixed(0)} MiB`,
+    ...peers.map((peer) => (peer === name ? '' : times(name, peer))),
+  ]),
+)
+if (python === undefined) report.say('\nBINARY_NETS_PYTHON names no Python: int8 and OpenVINO are left out.')
+report.end()
