@@ -252,12 +252,6 @@ impl NativeFrozenNetwork {
         self.long(env, prepare, |_, counts| Ok(counts))
     }
 
-    /// Makes the oldest call that is not settled yet fail; those behind it go on.
-    #[napi(catch_unwind)]
-    pub fn cancel(&self) {
-        self.queue.cancel();
-    }
-
     /// Cancels the running call, refuses those behind it, and frees everything when it has ended.
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
@@ -299,16 +293,15 @@ impl NativeFrozenNetwork {
         W: FnOnce(&mut FrozenNetwork<Cpu>) -> Result<T, Failure> + Send + 'static,
     {
         let (account, status) = (Arc::clone(&self.account), Arc::clone(self.queue.status()));
-        let convert = move |env: &Env, result: Result<T, Failure>| {
-            status.answered();
+        let convert = move |env: &Env, result: T| {
             account.report(env, status.bytes())?;
-            convert(env, result?)
+            convert(env, result)
         };
         let prepare = || {
             self.queue.check()?;
             prepare()
         };
-        promise(env, prepare, |work, deferred| self.queue.run(work, move |result| deferred.settle(Ok(result), convert)))
+        promise(env, prepare, |work, deferred| self.queue.run(work, move |result| deferred.settle(result, convert)))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Calls of a network that never changes: they line up.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use binary_nets_cpu::Cpu;
 use binary_nets_network::FrozenNetwork;
@@ -18,11 +17,10 @@ pub struct Queue {
 
 /// What is known of a frozen network while it runs.
 pub struct Status {
-    closed: AtomicBool,
+    /// Also cancels the running call.
+    closed: Arc<AtomicBool>,
     bytes: AtomicUsize,
     kernels: Mutex<String>,
-    /// The cancel flags of the calls that were not answered yet, in order.
-    calls: Mutex<VecDeque<Arc<AtomicBool>>>,
 }
 
 impl Status {
@@ -36,15 +34,6 @@ impl Status {
         self.kernels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says that JavaScript hears of the end of the oldest call. Only then does [`Queue::cancel`] mean the next one, or it could hit a call that nobody wants cancelled.
-    pub fn answered(&self) {
-        self.calls().pop_front();
-    }
-
-    fn calls(&self) -> MutexGuard<'_, VecDeque<Arc<AtomicBool>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn update(&self, network: &FrozenNetwork<Cpu>) {
         self.bytes.store(network.bytes(), Ordering::Relaxed);
         *self.kernels.lock().unwrap_or_else(PoisonError::into_inner) = network.kernels().join("\n");
@@ -53,13 +42,9 @@ impl Status {
 
 impl Queue {
     /// Moves a frozen network to a thread of its own.
-    pub fn new(network: FrozenNetwork<Cpu>) -> Result<Self, Failure> {
-        let status = Arc::new(Status {
-            closed: AtomicBool::new(false),
-            bytes: AtomicUsize::new(0),
-            kernels: Mutex::default(),
-            calls: Mutex::default(),
-        });
+    pub fn new(mut network: FrozenNetwork<Cpu>) -> Result<Self, Failure> {
+        let status = Arc::new(Status { closed: Arc::default(), bytes: AtomicUsize::new(0), kernels: Mutex::default() });
+        network.set_cancel_flag(Arc::clone(&status.closed));
         status.update(&network);
         Ok(Self { worker: Worker::new(network, "frozen network")?, status })
     }
@@ -74,40 +59,27 @@ impl Queue {
         self.worker.check()
     }
 
-    /// Does some work on the network's thread, behind all that was sent before, and passes the result to `done` there; whoever is told of it in JavaScript calls
-    /// [`Status::answered`] first. A call that has not begun when this is closed fails.
+    /// Does some work on the network's thread, behind all that was sent before, and passes the result to `done` there. A call that has not begun when this is
+    /// closed fails.
     pub fn run<T>(
         &self,
         work: impl FnOnce(&mut FrozenNetwork<Cpu>) -> Result<T, Failure> + Send + 'static,
         done: impl FnOnce(Result<T, Failure>) + Send + 'static,
     ) -> Result<(), Failure> {
         let (status, disposed) = (Arc::clone(&self.status), self.worker.disposed());
-        let cancel = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&cancel);
         self.worker.send(move |network| {
             if status.closed.load(Ordering::Acquire) {
                 return done(Err(disposed));
             }
-            network.set_cancel_flag(flag);
             let result = guard(|| work(network));
             status.update(network);
             done(result);
-        })?;
-        self.status.calls().push_back(cancel);
-        Ok(())
-    }
-
-    /// Makes the running call fail; those behind it go on.
-    pub fn cancel(&self) {
-        if let Some(flag) = self.status.calls().front() {
-            flag.store(true, Ordering::Relaxed);
-        }
+        })
     }
 
     /// Makes the running call fail, and those behind it, and takes no more.
     pub fn close(&self) {
         self.status.closed.store(true, Ordering::Release);
-        self.status.calls().iter().for_each(|flag| flag.store(true, Ordering::Relaxed));
         self.worker.close();
     }
 }
