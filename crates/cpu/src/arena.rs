@@ -3,7 +3,7 @@
 //! 1. An [`Arena`] is reached through its lock alone, so a run that holds the locks of its four regions ([`Claim`]) is alone with them.
 //! 2. A [`Share`] stands for some workspaces and some repetitions, and splits into disjoint ones; a lane owns one.
 //! 3. A lane runs one step at a time ([`Share::slots`] borrows it mutably), and [`Slots`] gives out each slot of a step that is written at most once.
-//! 4. The slots of one step that are written overlap nothing else of that step, and a program that is repeated updates no state: every [`Program`]
+//! 4. The slots of one step that are written overlap nothing else of that step, but for an input that an output replaces, which is not given out; and a program that is repeated updates no state: every [`Program`]
 //!    was checked for that when it was planned.
 
 #![allow(unsafe_code)]
@@ -238,12 +238,17 @@ impl Inputs<'_> {
         unsafe { self.regions.region(address.region).shared(self.offset(address), address.bytes) }
     }
 
-    /// An input that the op does not update.
+    /// Whether an output has the memory of input `i`, and its bytes.
+    pub fn is_replaced(&self, i: usize) -> bool {
+        self.step.in_place.is_some_and(|in_place| in_place.input == i)
+    }
+
+    /// An input that the op does not update and no output replaces.
     ///
     /// # Panics
     /// If there is none of that number, or an element has another size.
     pub fn get<T: Pod>(&self, i: usize) -> &[T] {
-        assert!(!self.step.writes.contains(&i), "input {i} is updated in place");
+        assert!(!self.step.writes.contains(&i) && !self.is_replaced(i), "input {i} is updated in place");
         bytemuck::cast_slice(self.shared(self.step.inputs[i]))
     }
 }

@@ -86,6 +86,17 @@ pub struct Prepared<K> {
     pub scratch: usize,
     /// Work on constants alone, done once for all runs.
     pub prologue: Option<Prologue<K>>,
+    /// An output that may take the memory of an input.
+    pub in_place: Option<InPlace>,
+}
+
+/// An output that replaces an input of the same size where nobody reads that later: the kernel finds the input's bytes in the output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InPlace {
+    /// The number of the input.
+    pub input: usize,
+    /// The number of the output.
+    pub output: usize,
 }
 
 /// Work on constant inputs alone, such as laying weights as the kernel likes them. Its result stays in the state region, behind the states.

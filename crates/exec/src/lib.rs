@@ -19,7 +19,7 @@ mod state_table;
 mod storage;
 mod verify;
 
-pub use backend::{Backend, IoMeta, Prepared, Prologue, Run};
+pub use backend::{Backend, InPlace, IoMeta, Prepared, Prologue, Run};
 pub use diagnose::first_non_finite;
 pub use error::ExecError;
 pub use memory::{ALIGNMENT, Address, Memory, Region, align};

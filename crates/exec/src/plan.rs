@@ -60,17 +60,41 @@ pub fn plan<B: Backend>(
         })
         .collect::<Result<Vec<_>, _>>()?;
 
-    let unplaced: Vec<Value> = graph.values().filter(|v| addresses[v.index()].is_none()).collect();
-    let values =
-        unplaced.iter().filter_map(|&v| lifetimes[v.index()].map(|lifetime| Request { bytes: bytes(v), lifetime }));
+    // Where an output replaces an input, the two are one slot: that of the input, which lives as long as both.
+    let mut slots: Vec<Option<Slot>> = graph
+        .values()
+        .map(|v| {
+            lifetimes[v.index()].filter(|_| addresses[v.index()].is_none()).map(|lifetime| Slot { of: v, lifetime })
+        })
+        .collect();
+    let mut replaced = vec![None; schedule.order.len()];
+    for (step, (&id, prepared)) in schedule.order.iter().zip(&prepared).enumerate() {
+        let Some(in_place) = prepared.in_place else { continue };
+        let node = &graph.nodes()[id];
+        let (input, output) = (node.inputs[in_place.input], node.outputs[in_place.output]);
+        let (Some(from), Some(to)) = (slots[input.index()], slots[output.index()]) else { continue };
+        let read_once = node.inputs.iter().filter(|&&v| v == input).count() == 1;
+        if read_once && from.lifetime.last == step && bytes(input) == bytes(output) {
+            slots[output.index()] = Some(Slot { of: from.of, ..to });
+            replaced[step] = Some(in_place);
+        }
+    }
+    let unplaced: Vec<Value> = graph.values().filter(|v| slots[v.index()].is_some_and(|slot| slot.of == *v)).collect();
+    let values = unplaced.iter().map(|&of| {
+        let last = slots.iter().flatten().filter(|slot| slot.of == of).map(|slot| slot.lifetime.last).max();
+        let first = lifetimes[of.index()].map_or(0, |lifetime| lifetime.first);
+        Request { bytes: bytes(of), lifetime: Lifetime { first, last: last.unwrap_or(first) } }
+    });
     let scratches = prepared
         .iter()
         .enumerate()
         .map(|(step, p)| Request { bytes: p.scratch, lifetime: Lifetime { first: step, last: step } });
     let (offsets, workspace_bytes) = place(&values.chain(scratches).collect::<Vec<_>>());
     let (values, scratches) = offsets.split_at(unplaced.len());
-    for (&value, &offset) in unplaced.iter().zip(values) {
-        addresses[value.index()] = Some(Address { region: Region::Workspace, offset, bytes: bytes(value) });
+    for (&of, &offset) in unplaced.iter().zip(values) {
+        for value in graph.values().filter(|v| slots[v.index()].is_some_and(|slot| slot.of == of)) {
+            addresses[value.index()] = Some(Address { region: Region::Workspace, offset, bytes: bytes(value) });
+        }
     }
 
     let mut state_bytes = states.bytes();
@@ -81,7 +105,8 @@ pub fn plan<B: Backend>(
         .iter()
         .zip(prepared)
         .zip(scratches)
-        .map(|((&id, Prepared { kernel, name, scratch, prologue }), &offset)| {
+        .zip(replaced)
+        .map(|(((&id, Prepared { kernel, name, scratch, prologue, .. }), &offset), in_place)| {
             let node = &graph.nodes()[id];
             let resident = push(Region::State, &mut state_bytes, prologue.as_ref().map_or(0, |p| p.bytes));
             Ok(Step {
@@ -93,6 +118,7 @@ pub fn plan<B: Backend>(
                 outputs: node.outputs.iter().map(|&v| address(v)).collect::<Result<_, _>>()?,
                 layouts: node.outputs.iter().map(|&v| backend.layout(graph.meta(v))).collect(),
                 writes: node.op.writes(),
+                in_place,
                 scratch: Address { region: Region::Workspace, offset, bytes: scratch },
                 prologue: prologue.map(|p| p.kernel),
                 resident,
@@ -122,6 +148,15 @@ pub fn plan<B: Backend>(
     };
     verify(graph, &schedule, &addresses, &program, states)?;
     Ok(program)
+}
+
+/// The memory of a value in the workspace.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The value that it was first made for.
+    of: Value,
+    /// When it holds the value.
+    lifetime: Lifetime,
 }
 
 /// The next slot of a region that only grows.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use binary_nets_graph::ValueMeta;
 
-use crate::{Address, Layout};
+use crate::{Address, InPlace, Layout};
 
 /// A loop over prepared kernels.
 pub struct Program<K> {
@@ -38,6 +38,8 @@ pub struct Step<K> {
     pub layouts: Vec<Layout>,
     /// Which of its inputs it updates in place.
     pub writes: &'static [usize],
+    /// The output that replaces an input, if one does.
+    pub in_place: Option<InPlace>,
     /// Its scratch memory, in the workspace.
     pub scratch: Address,
     /// What fills `resident`, once.

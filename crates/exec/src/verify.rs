@@ -6,12 +6,12 @@ use binary_nets_graph::{Graph, Op, Value};
 
 use crate::liveness::Lifetime;
 use crate::schedule::Schedule;
-use crate::{ALIGNMENT, Address, ExecError, Program, Region, StateTable};
+use crate::{ALIGNMENT, Address, ExecError, InPlace, Program, Region, StateTable};
 
 /// Checks that states lie where the table says and inputs apart from each other; that every step reads and writes the slots of its node's values, and that,
 /// in every step: slots are aligned and inside their regions; what is read was written and has not been overwritten since; outputs, scratch
-/// and inputs that are updated in place overlap nothing else of the step; only state is updated in place, only after all reads of the old,
-/// and never by repetitions.
+/// and inputs that are updated in place overlap nothing else of the step, but for an output that replaces an input whose last reader this step is; only state is
+/// updated in place, only after all reads of the old, and never by repetitions.
 pub fn verify<K>(
     graph: &Graph,
     schedule: &Schedule,
@@ -69,7 +69,14 @@ pub fn verify<K>(
             .chain([&step.scratch, &step.resident])
             .chain(step.writes.iter().map(|&w| &step.inputs[w]))
             .collect();
-        let shared = step.inputs.iter().enumerate().filter(|(k, _)| !step.writes.contains(k)).map(|(_, slot)| slot);
+        let replaced = |k: usize| step.in_place.is_some_and(|in_place| in_place.input == k);
+        if let Some(InPlace { input, output }) = step.in_place
+            && step.inputs.get(input) != step.outputs.get(output)
+        {
+            return fail(i, "an output replaces an input that lies elsewhere");
+        }
+        let shared = step.inputs.iter().enumerate().filter(|&(k, _)| !step.writes.contains(&k) && !replaced(k));
+        let shared = shared.map(|(_, slot)| slot);
         for (k, slot) in exclusive.iter().enumerate() {
             if exclusive[k + 1..].iter().chain(&shared.clone().collect::<Vec<_>>()).any(|other| slot.overlaps(other)) {
                 return fail(i, "an output overlaps another slot of the step");
@@ -104,7 +111,16 @@ pub fn verify<K>(
             None => first,
         };
         let Some(address) = addresses[value.index()] else { return fail(first, "an output has no address") };
-        slots.push((address, Lifetime { first, last }));
+        // An input that is replaced in its last step holds nothing any more when that step is done.
+        let replaced = program
+            .steps()
+            .get(last)
+            .and_then(|step| Some(graph.nodes()[schedule.order[last]].inputs[step.in_place?.input]));
+        if replaced == Some(value) && last > first {
+            slots.push((address, Lifetime { first, last: last - 1 }));
+        } else {
+            slots.push((address, Lifetime { first, last }));
+        }
     }
     if program.steps().iter().any(|s| s.resident.offset < states.bytes()) {
         return fail(end, "the result of a prologue lies among the states");
@@ -170,7 +186,7 @@ mod tests {
 
         fn prepare(&self, op: &Op, _: &IoMeta) -> Result<Prepared<()>, ExecError> {
             let prologue = matches!(op, Op::Unary(_)).then_some(Prologue { kernel: (), bytes: 300 });
-            Ok(Prepared { kernel: (), name: "nothing", scratch: 100, prologue })
+            Ok(Prepared { kernel: (), name: "nothing", scratch: 100, prologue, in_place: None })
         }
 
         fn lanes(&self, _: usize) -> usize {

@@ -71,6 +71,7 @@ impl Window {
     }
 
     /// How many taps of an output lie on the image or its padding: all, but for a last window that reaches over the end.
+    #[inline]
     pub fn padded_taps(&self, input: [usize; 2], output: [usize; 2]) -> usize {
         let along = |axis: usize| {
             let end = input[axis] + 2 * self.padding[axis];
@@ -82,6 +83,7 @@ impl Window {
     }
 
     /// The input coordinate that a tap of an output coordinate reads along `axis`, if it lies inside an input of extent `input`.
+    #[inline]
     pub fn source(&self, axis: usize, input: usize, output: usize, tap: usize) -> Option<usize> {
         (output * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.padding[axis]).filter(|&i| i < input)
     }
@@ -102,7 +104,8 @@ impl Window {
     }
 
     /// The taps of an output coordinate that lie inside an input of extent `input` along `axis`: consecutive ones, `0..0` where there are none.
-    fn taps_inside(&self, axis: usize, input: usize, output: usize) -> Range<usize> {
+    #[inline]
+    pub fn taps_inside(&self, axis: usize, input: usize, output: usize) -> Range<usize> {
         let before = |end: usize| end.saturating_sub(output * self.stride[axis]).div_ceil(self.dilation[axis]);
         let first = before(self.padding[axis]);
         let end = before(self.padding[axis] + input).min(self.kernel[axis]);

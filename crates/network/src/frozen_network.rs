@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use binary_nets_data::Loader;
-use binary_nets_exec::{Backend, Layout, Run, StateTable, Storage, plan};
+use binary_nets_exec::{Backend, Layout, Run, StateTable, StepTime, Storage, plan};
 use binary_nets_formats::model::{Constant, Elements, Model};
 use binary_nets_formats::onnx::{Form, export};
 use binary_nets_formats::packed::{decode, encode};
@@ -103,6 +104,18 @@ impl<B: Backend> FrozenNetwork<B> {
         let run = self.run_info();
         let result = program.run(&self.backend, &mut self.workspace, pixels, count, &run);
         self.programs.put(outputs, program);
+        result
+    }
+
+    /// The times of the steps that yield the outputs for the pixels `[h, w, c]` of one image, each the best of `repeats` runs.
+    pub fn profile(&mut self, pixels: &[u8], repeats: NonZero<usize>) -> Result<Vec<StepTime>, NetworkError> {
+        let program = match self.programs.take(&[]) {
+            Some(program) => program,
+            None => self.load(&[])?,
+        };
+        let run = self.run_info();
+        let result = program.profile(&self.backend, &mut self.workspace, pixels, &run, repeats);
+        self.programs.put(&[], program);
         result
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::num::NonZero;
 
-use binary_nets_exec::{Backend, Memory, Run, StateTable, plan};
+use binary_nets_exec::{Backend, Memory, Run, StateTable, StepTime, plan, profile};
 use binary_nets_graph::passes::fuse;
 use binary_nets_graph::{Graph, Op};
 
@@ -114,6 +115,22 @@ impl<B: Backend> FrozenProgram<B> {
         loaded.write(backend, &[(&self.image, TensorView::U8(pixels))], &[], count)?;
         loaded.compute(backend, &memory, run)?;
         Ok(loaded.predictions(backend, &memory, count))
+    }
+
+    /// The times of the steps for one image, each the best of `repeats` runs.
+    pub fn profile(
+        &self,
+        backend: &B,
+        workspace: &mut Workspace<B>,
+        pixels: &[u8],
+        run: &Run,
+        repeats: NonZero<usize>,
+    ) -> Result<Vec<StepTime>, NetworkError> {
+        let loaded = &self.programs[&1];
+        workspace.reserve(backend, loaded)?;
+        let memory = loaded.memory(&self.state, workspace);
+        loaded.write(backend, &[(&self.image, TensorView::U8(pixels))], &[], 1)?;
+        Ok(profile(backend, &loaded.program, &memory, run, repeats)?)
     }
 
     /// Its programs.

@@ -5,7 +5,9 @@ use binary_nets_graph::ops::{Affine, Border, FoldAffine, FoldStep};
 use binary_nets_kernels::Isa;
 use bytemuck::Pod;
 
-use super::{elementwise::CHUNK, plain};
+use super::elementwise::{CHUNK, block, blocks};
+use super::plain;
+use super::relu::relu;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -60,28 +62,127 @@ fn run<X: Number>(isa: Isa, io: &Io<'_>, channels: usize, starts: &[usize]) {
     let pixels = (CHUNK / channels).max(1);
     io.threads().for_chunks(io.output::<f32>(0), pixels * channels, |i, y| {
         let x = &x[i * pixels * channels..][..y.len()];
-        let starts = starts.iter().cycle().skip(i * pixels % starts.len());
         isa.vectorize(
             #[inline(always)]
-            || {
-                for ((y, x), &start) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(starts) {
-                    row(y, x, a, &c[start..][..channels], |y| y);
-                }
-            },
+            || bordered_rows(y, x, a, c, (starts, i * pixels), Finish::Plain),
         );
     });
 }
 
-/// `f(fl(fl(a·fl(x)) + c))` of one number a channel.
+/// What becomes of an affine's numbers.
+#[derive(Clone, Copy)]
+pub enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// They are rectified.
+    Relu,
+    /// Numbers of the same extents are added, and the sum is perhaps rectified.
+    Add(&'a [f32], bool),
+    /// The same with the numbers that they replace.
+    AddOld(bool),
+}
+
+/// `fl(fl(a·fl(x)) + c)` of rows of one number a channel, and what finishes them.
 #[inline(always)]
-pub fn row<X: Number>(y: &mut [f32], x: &[X], a: &[f32], c: &[f32], f: impl Fn(f32) -> f32) {
-    y.iter_mut().zip(x).zip(a).zip(c).for_each(|(((y, &x), &a), &c)| *y = f(a * x.rounded() + c));
+pub fn rows<X: Number>(y: &mut [f32], x: &[X], a: &[f32], c: &[f32], finish: Finish<'_>) {
+    // Each as vector code of its own.
+    match finish {
+        Finish::Plain => all_columns(y, x, a, c, None, |v, _| v),
+        Finish::Relu => all_columns(y, x, a, c, None, |v, _| relu(v)),
+        Finish::Add(b, false) => all_columns(y, x, a, c, Some(b), |v, b| v + b),
+        Finish::Add(b, true) => all_columns(y, x, a, c, Some(b), |v, b| relu(v + b)),
+        Finish::AddOld(false) => all_columns(y, x, a, c, None, |v, old| v + old),
+        Finish::AddOld(true) => all_columns(y, x, a, c, None, |v, old| relu(v + old)),
+    }
+}
+
+/// The same where each pixel has the c of its border case, as [`case_starts`] says; `first` is the number of the first pixel.
+#[inline(always)]
+pub fn bordered_rows<X: Number>(
+    y: &mut [f32],
+    x: &[X],
+    a: &[f32],
+    c: &[f32],
+    (starts, first): (&[usize], usize),
+    finish: Finish<'_>,
+) {
+    let (channels, mut pixel) = (a.len(), 0);
+    let pixels = y.len() / channels;
+    while pixel < pixels {
+        let case = &starts[(first + pixel) % starts.len()..];
+        let run = if starts.len() == 1 { pixels } else { case.iter().take_while(|start| **start == case[0]).count() };
+        let end = pixels.min(pixel + run);
+        let part = pixel * channels..end * channels;
+        let finish = match finish {
+            Finish::Add(b, relu) => Finish::Add(&b[part.clone()], relu),
+            finish => finish,
+        };
+        rows(&mut y[part.clone()], &x[part], a, &c[case[0]..][..channels], finish);
+        pixel = end;
+    }
+}
+
+/// `y = f(fl(fl(a·fl(x)) + c), b)`, where b is y itself if it is not given.
+#[inline(always)]
+fn all_columns<X: Number>(
+    y: &mut [f32],
+    x: &[X],
+    a: &[f32],
+    c: &[f32],
+    b: Option<&[f32]>,
+    f: impl Fn(f32, f32) -> f32,
+) {
+    let channel = columns::<64, X>(0, y, x, a, c, b, &f);
+    let channel = columns::<16, X>(channel, y, x, a, c, b, &f);
+    columns::<1, X>(channel, y, x, a, c, b, &f);
+}
+
+/// The same in as many channels from `first` on as are a multiple of `N`; the channel behind them. The constants of `N` channels stay in registers.
+#[inline(always)]
+fn columns<const N: usize, X: Number>(
+    first: usize,
+    y: &mut [f32],
+    x: &[X],
+    a: &[f32],
+    c: &[f32],
+    b: Option<&[f32]>,
+    f: impl Fn(f32, f32) -> f32,
+) -> usize {
+    let channels = a.len();
+    let end = channels - (channels - first) % N;
+    for channel in (first..end).step_by(N) {
+        let [a, c]: [[f32; N]; 2] = [a, c].map(|all| *chunk(all, channel));
+        for (pixel, y) in y.chunks_exact_mut(channels).enumerate() {
+            let at = pixel * channels + channel;
+            let x: &[X; N] = chunk(x, at);
+            let y = y[channel..].first_chunk_mut().expect("N channels");
+            let b = *b.map_or(&*y, |b| chunk(b, at));
+            let mut block = [0.0; N];
+            for (i, y) in block.iter_mut().enumerate() {
+                *y = f(a[i] * x[i].rounded() + c[i], b[i]);
+            }
+            *y = block;
+        }
+    }
+    end
+}
+
+/// `N` numbers from a place on.
+#[inline(always)]
+fn chunk<const N: usize, T>(all: &[T], at: usize) -> &[T; N] {
+    all[at..].first_chunk().expect("N numbers")
 }
 
 /// The same of floats, in place.
 #[inline(always)]
 pub fn row_in_place(y: &mut [f32], a: &[f32], c: &[f32], f: impl Fn(f32) -> f32) {
-    y.iter_mut().zip(a).zip(c).for_each(|((y, &a), &c)| *y = f(a * *y + c));
+    let ((y, y_rest), (a, a_rest), (c, c_rest)) = (y.as_chunks_mut(), blocks(a), blocks(c));
+    for ((y, a), c) in y.iter_mut().zip(a).zip(c) {
+        *y = block(|i| f(a[i] * y[i] + c[i]));
+    }
+    for ((y, a), c) in y_rest.iter_mut().zip(a_rest).zip(c_rest) {
+        *y = f(a * *y + c);
+    }
 }
 
 pub fn prepare_ternary(io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
@@ -125,9 +226,14 @@ pub fn ternary_row<D: Number>(
     [a_p, a_n, c]: [&[f32]; 3],
     f: impl Fn(f32) -> f32,
 ) {
-    let constants = a_p.iter().zip(a_n).zip(c);
-    let sums = positive.iter().zip(negative);
-    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y.iter_mut().zip(sums).zip(constants) {
+    let ((y, y_rest), (c, c_rest)) = (y.as_chunks_mut(), blocks(c));
+    let [(d_p, p_rest), (d_n, n_rest)] = [positive, negative].map(blocks);
+    let [(a_p, a_p_rest), (a_n, a_n_rest)] = [a_p, a_n].map(blocks);
+    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y.iter_mut().zip(d_p.iter().zip(d_n)).zip(a_p.iter().zip(a_n).zip(c)) {
+        *y = block(|i| f(a_p[i] * d_p[i].rounded() - a_n[i] * d_n[i].rounded() + c[i]));
+    }
+    let (sums, constants) = (p_rest.iter().zip(n_rest), a_p_rest.iter().zip(a_n_rest).zip(c_rest));
+    for ((y, (d_p, d_n)), ((a_p, a_n), c)) in y_rest.iter_mut().zip(sums).zip(constants) {
         *y = f(a_p * d_p.rounded() - a_n * d_n.rounded() + c);
     }
 }

@@ -172,7 +172,7 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> 
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + c) * size_of::<f64>(), prologue: None }
+    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + c) * size_of::<f64>(), prologue: None, in_place: None }
 }
 
 /// With `r = 1/√(var + ε)`: `dβ = Σdy`, `dγ = r·Σdy·(x − mean)`, `dx = γ·r·(dy − dβ/n − (x − mean)·r·dγ/n)`.
@@ -209,7 +209,13 @@ pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, target: Target) -> Prepared
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + 2 * c) * size_of::<f64>(), prologue: None }
+    Prepared {
+        kernel,
+        name: isa.name(),
+        scratch: (rows.sums() + 2 * c) * size_of::<f64>(),
+        prologue: None,
+        in_place: None,
+    }
 }
 
 pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, target: Target) -> Prepared<Kernel> {
@@ -233,7 +239,7 @@ pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, target: Target) -
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: c * size_of::<f32>(), prologue: None }
+    Prepared { kernel, name: isa.name(), scratch: c * size_of::<f32>(), prologue: None, in_place: None }
 }
 
 pub fn prepare_update(op: &UpdateStatistics) -> Prepared<Kernel> {

@@ -26,5 +26,5 @@ pub fn prepare(io: &IoMeta) -> Prepared<Kernel> {
         }
         io.output::<f32>(0)[0] = if all { 1.0 } else { 0.0 };
     });
-    Prepared { kernel, name: "plain", scratch, prologue: None }
+    Prepared { kernel, name: "plain", scratch, prologue: None, in_place: None }
 }

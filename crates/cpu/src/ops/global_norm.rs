@@ -28,7 +28,7 @@ pub fn prepare(io: &IoMeta, target: Target) -> Prepared<Kernel> {
         }
         io.output::<f32>(0)[0] = sum.sqrt() as f32;
     });
-    Prepared { kernel, name: isa.name(), scratch, prologue: None }
+    Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None }
 }
 
 /// Element i goes to sum i modulo [`LANES`]; then the sums are added in order.

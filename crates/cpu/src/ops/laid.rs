@@ -36,6 +36,7 @@ pub fn prepare<K: Send + Sync + 'static, T: Pod>(
             name,
             scratch: bytes(scratch),
             prologue: Some(Prologue { kernel: prologue, bytes: bytes(laid) }),
+            in_place: None,
         }
     } else {
         let kernel: Kernel = Box::new(move |io| {
@@ -43,6 +44,6 @@ pub fn prepare<K: Send + Sync + 'static, T: Pod>(
             lay(&kernel, io, panels);
             run(&kernel, io, panels, scratch);
         });
-        Prepared { kernel, name, scratch: bytes(laid + scratch), prologue: None }
+        Prepared { kernel, name, scratch: bytes(laid + scratch), prologue: None, in_place: None }
     }
 }

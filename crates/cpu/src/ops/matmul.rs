@@ -30,14 +30,15 @@ pub fn prepare(op: &Matmul, io: &IoMeta, target: Target) -> Result<Prepared<Kern
         let prologue = Arc::clone(&product);
         let prologue: Kernel = Box::new(move |io| prologue.pack(io, io.resident_mut()));
         let kernel: Kernel = Box::new(move |io| product.run(io, io.resident()));
-        Prepared { kernel, name, scratch: 0, prologue: Some(Prologue { kernel: prologue, bytes: packed }) }
+        let prologue = Some(Prologue { kernel: prologue, bytes: packed });
+        Prepared { kernel, name, scratch: 0, prologue, in_place: None }
     } else {
         let kernel: Kernel = Box::new(move |io| {
             let packed = io.scratch();
             product.pack(io, packed);
             product.run(io, packed);
         });
-        Prepared { kernel, name, scratch: packed, prologue: None }
+        Prepared { kernel, name, scratch: packed, prologue: None, in_place: None }
     })
 }
 

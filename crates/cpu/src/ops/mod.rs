@@ -141,5 +141,5 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
 
 /// A kernel without scratch memory or prologue.
 fn plain(name: &'static str, kernel: impl Fn(&Io<'_>) + Send + Sync + 'static) -> Prepared<Kernel> {
-    Prepared { kernel: Box::new(kernel), name, scratch: 0, prologue: None }
+    Prepared { kernel: Box::new(kernel), name, scratch: 0, prologue: None, in_place: None }
 }

@@ -86,6 +86,7 @@ impl PatchWeightGradient {
             name: self.gemm.kernel_name(),
             scratch: (self.partials_len() + target.threads * self.lane_len()) * size_of::<f32>(),
             prologue: None,
+            in_place: None,
             kernel: Box::new(move |io| {
                 let (partials, lanes) = io.scratch().split_at_mut(self.partials_len());
                 self.sum_partials(io.threads(), images(io), io.input(1), partials, lanes);

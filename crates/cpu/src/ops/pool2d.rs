@@ -151,20 +151,50 @@ pub fn prepare_max_grad(window: Window, io: &IoMeta, target: Target) -> Prepared
     })
 }
 
+/// How a sum becomes a mean, rounded once.
+#[derive(Clone, Copy)]
+enum Mean {
+    /// Of a power of two: the product with its inverse is the quotient, and is computed in a fraction of the time.
+    Times(f64),
+    /// Of any other number.
+    Over(f64),
+}
+
+impl Mean {
+    fn of(taps: usize) -> Self {
+        if taps.is_power_of_two() { Self::Times(1.0 / taps as f64) } else { Self::Over(taps as f64) }
+    }
+
+    #[inline(always)]
+    fn rounded(self, sum: f64) -> f32 {
+        match self {
+            Self::Times(inverse) => (sum * inverse) as f32,
+            Self::Over(taps) => (sum / taps) as f32,
+        }
+    }
+}
+
 /// The kernel of [`binary_nets_graph::ops::AvgPool2d`].
 pub fn prepare_avg(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
-            let taps = window.padded_taps(pool.image, [i, j]) as f64;
-            for (block, y) in y.chunks_mut(BLOCK).enumerate() {
+            let mean = Mean::of(window.padded_taps(pool.image, [i, j]));
+            let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
+            let rest_at = blocks.len() * BLOCK;
+            for (block, y) in blocks.iter_mut().enumerate() {
                 let mut sum = [0.0; BLOCK];
                 for tap in pool.under(n, i, j) {
-                    let x = &x[tap.at + block * BLOCK..][..y.len()];
+                    // As many as a constant says: vector code without a loop.
+                    let x: &[f32; BLOCK] = x[tap.at + block * BLOCK..].first_chunk().expect("a whole block");
                     sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
                 }
-                y.iter_mut().zip(sum).for_each(|(y, sum)| *y = (sum / taps) as f32);
+                y.iter_mut().zip(sum).for_each(|(y, sum)| *y = mean.rounded(sum));
+            }
+            for (channel, y) in (rest_at..).zip(rest) {
+                let sum: f64 = pool.under(n, i, j).map(|tap| f64::from(x[tap.at + channel])).sum();
+                *y = mean.rounded(sum);
             }
         });
     })

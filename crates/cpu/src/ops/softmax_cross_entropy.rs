@@ -35,7 +35,7 @@ pub fn prepare(op: &SoftmaxCrossEntropy, io: &IoMeta) -> Prepared<Kernel> {
         });
         io.output(0)[0] = (losses.iter().sum::<f64>() / n as f64) as f32;
     });
-    Prepared { kernel, name: "f64", scratch: n * size_of::<f64>(), prologue: None }
+    Prepared { kernel, name: "f64", scratch: n * size_of::<f64>(), prologue: None, in_place: None }
 }
 
 pub fn prepare_grad(op: &SoftmaxCrossEntropyGrad, io: &IoMeta) -> Prepared<Kernel> {

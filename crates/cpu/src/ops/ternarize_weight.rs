@@ -39,7 +39,7 @@ pub fn prepare(op: &TernarizeWeight, io: &IoMeta, target: Target) -> Prepared<Ke
             pack_weight_bits(isa, w, [outputs, channels, taps], |w| w < -delta, negative);
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: maxima * size_of::<u32>(), prologue: None }
+    Prepared { kernel, name: isa.name(), scratch: maxima * size_of::<u32>(), prologue: None, in_place: None }
 }
 
 /// Sums are f64, ascending over the taps of each channel of an output, then over the outputs, and rounded once.
@@ -81,5 +81,11 @@ pub fn prepare_grad(op: &TernarizeWeightGrad, io: &IoMeta, target: Target) -> Pr
         io.output::<f32>(1)[0] = total(0) as f32;
         io.output::<f32>(2)[0] = (negative_sign * total(1)) as f32;
     });
-    Prepared { kernel, name: target.isa.name(), scratch: outputs * size_of::<[f64; 2]>(), prologue: None }
+    Prepared {
+        kernel,
+        name: target.isa.name(),
+        scratch: outputs * size_of::<[f64; 2]>(),
+        prologue: None,
+        in_place: None,
+    }
 }

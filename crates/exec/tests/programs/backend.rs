@@ -86,6 +86,7 @@ impl Backend for Vectors {
             name: "vectors",
             scratch: if matches!(op, Op::Relu(_) | Op::Concat(_)) { 1000 } else { 0 },
             prologue: resident.then(|| Prologue { kernel: kernel(true), bytes }),
+            in_place: None,
         })
     }
 

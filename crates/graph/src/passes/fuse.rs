@@ -9,7 +9,7 @@ use super::rewrite::Rewrite;
 
 /// Fuses a frozen run graph: a binary or ternary convolution, or that of the image, takes in its affine, then the element-wise ops behind it as long as each value has one reader
 /// alone, then the codes of the last value, through a bias that only they read. So it reads bits and writes at most one map of floats and one of
-/// bits. Runs of element-wise ops that are left — behind a pool or a float product — are fused in the same way.
+/// bits. That of the image takes in the max pool behind it too. Runs of element-wise ops that are left — behind a pool or a float product — are fused in the same way.
 ///
 /// Binary convolutions choose first: where two maps meet, the sum is computed with the first one's, and the other's element-wise ops go with it unless they are
 /// a convolution's own. Of codes that are made twice of one value, the first stay. No number changes.
@@ -138,8 +138,12 @@ impl<'g> Fuse<'g> {
     fn grow(&mut self, mut nodes: Vec<NodeId>) {
         let mut at = nodes[nodes.len() - 1];
         let mut end = self.node(at).outputs[0];
-        while let Some(next) = self.only_reader(end).filter(|&next| self.is_step(next, end)) {
-            nodes.extend(self.side(next, end));
+        while let Some(next) = self.only_reader(end) {
+            if self.is_step(next, end) {
+                nodes.extend(self.side(next, end));
+            } else if !self.pools_image(&nodes, next) {
+                break;
+            }
             nodes.push(next);
             (at, end) = (next, self.node(next).outputs[0]);
         }
@@ -158,6 +162,13 @@ impl<'g> Fuse<'g> {
             }
             self.groups.push(Group { nodes, at, outputs });
         }
+    }
+
+    /// Whether a node is a max pool right behind the convolution of the image, its affine, and perhaps its rectifier: their rows are pooled as they are made.
+    fn pools_image(&self, nodes: &[NodeId], next: NodeId) -> bool {
+        let ops: Vec<&Op> = nodes.iter().map(|&id| &self.node(id).op).collect();
+        matches!(ops[..], [Op::ImageConv2d(_), Op::Affine(_)] | [Op::ImageConv2d(_), Op::Affine(_), Op::Relu(_)])
+            && matches!(self.node(next).op, Op::MaxPool2d(_))
     }
 
     /// The element-wise ops that yield the other map that a node reads besides `flow`, and that nobody else reads; those of a convolution's integers are the

@@ -5,7 +5,7 @@ use binary_nets_exec::IoMeta;
 use binary_nets_graph::ops::{
     Arithmetic, ArithmeticFunction, Border, Clamp, Extent, Fused, FusedNode, FusedValue, ImageConv2d, TernaryConv2d,
 };
-use binary_nets_graph::{Meaning, Op, Shape, ops::BinaryConv2d};
+use binary_nets_graph::{Meaning, Op, Shape, Window, ops::BinaryConv2d};
 
 use super::steps::{Change, Operand, Step};
 
@@ -28,6 +28,8 @@ pub struct Chain {
     pub source: Source,
     /// Whether the rectifier stands right behind the source's affine.
     pub relu: bool,
+    /// A max pool behind these two.
+    pub pool: Option<Window>,
     /// Up to the map or, where none leaves, to the codes.
     pub steps: Vec<Step>,
     /// From the map on to the codes.
@@ -132,11 +134,20 @@ impl<'f> Body<'f> {
         }
         let map_value = map.map(|output| self.fused.outputs[output]);
         let shape = self.shape(end).clone();
-        let mut chain = Chain { source, relu: false, steps: Vec::new(), coding: Vec::new(), map, codes, shape };
+        let mut chain =
+            Chain { source, relu: false, pool: None, steps: Vec::new(), coding: Vec::new(), map, codes, shape };
         let mut tapped = map_value == Some(value);
         for link in links {
-            let steps = self.steps(link)?;
-            chain.push(steps, tapped);
+            if let Op::MaxPool2d(pool) = &self.fused.body[link.0].op {
+                if !matches!(chain.source, Source::Image { .. }) || tapped || !chain.steps.is_empty() {
+                    return Err("a pool of other rows than those of the image".to_owned());
+                }
+                self.placed += 1;
+                chain.pool = Some(pool.window);
+            } else {
+                let steps = self.steps(link)?;
+                chain.push(steps, tapped);
+            }
             tapped |= map_value == Some(self.output(link.0));
         }
         if self.placed != self.fused.body.len() || tapped != map.is_some() {
@@ -163,6 +174,7 @@ impl<'f> Body<'f> {
                 | Op::Clamp(_)
                 | Op::Affine(_)
                 | Op::TernaryAffine(_)
+                | Op::MaxPool2d(_)
                 | Op::Reshape(_)
                 | Op::StopGradient(_) => 0,
                 op => return Err(format!("{} on the way", op.name())),
@@ -260,7 +272,11 @@ impl Chain {
         let before = if tapped { &mut self.coding } else { &mut self.steps };
         if let [Step { change: Change::Relu, beside: false }] = steps[..] {
             match before.last_mut() {
-                None if !tapped && !matches!(self.source, Source::Floats { .. }) && !self.relu => {
+                None if !tapped
+                    && !matches!(self.source, Source::Floats { .. })
+                    && !self.relu
+                    && self.pool.is_none() =>
+                {
                     self.relu = true;
                     return;
                 }

@@ -1,6 +1,7 @@
 //! Fused ops: rows of a map from a convolution of bits, or from a map, through a few steps in the nearest cache to floats and bits.
 
 mod chain;
+mod pooled;
 mod source;
 mod steps;
 mod threshold;
@@ -8,7 +9,7 @@ mod threshold;
 use std::marker::PhantomData;
 
 use binary_nets_bits::Codes;
-use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
+use binary_nets_exec::{ExecError, InPlace, IoMeta, Layout, Prepared, Storage};
 use binary_nets_graph::ops::{Border, Fused};
 use binary_nets_kernels::binary_conv2d::Dot;
 use binary_nets_kernels::image_conv2d::Sum;
@@ -16,10 +17,11 @@ use binary_nets_kernels::{self as kernels, Isa, KernelError, pack_codes};
 use bytemuck::Pod;
 
 use self::chain::Chain;
-use self::source::{Affine, Binary, Floats, Image, Source, Ternary};
+use self::pooled::Pooled;
+use self::source::{Affine, Binary, Chunk, Floats, Image, Source, Ternary, words};
 use self::steps::{Place, Step};
 use self::threshold::Threshold;
-use super::affine::{Number, case_starts};
+use super::affine::{Finish, Number, case_starts};
 use super::binary_conv2d::{Strips, geometry, packing};
 use super::elementwise::CHUNK;
 use super::laid;
@@ -36,6 +38,8 @@ struct Rows<S> {
     isa: Isa,
     source: S,
     relu: bool,
+    /// The map that is added right behind the source, and whether the sum is rectified.
+    sum: Option<(usize, bool)>,
     steps: Vec<Step>,
     coding: Vec<Step>,
     map: Option<usize>,
@@ -85,13 +89,12 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let conv = kernels::ImageConv2d::new(geometry, target.isa).map_err(refused)?;
             let size = conv.geometry().out_size();
             let (strips, starts) = (Strips::new(size), starts(*border, &size, channels));
-            let (a, c, name, pixels) = (*a, *c, conv.kernel_name(), strips.pixels());
+            let (a, c) = (*a, *c);
+            let constant = constant(&[1]);
             Ok(if conv.sum_bound() <= <i32 as Sum>::BOUND {
-                let source = Image::<i32> { conv, strips, a, c, starts, sums: PhantomData };
-                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant(&[1]))
+                image(Image::<i32> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, constant)
             } else {
-                let source = Image::<i64> { conv, strips, a, c, starts, sums: PhantomData };
-                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant(&[1]))
+                image(Image::<i64> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, constant)
             })
         }
         &chain::Source::Affine { x, a, c, border } => {
@@ -130,6 +133,24 @@ fn binary<T: Dot + Pod + Number + TryFrom<i32>>(
     }
 }
 
+fn image<T: Sum + Pod + Number>(
+    source: Image<T>,
+    chain: Chain,
+    io: &IoMeta,
+    target: Target,
+    constant: bool,
+) -> Prepared<Kernel> {
+    let (name, pixels) = (source.conv.kernel_name(), source.strips.pixels());
+    match chain.pool {
+        Some(window) => {
+            let source = Pooled::new(source, window, target.threads);
+            let pixels = source.pixels();
+            Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+        }
+        None => Rows::new(source, chain, io, target, pixels).prepare(name, target, constant),
+    }
+}
+
 /// [`Affine`] before its numbers have a type.
 struct MapAffine {
     x: usize,
@@ -153,26 +174,32 @@ fn over_map(source: impl Source, chain: Chain, io: &IoMeta, target: Target) -> P
 
 impl<S: Source> Rows<S> {
     fn new(source: S, chain: Chain, io: &IoMeta, target: Target, chunk: usize) -> Self {
-        let Chain { relu, steps, coding, map, codes, shape, .. } = chain;
+        let Chain { relu, mut steps, coding, map, codes, shape, .. } = chain;
+        let sum = steps.first().and_then(Step::sum).filter(|_| source.adds() && !relu);
+        steps.drain(..usize::from(sum.is_some()));
         let codes = codes.map(|(codes, output)| (codes, output, PackedRows::of(io.outputs[output])));
-        Self { isa: target.isa, source, relu, steps, coding, map, codes, channels: shape.channels(), chunk }
+        Self { isa: target.isa, source, relu, sum, steps, coding, map, codes, channels: shape.channels(), chunk }
     }
 
     fn prepare(self, name: &'static str, target: Target, constant: bool) -> Prepared<Kernel> {
         let sizes = laid::Sizes { laid: self.source.laid_words(), scratch: target.threads * self.lane_words() };
         let lay = |rows: &Self, io: &Io<'_>, laid: &mut [u64]| rows.source.lay(io.inputs(), laid);
-        laid::prepare(name, constant, sizes, self, lay, Self::run)
+        // Nothing else may read what a sum replaces.
+        let others = || self.steps.iter().chain(&self.coding);
+        let read_again = |input| self.source.reads(input) || others().any(|step| step.change.reads(input));
+        let in_place = self.sum.zip(self.map).filter(|((input, _), _)| !read_again(*input));
+        let in_place = in_place.map(|((input, _), output)| InPlace { input, output });
+        Prepared { in_place, ..laid::prepare(name, constant, sizes, self, lay, Self::run) }
     }
 
     /// Pixels of a piece.
     fn piece(&self) -> usize {
-        (PIECE / self.channels).clamp(1, self.chunk)
+        self.source.together().unwrap_or(PIECE / self.channels).clamp(1, self.chunk)
     }
 
     /// Scratch words of a lane: the source's, a piece, and one beside it.
     fn lane_words(&self) -> usize {
-        let piece = self.piece() * self.channels;
-        self.source.scratch_words() + (2 * piece * size_of::<f32>()).div_ceil(size_of::<u64>())
+        self.source.scratch_words() + 2 * words::<f32>(self.piece() * self.channels)
     }
 
     fn run(&self, io: &Io<'_>, laid: &[u64], lanes: &mut [u64]) {
@@ -207,9 +234,11 @@ impl<S: Source> Rows<S> {
         scratch: &mut [u64],
     ) {
         let (scratch, pieces) = scratch.split_at_mut(self.source.scratch_words());
-        self.source.begin(inputs, laid, i, scratch);
         let (channels, first) = (self.channels, i * self.chunk);
-        let (here, beside) = bytemuck::cast_slice_mut::<u64, f32>(pieces).split_at_mut(self.piece() * channels);
+        let chunk = Chunk { inputs, laid, number: i, first };
+        self.source.begin(chunk, scratch);
+        let (here, beside) = pieces.split_at_mut(words::<f32>(self.piece() * channels));
+        let [here, beside] = [here, beside].map(bytemuck::cast_slice_mut::<u64, f32>);
         let row_words = self.codes.as_ref().map_or(1, |(_, _, rows)| rows.row_words());
         let pixels = match (&map, &codes) {
             (Some(map), _) => map.len() / channels,
@@ -226,11 +255,20 @@ impl<S: Source> Rows<S> {
                 Some(map) => (&mut map[start * channels..end * channels], here),
                 None => (here, &mut [][..]),
             };
+            let finish = match self.sum {
+                Some((input, relu)) if inputs.is_replaced(input) => Finish::AddOld(relu),
+                Some((input, relu)) => Finish::Add(place.of_map(input, len), relu),
+                None if self.relu => Finish::Relu,
+                None => Finish::Plain,
+            };
             self.isa.vectorize(
                 #[inline(always)]
                 || {
-                    self.source.rows(inputs, scratch, first, start..end, self.relu, y);
-                    self.steps.iter().for_each(|step| step.run(place, y, beside));
+                    self.source.rows(chunk, scratch, start..end, finish, y);
+                    // Not `for_each`: its closure would be compiled without these features.
+                    for step in &self.steps {
+                        step.run(place, y, beside);
+                    }
                 },
             );
             if let (Some(packed), Some((codes, _, rows))) = (&mut codes, &self.codes) {
@@ -242,7 +280,11 @@ impl<S: Source> Rows<S> {
                     copy.copy_from_slice(y);
                     self.isa.vectorize(
                         #[inline(always)]
-                        || self.coding.iter().for_each(|step| step.run(place, copy, beside)),
+                        || {
+                            for step in &self.coding {
+                                step.run(place, copy, beside);
+                            }
+                        },
                     );
                     pack_codes(self.isa, *codes, copy, layout, packed);
                 }

@@ -4,6 +4,7 @@ use binary_nets_graph::ops::{ArithmeticFunction, Extent};
 
 use crate::io::Inputs;
 use crate::ops::arithmetic::{max, min};
+use crate::ops::elementwise::{block, blocks};
 use crate::ops::prelu::prelu;
 use crate::ops::relu::relu;
 use crate::ops::{affine, elementwise};
@@ -65,7 +66,7 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     /// The part of a map that belongs to rows of that many elements.
     #[inline(always)]
-    fn of_map(self, input: usize, len: usize) -> &'a [f32] {
+    pub fn of_map(self, input: usize, len: usize) -> &'a [f32] {
         &self.inputs.get(input)[self.pixel * self.channels..][..len]
     }
 
@@ -92,10 +93,31 @@ impl<'a> Place<'a> {
 
 #[inline(always)]
 fn zip(y: &mut [f32], b: &[f32], f: impl Fn(f32, f32) -> f32) {
-    y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b));
+    let ((y, y_rest), (b, b_rest)) = (y.as_chunks_mut(), blocks(b));
+    for (y, b) in y.iter_mut().zip(b) {
+        *y = block(|i| f(y[i], b[i]));
+    }
+    for (y, &b) in y_rest.iter_mut().zip(b_rest) {
+        *y = f(*y, b);
+    }
 }
 
 impl Step {
+    /// The map that it adds to the rows, and whether it rectifies the sum, if that is what it does.
+    pub fn sum(&self) -> Option<(usize, bool)> {
+        match *self {
+            Self { change: Change::AddRelu(Operand::Input(map, Extent::Map)), beside: false } => Some((map, true)),
+            Self {
+                change:
+                    Change::Arithmetic {
+                        function: ArithmeticFunction::Add, operand: Operand::Input(map, Extent::Map), ..
+                    },
+                beside: false,
+            } => Some((map, false)),
+            _ => None,
+        }
+    }
+
     /// Changes the rows `y`, or those beside.
     #[inline(always)]
     pub fn run(&self, place: Place<'_>, y: &mut [f32], beside: &mut [f32]) {
@@ -104,6 +126,18 @@ impl Step {
 }
 
 impl Change {
+    /// Whether it reads an input.
+    pub const fn reads(&self, input: usize) -> bool {
+        match *self {
+            Self::Load(map) | Self::Prelu(map, _) => map == input,
+            Self::Affine { a, c, .. } => a == input || c == input,
+            Self::AddRelu(operand) | Self::Arithmetic { operand, .. } => {
+                matches!(operand, Operand::Input(map, _) if map == input)
+            }
+            Self::Relu | Self::Clamp { .. } => false,
+        }
+    }
+
     /// Whether its second operand is the rows beside.
     pub const fn reads_beside(&self) -> bool {
         matches!(self, Self::AddRelu(Operand::Beside) | Self::Arithmetic { operand: Operand::Beside, .. })

@@ -11,7 +11,7 @@ use super::Rows;
 use super::source::{Binary, Source};
 use super::steps::Place;
 use crate::io::{Inputs, Io, Kernel};
-use crate::ops::affine::Number;
+use crate::ops::affine::{Finish, Number};
 use crate::ops::packed::PackedRows;
 use crate::target::Target;
 
@@ -59,7 +59,8 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
         };
         let bytes = (laid_words + 2 * bounds_words + 1) * size_of::<u64>();
         let scratch = target.threads * per_lane * size_of::<u64>();
-        Prepared { kernel: Box::new(run), name, scratch, prologue: Some(Prologue { kernel: prologue, bytes }) }
+        let prologue = Some(Prologue { kernel: prologue, bytes });
+        Prepared { kernel: Box::new(run), name, scratch, prologue, in_place: None }
     }
 
     /// The least and the largest integer of each channel whose bit is 1: found by trying the steps themselves, so that every rounding is in it. None where a
@@ -92,7 +93,7 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
         let dots: Vec<T> = dots.iter().map(|&d| T::try_from(d).unwrap_or_default()).collect();
         let mut y = vec![0.0_f32; dots.len()];
         let is_finite = |y: &[f32]| y.iter().all(|y| y.is_finite());
-        self.rows.source.affine(inputs, &dots, self.rows.relu, &mut y);
+        self.rows.source.affine(inputs, &dots, if self.rows.relu { Finish::Relu } else { Finish::Plain }, &mut y);
         let mut finite = is_finite(&y);
         let place = Place { inputs, pixel: 0, channels: dots.len() };
         for step in &self.rows.steps {
