@@ -351,6 +351,29 @@ mod tests {
     }
 
     #[test]
+    fn an_output_may_replace_an_input_that_nobody_reads_later() {
+        let replace = |step: usize, input: usize| {
+            move |graph: &Graph, p: &mut Plan| {
+                let slot = p.program.steps[step].inputs[input];
+                p.program.steps[step].in_place = Some(InPlace { input, output: 0 });
+                p.place(graph, 4 + step, slot);
+                // Scratches may lie where a value was that lives longer now.
+                for step in &mut p.program.steps {
+                    step.scratch.offset = p.program.workspace_bytes;
+                }
+                p.program.workspace_bytes += ALIGNMENT;
+            }
+        };
+        // c takes the place of a, which is last read in step 2; b is read again by the update, and a by step 2.
+        assert_eq!(broken(replace(2, 0)), Ok(()));
+        assert_refused("unary at 'b': two values that live at the same time overlap", replace(2, 1));
+        assert_refused("arithmetic at 'a': two values that live at the same time overlap", replace(1, 0));
+        assert_refused("arithmetic at 'c': an output replaces an input that lies elsewhere", |_, p| {
+            p.program.steps[2].in_place = Some(InPlace { input: 0, output: 0 });
+        });
+    }
+
+    #[test]
     fn steps_write_the_workspace_and_the_output_alone() {
         for region in [Region::State, Region::Batch] {
             assert_refused("arithmetic at 'a': an output lies in a region that steps do not write", |graph, p| {

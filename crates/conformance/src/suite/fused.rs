@@ -2,8 +2,8 @@
 
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
-    Affine, Arithmetic, ArithmeticFunction, BinaryConv2d, Border, Clamp, Fused, FusedNode, ImageConv2d, Prelu, Relu,
-    Reshape, TernaryAffine, TernaryConv2d,
+    Affine, Arithmetic, ArithmeticFunction, BinaryConv2d, Border, Clamp, Fused, FusedNode, ImageConv2d, MaxPool2d,
+    Prelu, Relu, Reshape, TernaryAffine, TernaryConv2d,
 };
 use binary_nets_graph::{Op, Value, Window};
 
@@ -35,9 +35,21 @@ pub fn cases() -> Vec<Case> {
         for c in [1, 65] {
             cases.extend([floats(tail, c), integers(tail, c), stem(tail, c), image(tail, c)]);
         }
+        for c in [3, 81] {
+            cases.push(pooled("w3s2p1", tail, c, Window::square(3, 2, 1)));
+        }
+        for (window_name, window) in POOLS {
+            cases.push(pooled(window_name, tail, 16, window));
+        }
     }
     cases
 }
+
+const POOLS: [(&str, Window); 3] = [
+    ("w2s1", Window { kernel: [2, 2], stride: [1, 1], padding: [0, 0], dilation: [1, 1] }),
+    ("w2x3s3x1p0x1d2x1", Window { kernel: [2, 3], stride: [3, 1], padding: [0, 1], dilation: [2, 1] }),
+    ("w4x1s1x2p2x0d1x3", Window { kernel: [4, 1], stride: [1, 2], padding: [2, 0], dilation: [1, 3] }),
+];
 
 /// The convolution of a case: channels in and out and groups, and the rest.
 struct Conv {
@@ -365,6 +377,28 @@ fn image(tail: Tail, c: usize) -> Case {
     let d = body.op(ImageConv2d { border }, &[x, q]);
     let (a, offset) = (body.row(Fill::Uniform(1.0 / 65536.0)), body.constant(&[rows, columns, c], Fill::Coarse));
     let y = body.op(Affine { border: Some(border) }, &[d, a, offset]);
+    let outputs = body.tail(tail, y);
+    body.case(&outputs)
+}
+
+/// Behind the convolution of an image, its rectifier and a max pool.
+fn pooled(name: &str, tail: Tail, c: usize, pool: Window) -> Case {
+    let size = [13, 11];
+    let mut b = Builder::with_batch(format!("fused/pooled/{tail:?}/{name}/c{c}"), tail.batch());
+    let border = Border { window: Window::square(3, 1, 1), input: size };
+    let [rows, columns] = border.cases().expect("a window that fits");
+    let x = b.image(&[size[0], size[1], 3]);
+    let q = b.frozen_stem(&[c, 3, 3, 3]);
+    let [height, width] = pool.output(size).expect("a window that fits");
+    let mut body = Body::new(b, &[height, width, c]);
+    let (x, q) = (body.given(x), body.given(q));
+    let d = body.op(ImageConv2d { border }, &[x, q]);
+    let (a, offset) = (body.row(Fill::Uniform(1.0 / 65536.0)), body.constant(&[rows, columns, c], Fill::Coarse));
+    let mut y = body.op(Affine { border: Some(border) }, &[d, a, offset]);
+    if c == 16 {
+        y = body.op(Relu {}, &[y]);
+    }
+    let y = body.op(MaxPool2d { window: pool }, &[y]);
     let outputs = body.tail(tail, y);
     body.case(&outputs)
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use binary_nets_exec::{
-    Address, Backend, Binding, ExecError, IoMeta, Layout, Memory, Prepared, Program, Prologue, Region, Run, StateTable,
-    plan,
+    Address, Backend, Binding, ExecError, InPlace, IoMeta, Layout, Memory, Prepared, Program, Prologue, Region, Run,
+    StateTable, plan,
 };
 use binary_nets_graph::ops::{ArithmeticFunction, UnaryFunction};
 use binary_nets_graph::{Graph, Op, ValueMeta};
@@ -86,7 +86,7 @@ impl Backend for Vectors {
             name: "vectors",
             scratch: if matches!(op, Op::Relu(_) | Op::Concat(_)) { 1000 } else { 0 },
             prologue: resident.then(|| Prologue { kernel: kernel(true), bytes }),
-            in_place: None,
+            in_place: matches!(op, Op::Relu(_) | Op::Unary(_)).then_some(InPlace { input: 0, output: 0 }),
         })
     }
 
