@@ -48,6 +48,12 @@ fn best(mut run: impl FnMut()) -> f64 {
     best.as_secs_f64()
 }
 
+/// The `len` words from the first multiple of 64 bytes on, where a program places laid weights too.
+fn aligned(words: &mut [u64], len: usize) -> &mut [u64] {
+    let start = words.as_ptr().align_offset(64);
+    &mut words[start..start + len]
+}
+
 /// Words without structure (splitmix64).
 fn words(count: usize) -> Vec<u64> {
     (0..count as u64)
@@ -106,19 +112,20 @@ fn bench_binary_conv2d(report: &Report) {
                 }
                 let conv = BinaryConv2d::with_kernel(geometry.clone(), codes, pad_value, kernel).expect("listed");
                 let (image, weights) = (bits(conv.image_layout()), bits(conv.weight_layout()));
-                let mut laid = vec![0; conv.laid_weight_words()];
-                conv.lay_weights(&weights, &mut laid);
+                let mut laid = vec![0; conv.laid_weight_words() + 7];
+                let laid = aligned(&mut laid, conv.laid_weight_words());
+                conv.lay_weights(&weights, laid);
                 let [out_h, out_w] = geometry.out_size();
                 let mut scratch = vec![0; conv.scratch_words()];
                 let mut out = vec![0i16; out_h * out_w * out_channels];
                 let shape = format!("3x3 {in_channels}>{out_channels}@{out_h} pad {pad_value}");
                 report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
-                    conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut out));
+                    conv.rows(&image, laid, 0..out_h, &mut scratch, black_box(&mut out));
                 });
                 if pad_value == 1 {
                     let shape = format!("lay {in_channels}>{out_channels}");
                     report.line(kernel.name(), &shape, weights.len() * 8, "GB/s", || {
-                        conv.lay_weights(&weights, black_box(&mut laid));
+                        conv.lay_weights(&weights, black_box(laid));
                     });
                 }
             }

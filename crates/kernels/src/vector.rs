@@ -101,6 +101,29 @@ pub trait Words: Token {
     fn store_i16(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i16]);
 }
 
+/// Vectors of bytes; in a binary product each lane is one output channel.
+pub trait Bytes: Token {
+    /// The vector.
+    type U8: Copy;
+    /// Its bytes.
+    const LANES: usize;
+
+    /// 0 in every lane.
+    fn zero_bytes(self) -> Self::U8;
+    /// The first bytes of `x`.
+    fn load_bytes(self, x: &[u8]) -> Self::U8;
+    /// `table[index]` of every lane; indices are below 16.
+    fn lookup(self, table: &[u8; 16], indices: Self::U8) -> Self::U8;
+    /// Sum modulo 256, lane by lane.
+    fn add_bytes(self, a: Self::U8, b: Self::U8) -> Self::U8;
+    /// `a − 16 · b` modulo 256, lane by lane.
+    fn sub_sixteenfold(self, a: Self::U8, b: Self::U8) -> Self::U8;
+    /// `v / 16`, lane by lane.
+    fn sixteenth(self, v: Self::U8) -> Self::U8;
+    /// Writes the lanes to the first elements of `sums` where they are the `first`, else adds them.
+    fn sum_bytes(self, v: Self::U8, first: bool, sums: &mut [u16]);
+}
+
 /// Comparisons of vectors of integers.
 pub trait Integers: Token {
     /// Bit i = `low[i] ≤ x[i] ≤ high[i]`.

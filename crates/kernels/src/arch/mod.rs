@@ -1,4 +1,4 @@
-//! One folder per instruction set, with the same files in each: the token, its `Floats`, its `Pairs` and its `Words`.
+//! One folder per instruction set, with a file for each vector trait that it has kernels for.
 
 #![allow(clippy::wildcard_imports, reason = "intrinsics")]
 

@@ -19,6 +19,12 @@ pub(super) mod sealed {
         /// Writes one vector of dot products, `base + factor · counts`.
         fn store<S: Words>(token: S, counts: S::U64, base: &[i32], factor: i32, out: &mut [Self]);
 
+        /// `x`, which fits in the end, if not yet.
+        fn wrap(x: i32) -> Self;
+
+        /// `self + factor · count`, which fits in the end.
+        fn plus(self, factor: i32, count: u16) -> Self;
+
         /// Takes `value` away; the difference fits.
         fn subtract(&mut self, value: i32);
 
@@ -51,6 +57,16 @@ impl sealed::Storage for i16 {
     }
 
     #[inline(always)]
+    fn wrap(x: i32) -> Self {
+        x as Self
+    }
+
+    #[inline(always)]
+    fn plus(self, factor: i32, count: u16) -> Self {
+        self.wrapping_add((factor as Self).wrapping_mul(count as Self))
+    }
+
+    #[inline(always)]
     fn subtract(&mut self, value: i32) {
         *self -= value as i16;
     }
@@ -79,6 +95,16 @@ impl sealed::Storage for i32 {
     #[inline(always)]
     fn between<S: Integers>(token: S, x: &[Self; 64], low: &[Self; 64], high: &[Self; 64]) -> u64 {
         token.between_i32(x, low, high)
+    }
+
+    #[inline(always)]
+    fn wrap(x: i32) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn plus(self, factor: i32, count: u16) -> Self {
+        self + factor * i32::from(count)
     }
 
     #[inline(always)]

@@ -7,6 +7,20 @@ use std::ops::Range;
 /// Gathers group `group` for the output pixels `pixels`, numbered along the rows of the image.
 #[inline(always)]
 pub(super) fn gather(shape: &Shape, image: &[u64], group: usize, pixels: Range<usize>, scratch: &mut [u64]) {
+    words(shape, image, group, pixels, scratch);
+    for place in 1..shape.depth {
+        if shape.is_parity(place) {
+            let (before, here) = scratch.split_at_mut(place * CHUNK);
+            for (here, before) in here[..CHUNK].iter_mut().zip(&before[(place - 1) * CHUNK..]) {
+                *here ^= before;
+            }
+        }
+    }
+}
+
+/// The same before it is made parities.
+#[inline(always)]
+pub(super) fn words(shape: &Shape, image: &[u64], group: usize, pixels: Range<usize>, scratch: &mut [u64]) {
     let out_w = shape.out_size[1];
     let mut pixel = pixels.start;
     while pixel < pixels.end {
@@ -15,14 +29,6 @@ pub(super) fn gather(shape: &Shape, image: &[u64], group: usize, pixels: Range<u
         let at = pixel - pixels.start;
         pixel += columns.len();
         gather_row(shape, image, group, row, columns, at, scratch);
-    }
-    for place in 1..shape.depth {
-        if shape.is_parity(place) {
-            let (before, here) = scratch.split_at_mut(place * CHUNK);
-            for (here, before) in here[..CHUNK].iter_mut().zip(&before[(place - 1) * CHUNK..]) {
-                *here ^= before;
-            }
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
 
-use super::{CHUNK, Dot, Job, tile};
+use super::{CHUNK, Dot, Form, Job, table, tile};
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
-use crate::{Isa, arch::scalar::Scalar, vector::Words};
+use crate::{Isa, arch::scalar::Scalar, vector::Bytes, vector::Words};
 
 /// One binary convolution kernel.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Kernel {
     detect: fn() -> Option<Isa>,
     pixels: usize,
     block: usize,
+    form: Form,
+    cost: usize,
     pub(super) i16: fn(Isa, Job<'_, i16>),
     pub(super) i32: fn(Isa, Job<'_, i32>),
 }
@@ -25,24 +27,31 @@ macro_rules! names {
     };
 }
 
-/// Every kernel. Tiles that waste nothing on a geometry are about equally fast; of one instruction set, the better comes first.
+/// Every kernel; of one instruction set, the better comes first. The cost is the time of a full tile for a pixel and a channel, compared with the
+/// other kernels of the instruction set; it is 1 where tiles are about equally fast.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 7, 1>(names!("7x8_avx512")),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 4, 2>(names!("4x16_avx512")),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")),
+    Kernel::table::<Avx2, 1, 2>(names!("2x64_avx2")).costs(8),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")),
+    Kernel::table::<Avx2, 4, 1>(names!("8x32_avx2")).costs(9),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")).costs(13),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")).costs(14),
     Kernel::of::<Scalar, 2, 2>(names!("2x2_scalar")),
 ];
 
-/// The kernel of `isa` whose tiles waste least on an output of `pixels` × `channels`; the first listed among equals.
+/// The kernel of `isa` whose tiles take least time for an output of `pixels` × `channels`; the first listed among equals.
 pub(super) fn fastest(isa: Isa, pixels: usize, channels: usize) -> &'static Kernel {
     let of_isa = KERNELS.iter().filter(|kernel| kernel.isa_name == isa.name());
-    let work = |kernel: &&Kernel| pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block);
-    of_isa.min_by_key(work).expect("every instruction set has a kernel")
+    let time = |kernel: &&Kernel| {
+        pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block) * kernel.cost
+    };
+    of_isa.min_by_key(time).expect("every instruction set has a kernel")
 }
 
 impl Kernel {
@@ -56,9 +65,35 @@ impl Kernel {
             detect: || S::detect().map(S::isa),
             pixels: P,
             block: N * S::LANES,
+            form: Form::Parities,
+            cost: 1,
             i16: run::<S, i16, P, N>,
             i32: run::<S, i32, P, N>,
         }
+    }
+
+    /// A tile of `P` pairs of pixels × `N` vectors of channels, which looks nibbles up.
+    const fn table<S: Bytes, const P: usize, const N: usize>([name, threshold_name]: [&'static str; 2]) -> Self {
+        const {
+            assert!(CHUNK.is_multiple_of(2 * P) && N * S::LANES <= 64, "the tile handles at most 64 × 64");
+        };
+        Self {
+            name,
+            threshold_name,
+            isa_name: S::NAME,
+            detect: || S::detect().map(S::isa),
+            pixels: 2 * P,
+            block: N * S::LANES,
+            form: Form::Nibbles,
+            cost: 1,
+            i16: run_table::<S, i16, P, N>,
+            i32: run_table::<S, i32, P, N>,
+        }
+    }
+
+    /// The same, with another cost.
+    const fn costs(self, cost: usize) -> Self {
+        Self { cost, ..self }
     }
 
     /// Pixels × output channels of the tile, and the instruction set: `binary_conv2d_4x16_avx512`.
@@ -85,6 +120,11 @@ impl Kernel {
     pub(super) fn block(&self) -> usize {
         self.block
     }
+
+    /// How the tile reads pixels and weights.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
 }
 
 fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
@@ -92,6 +132,14 @@ fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, 
     token.vectorize(
         #[inline(always)]
         || tile::run::<S, T, P, N>(token, job),
+    );
+}
+
+fn run_table<S: Bytes, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
+    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
+    token.vectorize(
+        #[inline(always)]
+        || table::run::<S, T, P, N>(token, job),
     );
 }
 

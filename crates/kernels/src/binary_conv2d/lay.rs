@@ -1,9 +1,9 @@
 //! Weights as the tile reads them, and the constants of the output transform and the border.
 //!
-//! One buffer holds three parts: words `[groups, blocks, depth, block]` as running parities over the depth; `base`, i32
-//! `[groups, blocks, block]`; and, where the border is corrected, the sums of each tap's weights, i32 `[taps, groups · out_channels]`.
+//! One buffer holds three parts: the blocks, `[groups, blocks]` of words `[depth, block]` as running parities over the depth, or of [`nibbles`]; `base`,
+//! i32 `[groups, blocks, block]`; and, where the border is corrected, the sums of each tap's weights, i32 `[taps, groups · out_channels]`.
 
-use super::Shape;
+use super::{Form, Shape, nibbles};
 use binary_nets_bits::Codes;
 
 /// The parts of laid weights.
@@ -31,7 +31,14 @@ impl Shape {
     }
 
     fn tile_words(&self) -> usize {
-        self.laid_channels() * self.depth
+        self.geometry.groups * self.blocks() * self.block_words()
+    }
+
+    fn block_words(&self) -> usize {
+        match self.form {
+            Form::Parities => self.depth * self.block,
+            Form::Nibbles => (self.nibbles() * self.block).div_ceil(8),
+        }
     }
 
     fn base_words(&self) -> usize {
@@ -46,38 +53,55 @@ impl Shape {
 
 /// Lays `outputs: [groups · out_channels]` of `[taps, words]`.
 #[inline(always)]
-pub(super) fn lay<'a>(shape: &Shape, outputs: impl Iterator<Item = &'a [u64]>, laid: &mut [u64]) {
-    let g = &shape.geometry;
-    let (channels, block) = (g.all_out_channels(), shape.block);
+pub(super) fn lay<'a>(shape: &Shape, mut outputs: impl Iterator<Item = &'a [u64]>, laid: &mut [u64]) {
+    let (block, channels) = (shape.block, shape.geometry.all_out_channels());
     laid.fill(0);
     let (words, rest) = laid.split_at_mut(shape.tile_words());
     let (base, tap_sums) = rest.split_at_mut(shape.base_words());
     let base: &mut [i32] = bytemuck::cast_slice_mut(base);
     let tap_sums: &mut [i32] = bytemuck::cast_slice_mut(tap_sums);
-    for (output, weights) in outputs.enumerate() {
-        let (group, channel) = (output / g.out_channels, output % g.out_channels);
-        let (tile, lane) = (group * shape.blocks() + channel / block, channel % block);
-        let column = &mut words[tile * shape.depth * block + lane..][..=(shape.depth - 1) * block];
+    let mut output = 0;
+    for (i, (words, base)) in words.chunks_exact_mut(shape.block_words()).zip(base.chunks_exact_mut(block)).enumerate()
+    {
+        let mut lanes = [&[][..]; 64];
+        let valid = block.min(shape.geometry.out_channels - i % shape.blocks() * block);
+        let lanes = &mut lanes[..valid];
+        for ((lane, base), weights) in lanes.iter_mut().zip(base).zip(&mut outputs) {
+            *lane = weights;
+            *base = match shape.codes {
+                Codes::Sign => shape.depth_bits() as i32,
+                Codes::Step => -count_ones(weights),
+            };
+            if shape.corrects_border() {
+                for (tap, weights) in weights.chunks_exact(shape.words).enumerate() {
+                    tap_sums[tap * channels + output] = shape.geometry.in_channels as i32 - 2 * count_ones(weights);
+                }
+            }
+            output += 1;
+        }
+        match shape.form {
+            Form::Parities => parities(shape, lanes, words),
+            Form::Nibbles => nibbles::lay(shape, lanes, words),
+        }
+    }
+}
+
+/// Lays a block of `outputs`, `[taps, words]` each, as `laid: [depth, block]`, which is zeroed.
+#[inline(always)]
+fn parities(shape: &Shape, outputs: &[&[u64]], laid: &mut [u64]) {
+    let block = shape.block;
+    for (lane, weights) in outputs.iter().enumerate() {
         for (tap, weights) in weights.chunks_exact(shape.words).enumerate() {
             for (word, &bits) in weights.iter().enumerate() {
-                column[shape.place(tap, word) * block] |= bits << shape.shift(tap);
-            }
-            if shape.corrects_border() {
-                tap_sums[tap * channels + output] = g.in_channels as i32 - 2 * count_ones(weights);
+                laid[shape.place(tap, word) * block + lane] |= bits << shape.shift(tap);
             }
         }
-        base[tile * block + lane] = match shape.codes {
-            Codes::Sign => shape.depth_bits() as i32,
-            Codes::Step => -count_ones(weights),
-        };
     }
-    // The parities, all lanes of a block at a time.
-    for tile in words.chunks_exact_mut(shape.depth * block) {
-        for place in (1..shape.depth).filter(|place| shape.is_parity(*place)) {
-            let (before, here) = tile.split_at_mut(place * block);
-            for (here, before) in here[..block].iter_mut().zip(&before[(place - 1) * block..]) {
-                *here ^= before;
-            }
+    // The parities, all lanes at a time.
+    for place in (1..shape.depth).filter(|place| shape.is_parity(*place)) {
+        let (before, here) = laid.split_at_mut(place * block);
+        for (here, before) in here[..block].iter_mut().zip(&before[(place - 1) * block..]) {
+            *here ^= before;
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! 1. The pixels under the taps of up to 64 outputs are gathered as a matrix of words, `[depth, 64]` (`gather`), with the padding
 //!    value where a tap lies outside; so the tile has no border. Channels of at most 32 bits share a word with other taps.
-//! 2. `count = popcount(a ^ w)` for each output pixel and channel (`tile`), lanes along the output channels.
+//! 2. `count = popcount(a ^ w)` for each output pixel and channel, lanes along the output channels: by xor and popcount (`tile`), or by lookups of
+//!    four bits each (`table`), where instructions count slowly and shuffle fast. The kernel decides.
 //! 3. `dot = base + factor · count`: −2 and K for `Sign` codes, 1 and −popcount(w) for `Step` codes.
 //! 4. A 0 that pads ±1 codes was gathered as +1: the sum of that tap's weights is taken away again (`border`).
 //!
-//! Gathered words and laid weights are stored as running parities over the depth (running xors), which halves the popcounts: see `tile`.
+//! For `tile`, gathered words and laid weights are stored as running parities over the depth (running xors), which halves the popcounts; for `table`, as
+//! `nibbles`.
 
 mod border;
 mod dot;
@@ -14,6 +16,8 @@ mod gather;
 mod geometry;
 mod kernels;
 mod lay;
+mod nibbles;
+mod table;
 mod tile;
 
 pub use dot::Dot;
@@ -55,10 +59,21 @@ pub(crate) struct Shape {
     pub depth: usize,
     /// Output channels of one tile.
     pub block: usize,
+    /// How the tile reads pixels and weights.
+    pub form: Form,
     /// Output columns whose tap, by column of the kernel, lies inside the image.
     pub inside_columns: Vec<Range<usize>>,
     /// The same for rows.
     pub inside_rows: Vec<Range<usize>>,
+}
+
+/// How a tile reads pixels and weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Words, as running parities over the depth.
+    Parities,
+    /// Four bits of the depth at a time.
+    Nibbles,
 }
 
 /// One call of [`BinaryConv2d::rows`].
@@ -107,7 +122,7 @@ impl BinaryConv2d {
         if bound > i32::MAX as usize / 2 {
             return Err(KernelError::DotBound { bound });
         }
-        Ok(Self { kernel, isa, shape: Shape::new(geometry, codes, pad_value, kernel.block()) })
+        Ok(Self { kernel, isa, shape: Shape::new(geometry, codes, pad_value, kernel.block(), kernel.form()) })
     }
 
     /// The geometry it was made for.
@@ -149,7 +164,10 @@ impl BinaryConv2d {
 
     /// Words of scratch that one thread needs.
     pub fn scratch_words(&self) -> usize {
-        self.shape.depth * CHUNK
+        match self.shape.form {
+            Form::Parities => self.shape.depth * CHUNK,
+            Form::Nibbles => self.shape.nibble_scratch_words(),
+        }
     }
 
     /// Lays packed weights as the kernel reads them. Once a training step; its cost is about that of reading them.
@@ -191,7 +209,7 @@ impl BinaryConv2d {
 }
 
 impl Shape {
-    fn new(geometry: Conv2dGeometry, codes: Codes, pad_value: u8, block: usize) -> Self {
+    fn new(geometry: Conv2dGeometry, codes: Codes, pad_value: u8, block: usize, form: Form) -> Self {
         let words = binary_nets_bits::words(geometry.in_channels);
         let log_taps_per_word = 6_u32.saturating_sub(geometry.in_channels.next_power_of_two().ilog2());
         Self {
@@ -202,6 +220,7 @@ impl Shape {
             log_taps_per_word,
             depth: words * geometry.taps().div_ceil(1 << log_taps_per_word),
             block,
+            form,
             inside_columns: (0..geometry.kernel[1]).map(|tap| geometry.inside(1, tap)).collect(),
             inside_rows: (0..geometry.kernel[0]).map(|tap| geometry.inside(0, tap)).collect(),
             geometry,
@@ -216,6 +235,14 @@ impl Shape {
     /// Blocks of output channels of one group; the last may be partial.
     fn blocks(&self) -> usize {
         self.geometry.out_channels.div_ceil(self.block)
+    }
+
+    /// What a differing bit adds to a dot.
+    fn factor(&self) -> i32 {
+        match self.codes {
+            Codes::Sign => -2,
+            Codes::Step => 1,
+        }
     }
 
     /// Whether a border needs its correction: a 0 has no bit among ±1 codes.

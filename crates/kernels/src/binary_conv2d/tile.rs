@@ -21,10 +21,7 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
     let shape = job.shape;
     let (g, block) = (&shape.geometry, N * S::LANES);
     let channels = g.all_out_channels();
-    let factor = match shape.codes {
-        binary_nets_bits::Codes::Sign => -2,
-        binary_nets_bits::Codes::Step => 1,
-    };
+    let factor = shape.factor();
     let (first, end) = (job.rows.start * shape.out_size[1], job.rows.end * shape.out_size[1]);
     for start in (first..end).step_by(CHUNK / P * P) {
         let pixels = start..end.min(start + CHUNK / P * P);

@@ -59,7 +59,8 @@ pub fn random_geometry(random: &mut Random) -> Conv2dGeometry {
         dilation,
         groups: 1 + random.below(3),
         in_channels: random.pick(&channels),
-        out_channels: 1 + random.below(36),
+        // Now and then, more than one block of every kernel.
+        out_channels: if random.below(8) == 0 { 65 + random.below(70) } else { 1 + random.below(36) },
     }
 }
 
@@ -160,11 +161,11 @@ fn resnet_layers_are_exact_on_every_kernel() {
     }
 }
 
-/// All products equal: the dot reaches its bound, which i16 just holds or just does not.
+/// All products equal: the dot reaches its bound, which i16 just holds or just does not, or whose count needs more than 16 bits.
 #[test]
 fn extreme_dots_are_exact() {
     let mut random = Random::new(3);
-    for channels in [32767, 32768] {
+    for channels in [32767, 32768, 70_001] {
         let geometry = Conv2dGeometry {
             in_size: [1, 3],
             kernel: [1, 1],

@@ -1,6 +1,7 @@
 //! AVX2 with FMA, BMI and POPCNT: 256-bit vectors.
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
+mod bytes;
 mod floats;
 mod integers;
 mod pairs;
