@@ -1,6 +1,8 @@
 //! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
 
 use super::{CHUNK, Dot, Job, tile};
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::{Isa, arch::scalar::Scalar, vector::Words};
@@ -35,6 +37,8 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")),
+    #[cfg(target_arch = "aarch64")]
+    Kernel::of::<Neon, 1, 4>(names!("1x8_neon")),
     Kernel::of::<Scalar, 2, 2>(names!("2x2_scalar")),
 ];
 
