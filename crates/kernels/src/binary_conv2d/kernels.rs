@@ -37,6 +37,8 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")),
+    // Two pairs of words need 8 counts and parities, 8 words and 8 temporaries: LLVM spills wherever a tile has more. For 256 products of two words
+    // there are two xors, a select, a count, an add and half a broadcast, of 7.5 instructions in all.
     #[cfg(target_arch = "aarch64")]
     Kernel::of::<Neon, 1, 4>(names!("1x8_neon")),
     Kernel::of::<Scalar, 2, 2>(names!("2x2_scalar")),

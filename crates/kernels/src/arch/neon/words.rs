@@ -5,8 +5,9 @@ use std::arch::aarch64::*;
 impl Words for Neon {
     type U64 = uint8x16_t;
     const LANES: usize = 2;
-    /// A byte holds at most 8 ones, and 31 · 8 < 256.
-    const PARTIALS: usize = 31;
+    /// A byte holds at most 8 ones, and 31 · 8 < 256; even, for pairs are taken two by two.
+    const PARTIALS: usize = 30;
+    const COMPLEMENTS: Option<u64> = Some(0x0808_0808_0808_0808);
 
     #[inline(always)]
     fn splat_word(self, x: u64) -> uint8x16_t {
@@ -30,7 +31,20 @@ impl Words for Neon {
     #[inline(always)]
     fn carry(self, first: uint8x16_t, second: uint8x16_t, third: uint8x16_t) -> uint8x16_t {
         // SAFETY: `self` proves NEON.
-        unsafe { vbslq_u8(second, vmvnq_u8(third), first) }
+        unsafe { vbslq_u8(second, third, first) }
+    }
+
+    #[inline(always)]
+    fn add_carry<const COMPLEMENTED: bool>(
+        self,
+        partial: uint8x16_t,
+        first: uint8x16_t,
+        second: uint8x16_t,
+        third: uint8x16_t,
+    ) -> uint8x16_t {
+        let count = self.count(self.carry(first, second, third));
+        // SAFETY: `self` proves NEON.
+        unsafe { if COMPLEMENTED { vsubq_u8(partial, count) } else { vaddq_u8(partial, count) } }
     }
 
     /// Counts per byte.
