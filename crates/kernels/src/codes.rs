@@ -17,6 +17,8 @@ pub fn pack_codes(isa: Isa, codes: Codes, x: &[f32], layout: BitLayout, out: &mu
         Isa::Avx2(token) => pack(token, codes, x, layout, out),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(token) => pack(token, codes, x, layout, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(token) => pack(token, codes, x, layout, out),
     }
 }
 
@@ -33,6 +35,8 @@ pub fn unpack_codes(isa: Isa, codes: Codes, packed: &[u64], layout: BitLayout, o
         Isa::Avx2(token) => unpack(token, codes, packed, layout, out),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(token) => unpack(token, codes, packed, layout, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(token) => unpack(token, codes, packed, layout, out),
     }
 }
 
@@ -89,6 +93,8 @@ pub fn pack_between<T: Dot>(isa: Isa, d: &[T], low: &[T], high: &[T], layout: Bi
         Isa::Avx2(token) => between(token, d, [low, high], layout, out),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(token) => between(token, d, [low, high], layout, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(token) => between(token, d, [low, high], layout, out),
     }
 }
 

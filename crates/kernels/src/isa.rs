@@ -1,5 +1,7 @@
 //! Instruction sets: what this machine has, and what to use.
 
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::vector::Token;
@@ -16,6 +18,9 @@ pub enum Isa {
     /// AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, and all of [`Isa::Avx2`].
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
 }
 
 /// Why an instruction set cannot be used.
@@ -52,6 +57,8 @@ impl Isa {
             isas.extend(Avx2::detect().map(Self::Avx2));
             isas.extend(Avx512::detect().map(Self::Avx512));
         }
+        #[cfg(target_arch = "aarch64")]
+        isas.extend(Neon::detect().map(Self::Neon));
         isas
     }
 
@@ -85,6 +92,8 @@ impl Isa {
             Self::Avx2(_) => Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => Avx512::NAME,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => Neon::NAME,
         }
     }
 
@@ -100,6 +109,8 @@ impl Isa {
             Self::Avx2(token) => token.vectorize(work),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.vectorize(work),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(token) => token.vectorize(work),
         }
     }
 }

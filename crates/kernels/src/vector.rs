@@ -78,6 +78,9 @@ pub trait Words: Token {
     const LANES: usize;
     /// How many partial counts add up without overflow.
     const PARTIALS: usize;
+    /// Whether the parity behind the first, third, … pair of words comes complemented, and then the partial counts of a word of ones. It spares a set
+    /// whose selects complement nothing an instruction in each pair: see [`carry`](Self::carry).
+    const COMPLEMENTS: Option<u64> = None;
 
     /// `x` in every lane.
     fn splat_word(self, x: u64) -> Self::U64;
@@ -86,7 +89,21 @@ pub trait Words: Token {
     /// Exclusive or.
     fn xor(self, a: Self::U64, b: Self::U64) -> Self::U64;
     /// Per bit, the carry of three bits given their running parities: `second ? !third : first`.
+    ///
+    /// With [`COMPLEMENTS`](Self::COMPLEMENTS), `second ? third : first` of words as they come: the carry if `third` is complemented, its complement
+    /// if `first` is.
     fn carry(self, first: Self::U64, second: Self::U64, third: Self::U64) -> Self::U64;
+    /// `partial` and the partial counts of [`carry`](Self::carry); less them, where `first` is `COMPLEMENTED`.
+    #[inline(always)]
+    fn add_carry<const COMPLEMENTED: bool>(
+        self,
+        partial: Self::U64,
+        first: Self::U64,
+        second: Self::U64,
+        third: Self::U64,
+    ) -> Self::U64 {
+        self.add_partial(partial, self.count(self.carry(first, second, third)))
+    }
     /// Partial counts of the ones of every lane.
     fn count(self, v: Self::U64) -> Self::U64;
     /// Sum of partial counts.

@@ -32,6 +32,16 @@ pub(super) fn words(shape: &Shape, image: &[u64], group: usize, pixels: Range<us
     }
 }
 
+/// Complements the parities behind the first, third, … pair of words.
+#[inline(always)]
+pub(super) fn complement(shape: &Shape, scratch: &mut [u64]) {
+    for place in (2..shape.depth).step_by(4) {
+        for word in &mut scratch[place * CHUNK..][..CHUNK] {
+            *word = !*word;
+        }
+    }
+}
+
 /// Gathers the output pixels `columns` of output row `row` into the scratch columns from `at`.
 #[inline(always)]
 fn gather_row(

@@ -1,6 +1,8 @@
 //! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
 
 use super::{CHUNK, Dot, Form, Job, table, tile};
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::{Isa, arch::scalar::Scalar, vector::Bytes, vector::Words};
@@ -42,6 +44,10 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Avx2, 1, 4>(names!("1x16_avx2")).costs(13),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 4, 1>(names!("4x4_avx2")).costs(14),
+    // Two pairs of words need 8 counts and parities, 8 words and 8 temporaries: LLVM spills wherever a tile has more. For 256 products of two words
+    // there are two xors, a select, a count, an add and half a broadcast, of 7.5 instructions in all.
+    #[cfg(target_arch = "aarch64")]
+    Kernel::of::<Neon, 1, 4>(names!("1x8_neon")),
     Kernel::of::<Scalar, 2, 2>(names!("2x2_scalar")),
 ];
 

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! With `s[i]` the running parity after word i, `majority(s[i-1], x[i], x[i+1]) = s[i] ? !s[i+1] : s[i-1]`: a select, and the words
-//! themselves are never formed.
+//! themselves are never formed. Where a select complements nothing ([`Words::COMPLEMENTS`]), s[2], s[6], s[10], … are stored complemented. Then one
+//! and the same select gives the carry of a pair that ends there, and of the next pair the complement: its count is taken away, from that of a word of ones.
 
 use super::{CHUNK, Dot, Job, border, gather};
 use crate::vector::Words;
@@ -27,6 +28,9 @@ pub(super) fn run<S: Words, T: Dot, const P: usize, const N: usize>(token: S, mu
         let pixels = start..end.min(start + CHUNK / P * P);
         for group in 0..g.groups {
             gather::gather(shape, job.image, group, pixels.clone(), job.scratch);
+            if S::COMPLEMENTS.is_some() {
+                gather::complement(shape, job.scratch);
+            }
             for tile_of_channels in 0..shape.blocks() {
                 let laid = group * shape.blocks() + tile_of_channels;
                 let weights = &job.laid.words[laid * shape.depth * block..][..shape.depth * block];
@@ -96,7 +100,10 @@ fn tile<S: Words, const P: usize, const N: usize>(
         carries::<S, P, N>(token, a_pairs, at, w_pairs, &mut parity, &mut twos);
     } else {
         for (w, a) in w_pairs.chunks(S::PARTIALS * 2 * block).zip(a_pairs.chunks(S::PARTIALS * 2 * CHUNK)) {
-            let mut partial = [[zero; N]; P];
+            // The complement of every other carry takes its count away from that of a word of ones.
+            let complements = w.len() / (4 * block);
+            let start = token.splat_word(S::COMPLEMENTS.map_or(0, |ones| ones * complements as u64));
+            let mut partial = [[start; N]; P];
             carries::<S, P, N>(token, a, at, w, &mut parity, &mut partial);
             for (twos, partial) in twos.as_flattened_mut().iter_mut().zip(partial.as_flattened()) {
                 *twos = token.add(*twos, token.widen(*partial));
@@ -105,6 +112,10 @@ fn tile<S: Words, const P: usize, const N: usize>(
     }
     for p in 0..P {
         for v in 0..N {
+            // The last pair may have been one that ends complemented.
+            if S::COMPLEMENTS.is_some() && pairs % 2 == 1 {
+                parity[p][v] = token.xor(parity[p][v], token.splat_word(u64::MAX));
+            }
             let mut ones = token.count(parity[p][v]);
             // A last word without a partner, stored as it is.
             if !w_last.is_empty() {
@@ -128,18 +139,40 @@ fn carries<S: Words, const P: usize, const N: usize>(
     partial: &mut [[S::U64; N]; P],
 ) {
     let block = N * S::LANES;
-    for (w, a) in weights.chunks_exact(2 * block).zip(scratch.chunks_exact(2 * CHUNK)) {
-        let (a0, a1) = (&a[at..at + P], &a[CHUNK + at..CHUNK + at + P]);
-        for v in 0..N {
-            let w0 = token.load_words(&w[v * S::LANES..]);
-            let w1 = token.load_words(&w[block + v * S::LANES..]);
-            for p in 0..P {
-                let second = token.xor(w0, token.splat_word(a0[p]));
-                let third = token.xor(w1, token.splat_word(a1[p]));
-                let carry = token.carry(parity[p][v], second, third);
-                partial[p][v] = token.add_partial(partial[p][v], token.count(carry));
-                parity[p][v] = third;
-            }
+    let pairs = if S::COMPLEMENTS.is_some() { 2 } else { 1 };
+    let (w, a) = (weights.chunks_exact(2 * pairs * block), scratch.chunks_exact(2 * pairs * CHUNK));
+    let (w_last, a_last) = (w.remainder(), a.remainder());
+    for (w, a) in w.zip(a) {
+        pair::<S, P, N, false>(token, a, at, w, parity, partial);
+        if S::COMPLEMENTS.is_some() {
+            pair::<S, P, N, true>(token, &a[2 * CHUNK..], at, &w[2 * block..], parity, partial);
+        }
+    }
+    if S::COMPLEMENTS.is_some() && !w_last.is_empty() {
+        pair::<S, P, N, false>(token, a_last, at, w_last, parity, partial);
+    }
+}
+
+/// Adds the partial counts of the carry of the first pair of words, before which the parity may be `COMPLEMENTED`.
+#[inline(always)]
+fn pair<S: Words, const P: usize, const N: usize, const COMPLEMENTED: bool>(
+    token: S,
+    scratch: &[u64],
+    at: usize,
+    weights: &[u64],
+    parity: &mut [[S::U64; N]; P],
+    partial: &mut [[S::U64; N]; P],
+) {
+    let block = N * S::LANES;
+    let (a0, a1) = (&scratch[at..at + P], &scratch[CHUNK + at..CHUNK + at + P]);
+    for v in 0..N {
+        let w0 = token.load_words(&weights[v * S::LANES..]);
+        let w1 = token.load_words(&weights[block + v * S::LANES..]);
+        for p in 0..P {
+            let second = token.xor(w0, token.splat_word(a0[p]));
+            let third = token.xor(w1, token.splat_word(a1[p]));
+            partial[p][v] = token.add_carry::<COMPLEMENTED>(partial[p][v], parity[p][v], second, third);
+            parity[p][v] = third;
         }
     }
 }

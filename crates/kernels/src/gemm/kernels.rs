@@ -1,6 +1,8 @@
 //! The list of kernels: being listed makes a kernel selectable, tested and benchmarked.
 
 use super::{Job, tile};
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::{Isa, arch::scalar::Scalar, vector::Floats};
@@ -22,6 +24,9 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Avx512, 6, 4>("gemm_6x64_avx512"),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, 6, 2>("gemm_6x16_avx2"),
+    // 24 sums, 4 vectors of B, and A by lanes of loads: of 38 instructions 24 multiply-adds are the only ones of the vector pipes.
+    #[cfg(target_arch = "aarch64")]
+    Kernel::of::<Neon, 6, 4>("gemm_6x16_neon"),
     Kernel::of::<Scalar, 4, 4>("gemm_4x4_scalar"),
 ];
 
