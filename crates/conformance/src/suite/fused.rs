@@ -33,7 +33,13 @@ pub fn cases() -> Vec<Case> {
         let conv = Conv { channels: [33000, 3, 1], window: Window::square(1, 3, 0), codes: Codes::Sign, pad_value: 0 };
         cases.push(binary("wide", tail, &conv));
         for c in [1, 65] {
-            cases.extend([floats(tail, c), integers(tail, c), stem(tail, c), image(tail, c)]);
+            cases.extend([
+                floats(tail, c),
+                integers(tail, c),
+                stem(tail, c),
+                image(tail, c, 127),
+                image(tail, c, 32767),
+            ]);
         }
     }
     cases
@@ -354,12 +360,12 @@ fn stem(tail: Tail, c: usize) -> Case {
 }
 
 /// Behind the convolution of an image, with a c for each border case.
-fn image(tail: Tail, c: usize) -> Case {
-    let mut b = Builder::with_batch(format!("fused/image/{tail:?}/c{c}"), tail.batch());
+fn image(tail: Tail, c: usize, largest: u16) -> Case {
+    let mut b = Builder::with_batch(format!("fused/image/{tail:?}/c{c}/{largest}"), tail.batch());
     let border = Border { window: Window::square(3, 2, 1), input: [9, 8] };
     let [rows, columns] = border.cases().expect("a window that fits");
     let x = b.image(&[9, 8, 3]);
-    let q = b.frozen_stem(&[c, 3, 3, 3]);
+    let q = b.frozen_stem(&[c, 3, 3, 3], largest);
     let mut body = Body::new(b, &[5, 4, c]);
     let (x, q) = (body.given(x), body.given(q));
     let d = body.op(ImageConv2d { border }, &[x, q]);
