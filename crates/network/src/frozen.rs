@@ -174,7 +174,11 @@ impl<B: Backend> Network<B> {
 
 /// What is wrong with weights that come out of rounding, or whose scales do, as numbers that are not finite.
 fn not_rounded(graph: &Graph, rounding: &Node, floats: &[f32]) -> NetworkError {
-    let weights = graph.producer(rounding.inputs[0]);
+    let mut weights = graph.producer(rounding.inputs[0]);
+    // The matrix of a product is the kernel of a convolution.
+    while let Op::Reshape(_) | Op::Transpose(_) = weights.op {
+        weights = graph.producer(weights.inputs[0]);
+    }
     let name = if let Op::State(state) = &weights.op { &state.path } else { &weights.path };
     let what = if floats.iter().any(|float| float.is_nan()) {
         "has numbers that are NaN, which fewer bits have no place for"

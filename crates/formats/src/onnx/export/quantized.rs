@@ -33,13 +33,13 @@ impl Exporter<'_> {
         let Exported::Stored(constant) = self.values[weights.index()] else {
             return Err(self.refuse("weights that are no constant"));
         };
-        let (a, c, q) = (self.vector(inputs[1])?, self.vector(inputs[2])?, self.bytes_of(constant)?);
+        let (a, q) = (self.vector(inputs[1])?.to_vec(), self.bytes_of(constant)?);
         let &[_, kh, kw, channels] = self.shape(weights) else { return Err(self.refuse("weights of another rank")) };
-        let bias = self.bias(border, a, c, |out, row, column| {
+        let bias = self.bias(border, &a, self.vector(inputs[2])?, |out, row, column| {
             let of_tap = &q[((out * kh + row) * kw + column) * channels..][..channels];
             of_tap.iter().map(|&q| f64::from(q)).sum::<f64>() * f64::from(zero)
         })?;
-        let (a, bias) = (self.channels("a", &a.to_vec()), self.channels("c", &bias));
+        let (a, bias) = (self.channels("a", &a), self.channels("c", &bias));
 
         // One number stands for each of 8 bits as it is.
         let order = [0, 3, 1, 2];
