@@ -44,13 +44,9 @@ impl Rows {
         for (i, y) in y.chunks_exact_mut(self.len()).enumerate() {
             let (image, row) = ((first + i) / self.y[1], (first + i) % self.y[1]);
             let x = &x[(image * height + row * stride[0]) * width * channels..][..width * channels];
-            if stride[1] == 1 {
-                quantize(self.isa, x, factor, zero, y);
-            } else {
-                for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks(stride[1] * channels)) {
-                    quantize(self.isa, &x[..channels], factor, zero, y);
-                }
-            }
+            // Neighbours are one run.
+            let runs = if stride[1] == 1 { [y.len(); 2] } else { [channels, stride[1] * channels] };
+            quantize(self.isa, x, runs, factor, zero, y);
         }
     }
 }

@@ -19,7 +19,9 @@ export const freeze: Command = {
   async run([run = ''], options) {
     const file = checkpointOf(run)
     const output = outputOf(file === run ? run : nameOf(run), text(options, 'output'), '.bnn')
-    const [shorter, validation, calibration] = ['resize', 'validation', 'calibration'].map((name) => text(options, name))
+    const [shorter, validation, calibration] = ['resize', 'validation', 'calibration'].map((name) =>
+      text(options, name),
+    )
     const resize = shorter === undefined ? 'stretch' : { shorter: number('resize', shorter) }
     using network = await Network.load(file)
     const { input } = network
