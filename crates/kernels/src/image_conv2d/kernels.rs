@@ -18,8 +18,6 @@ pub struct Kernel {
     per_word: usize,
     pixels: usize,
     block: usize,
-    /// What a word costs a tile, in instructions: its products and its loads.
-    cost: usize,
     pub(super) i16: fn(Isa, Job<'_, i16>),
     pub(super) i32: fn(Isa, Job<'_, i32>),
     pub(super) i64: fn(Isa, Job<'_, i64>),
@@ -48,15 +46,17 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Scalar, InPairs, 2, 2>("image_conv2d_i16_2x2_scalar"),
 ];
 
-/// The kernel of `isa` for weights up to `largest` that has most of them in a word and whose tiles cost least on output rows of `pixels` × `channels`; the first listed
-/// among equals.
+/// The kernel of `isa` for weights up to `largest` that has most of them in a word and whose tiles waste least on output rows of `pixels` × `channels`; the first listed
+/// among equals. A tile of one pixel shares its weights with no other, so it is for rows of one.
 pub(super) fn fastest(isa: Isa, largest: i16, pixels: usize, channels: usize) -> &'static Kernel {
-    let able = KERNELS.iter().filter(|kernel| kernel.isa_name == isa.name() && largest <= kernel.largest);
+    let able = |kernel: &&Kernel| kernel.isa_name == isa.name() && largest <= kernel.largest;
+    let fits = |kernel: &&Kernel| kernel.pixels > 1 || pixels == 1;
     let work = |kernel: &&Kernel| {
-        let tiles = pixels.div_ceil(kernel.pixels) * channels.div_ceil(kernel.block);
-        (kernel.largest, tiles * kernel.cost)
+        let tiles = pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block);
+        (kernel.largest, tiles)
     };
-    able.min_by_key(work).expect("every instruction set has a kernel for all weights")
+    let kernel = KERNELS.iter().filter(able).filter(fits).min_by_key(work);
+    kernel.expect("every instruction set has a kernel for all weights")
 }
 
 impl Kernel {
@@ -71,7 +71,6 @@ impl Kernel {
             per_word: F::PER_WORD,
             pixels: P,
             block: N * S::LANES,
-            cost: P * N + P + N,
             i16: run::<S, F, i16, P, N>,
             i32: run::<S, F, i32, P, N>,
             i64: run::<S, F, i64, P, N>,
