@@ -46,6 +46,8 @@ test('freeze makes a model of a folder of checkpoints, or of one', async (t) => 
   t.deepEqual(await readFile(path('again.bnn')), await readFile(path('model.bnn')))
   await run('freeze', 'run/last.safetensors', '-o', 'last.bnn', '--floats', 'int8', '--resize', '9')
   t.regex(await run('inspect', 'last.bnn'), /other sizes +shorter side 9, then cropped/)
+  const ends = await run('freeze', 'run', '-o', 'ends.bnn', '--ends', 'int8', '--calibration', 'shapes')
+  t.regex(ends, /image_conv2d \(int8\) · affine/)
   t.regex(await run('freeze', 'run', '-o', 'f16.bnn', '--floats', 'f16', '--validation', 'shapes'), /top-1 \d+\.\d\d %/)
 })
 
@@ -118,6 +120,7 @@ test('help, and what cannot be done', async (t) => {
   await fails(['predict', 'model.bnn', 'a.png', '--top=-1'], 1, /BNETS_ARGUMENT: .*topK/)
   await fails(['eval', 'model.bnn', 'nowhere'], 1, /BNETS_IO: .*nowhere/)
   await fails(['freeze', 'run', '--floats', 'f8'], 1, /BNETS_ARGUMENT: .*floats/)
+  await fails(['freeze', 'run', '--ends', 'int8'], 1, /BNETS_ARGUMENT: .*calibration/)
   await fails(['freeze', 'shapes'], 1, /BNETS_IO: shapes holds no checkpoint/)
   await fails(['export', 'model.bnn', '--form', 'tiny'], 1, /BNETS_ARGUMENT: .*form/)
   await fails(['export', 'model.bnn', '-o', './model.bnn'], 1, /BNETS_ARGUMENT: .*is read already/)

@@ -142,6 +142,59 @@ test('floats of fewer bits are told from floats by their cost', async (t) => {
   }
 })
 
+/** Networks that end in products of float maps, and what is left of their floats. */
+for (const name of Object.keys(zoo)) {
+  test(`${name}: ends of 8 bits are the same saved and loaded, wherever they run`, async (t) => {
+    using net = await build(name)
+    const images = pictures(24)
+    const calibration = fromArrays({
+      ...{ height: HEIGHT, width: WIDTH, channels: 3, classes: ['any'] },
+      images: Uint8Array.from(Buffer.concat(images)),
+      labels: new Uint32Array(24),
+    })
+    using frozen = await net.freeze({ ends: 'int8', calibration })
+    const expected = bits(await frozen.run(images))
+    const path = join(folder, `${name.replaceAll(/\W/g, '-')}-int8.bnn`)
+    await frozen.save(path)
+    for (const way of WAYS) {
+      using loaded = await loadFrozen(path, way)
+      t.deepEqual(bits(await loaded.run(images)), expected, JSON.stringify(way))
+      const one = await loaded.run(images.slice(3, 4))
+      t.deepEqual(
+        [...one.logits.data],
+        [...(await frozen.run(images)).logits.data].slice(3 * 7, 4 * 7),
+        'a batch of one',
+      )
+    }
+    const ops = frozen.report.rows.map(({ op, weights }) => [op, weights].join(' ').trim())
+    // All but the network of linear layers alone, which are binary.
+    t.is(ops.includes('image_conv2d int8'), name !== 'linear layers', String(frozen.report))
+    t.false(ops.includes('image_conv2d int16'), String(frozen.report))
+    t.false(ops.includes('matmul'), String(frozen.report))
+  })
+}
+
+test('ends of 8 bits ask for images, and tell what they cost', async (t) => {
+  using net = await create()
+  const data = dataset(200)
+  await fit(net, { train: data, epochs: 3, batchSize: 16, optimizer: adam({ lr: 1e-2 }) }).done
+  const before = bits(await net.activations([...data].slice(0, 9), ['logits', 'features']))
+  using frozen = await net.freeze({ ends: 'int8', calibration: data, validation: data })
+  const { accuracy } = frozen.report
+  t.is(accuracy?.f32, (await net.evaluate(data)).top1)
+  t.is(accuracy?.frozen, (await frozen.evaluate(data)).top1)
+  t.regex(String(frozen.report), /image_conv2d \(int8\) · affine/)
+  t.regex(String(frozen.report), /top-1 \d+\.\d\d %(; with|, as with) floats of 32 bits/)
+  t.deepEqual(bits(await net.activations([...data].slice(0, 9), ['logits', 'features'])), before, 'the network stays')
+  const wrong = { code: 'BNETS_ARGUMENT', message: /calibration/ } as const
+  await t.throwsAsync(net.freeze({ ends: 'int8' }), wrong)
+  await t.throwsAsync(net.freeze({ calibration: data }), wrong)
+  await t.throwsAsync(net.freeze({ ends: 'int8', calibration: [] as never }), wrong)
+  await t.throwsAsync(net.freeze({ ends: 'f16' as never, calibration: data }), { code: 'BNETS_ARGUMENT' })
+  const { test } = await mnist()
+  await t.throwsAsync(net.freeze({ ends: 'int8', calibration: test }), { code: 'BNETS_SHAPE', message: /calibration/ })
+})
+
 test('a model file remembers classes, input, normalisation and training', async (t) => {
   using net = await create()
   await fit(net, { train: dataset(64), epochs: 2, batchSize: 16, optimizer: adam() }).done
@@ -319,4 +372,18 @@ test('the digits: frozen on disk is as right as evaluated', async (t) => {
   const { top1 } = await net.evaluate(test.take(1000))
   t.true(top1 > 0.5, String(top1))
   t.is((await loaded.evaluate(test.take(1000))).top1, top1)
+
+  using int8 = await net.freeze({ ends: 'int8', calibration: train.take(500) })
+  const best = ({ data }: Tensor) =>
+    Array.from({ length: 1000 }, (_, digit) => {
+      const logits = data.subarray(10 * digit, 10 * digit + 10)
+      return logits.indexOf(Math.max(...logits))
+    })
+  const digits = [...test.take(1000)].map(({ image }) => image)
+  const exact = best((await frozen.run(digits)).logits)
+  const alike = best((await int8.run(digits)).logits).filter((answer, digit) => answer === exact[digit]).length
+  // Trained for seconds, it is not sure of much: rounding the float weights alone changes as many answers.
+  t.true(alike >= 800, `${alike} of 1000 digits alike with ends of 8 bits`)
+  const after = (await int8.evaluate(test.take(1000))).top1
+  t.true(Math.abs(after - top1) <= 0.03, `${after}, not ${top1}`)
 })

@@ -60,8 +60,9 @@ fn stem_weights_round_half_to_even_and_scale_to_the_largest() {
         vec![32767.0, 0.5, 1.5, -2.5, -3.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     );
     let border = Border { window: Window { kernel: [1, 6], ..Window::square(1, 1, 0) }, input: [1, 6] };
-    let fold =
-        graph.add(FoldStem { border, mean: vec![0.5], std: vec![1.0 / 255.0], steps: Vec::new() }, &[w], "").unwrap();
+    let fold = graph
+        .add(FoldStem { border, mean: vec![0.5], std: vec![1.0 / 255.0], largest: 32767, steps: Vec::new() }, &[w], "")
+        .unwrap();
     let evaluation = run(&graph, &given);
     assert_eq!(evaluation.value(fold[0]).data, [32767.0, 0.0, 2.0, -2.0, -4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(evaluation.value(fold[1]).data, [1.0, 0.0]);

@@ -128,6 +128,7 @@ ops! {
     TernaryAffine "ternary_affine",
     FoldStem "fold_stem",
     ImageConv2d "image_conv2d",
+    Quantize "quantize",
     RoundHalf "round_half",
     QuantizeWeight "quantize_weight",
     Dequantize "dequantize",

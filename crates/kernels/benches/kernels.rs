@@ -3,6 +3,7 @@
 //! `-- --json` prints one JSON object per line; other arguments keep the lines that contain all of them. Times are the best of several runs with warm caches, on one thread; pin it (`taskset -c 1`) for steady numbers.
 
 use binary_nets_bits::{BitLayout, Codes};
+use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{
     BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, Matrix, binary_conv2d, gemm, image_conv2d, pack_codes,
     pack_weights, unpack_codes,
@@ -135,9 +136,16 @@ fn bench_binary_conv2d(report: &Report) {
 
 fn bench_image_conv2d(report: &Report) {
     // Channels in, channels out, input size, kernel, stride.
-    for (in_channels, out_channels, size, kernel_size, stride) in
-        [(3, 64, 224, 7, 2), (1, 16, 28, 3, 1), (3, 32, 32, 3, 1), (3, 64, 32, 3, 1)]
-    {
+    for (in_channels, out_channels, size, kernel_size, stride) in [
+        (3, 64, 224, 7, 2),
+        (1, 16, 28, 3, 1),
+        (3, 32, 32, 3, 1),
+        (3, 64, 32, 3, 1),
+        (64, 128, 28, 1, 1),
+        (128, 256, 14, 1, 1),
+        (256, 512, 7, 1, 1),
+        (512, 1000, 1, 1, 1),
+    ] {
         let geometry = Conv2dGeometry {
             in_size: [size; 2],
             kernel: [kernel_size; 2],
@@ -152,16 +160,23 @@ fn bench_image_conv2d(report: &Report) {
             if kernel.isa().is_none() {
                 continue;
             }
-            let conv = ImageConv2d::with_kernel(geometry.clone(), kernel).expect("listed");
+            let conv = ImageConv2d::with_kernel(geometry.clone(), kernel.largest(), kernel).expect("listed");
             let image: Vec<u8> = words(size * size * in_channels).into_iter().map(|word| word as u8).collect();
-            let weights: Vec<i16> = words(conv.weight_len()).into_iter().map(|word| word as i16).collect();
+            let weights: Vec<i16> =
+                words(conv.weight_len()).into_iter().map(|word| word as i16 % kernel.largest()).collect();
             let [out_h, out_w] = geometry.out_size();
             let (mut laid, mut scratch) = (vec![0; conv.laid_weight_len()], vec![0; conv.scratch_len()]);
-            let mut out = vec![0_i32; out_h * out_w * out_channels];
             conv.lay_weights(&weights, &mut laid);
             let shape = format!("{kernel_size}x{kernel_size} {in_channels}>{out_channels}@{out_h}");
+            let (mut narrow, mut wide) = (vec![0_i32; out_h * out_w * out_channels], Vec::new());
+            let fits = conv.sum_bound() <= i32::BOUND;
+            wide.resize(if fits { 0 } else { narrow.len() }, 0_i64);
             report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
-                conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut out));
+                if fits {
+                    conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut narrow));
+                } else {
+                    conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut wide));
+                }
             });
         }
     }

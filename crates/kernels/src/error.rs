@@ -25,6 +25,16 @@ pub enum KernelError {
         /// The groups asked for.
         groups: usize,
     },
+    /// Weights that the kernel has no place for.
+    #[error("{kernel} takes weights up to {most}, got {largest}")]
+    Weights {
+        /// Its name.
+        kernel: &'static str,
+        /// The largest that it takes.
+        most: i16,
+        /// The largest asked for.
+        largest: i16,
+    },
     /// A padding value other than 0 and 1.
     #[error("the padding value must be 0 or 1, got {value}")]
     PadValue {

@@ -19,6 +19,7 @@ pub mod gemm;
 pub mod image_conv2d;
 mod isa;
 pub mod naive;
+mod quantize;
 mod ternary_conv2d;
 pub mod vector;
 
@@ -28,4 +29,5 @@ pub use error::KernelError;
 pub use gemm::{Gemm, Matrix};
 pub use image_conv2d::ImageConv2d;
 pub use isa::{Isa, IsaError};
+pub use quantize::quantize;
 pub use ternary_conv2d::TernaryConv2d;

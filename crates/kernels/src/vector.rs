@@ -67,6 +67,16 @@ pub trait Pairs: Token {
     fn store_sums(self, sums: Self::I32, out: &mut [i32]);
 }
 
+/// Vectors of i32: sums of products, or quads of bytes whose products they are.
+pub trait Quads: Pairs {
+    /// `x` in every lane.
+    fn splat_quad(self, x: [u8; 4]) -> Self::I32;
+    /// The first quads of `x`.
+    fn load_quads(self, x: &[[i8; 4]]) -> Self::I32;
+    /// `sums + a₀·b₀ + a₁·b₁ + a₂·b₂ + a₃·b₃`, lane by lane; the caller knows that it fits.
+    fn dot_quads(self, a: Self::I32, b: Self::I32, sums: Self::I32) -> Self::I32;
+}
+
 /// Vectors of 64-bit words of bits; in a binary product each lane is one output channel.
 ///
 /// Counting has two stages, because some instruction sets count bytes: [`count`](Self::count) gives partial counts, of which

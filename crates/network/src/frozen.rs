@@ -1,9 +1,10 @@
 //! The frozen network of a network that still trains: what evaluates and predicts, and what is shipped.
 
+use binary_nets_data::Loader;
 use binary_nets_exec::{Backend, Binding, ExecError};
 use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
 use binary_nets_graph::ops::Surrogate;
-use binary_nets_graph::passes::{Floats, Freezing, Frozen, dce, evaluation, freeze_with};
+use binary_nets_graph::passes::{Ends, Floats, Freezing, Frozen, dce, evaluation, freeze_with};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Meaning, Node, Op, Value};
 
@@ -36,19 +37,20 @@ impl<B: Backend> Network<B> {
     pub fn predict(&mut self, pixels: &[u8], count: usize, outputs: &[&str]) -> Result<Vec<Prediction>, NetworkError> {
         let mut folded = match self.frozen.take(outputs) {
             Some(folded) => folded,
-            None => self.load_frozen(outputs)?,
+            None => self.folded(&self.frozen_graphs(outputs)?)?,
         };
         let result = self.run_frozen(&mut folded, pixels, count);
         self.frozen.put(outputs, folded);
         result
     }
 
-    fn load_frozen(&mut self, outputs: &[&str]) -> Result<Folded<B>, NetworkError> {
-        let Frozen { fold, run } = self.frozen_graphs(outputs)?;
-        Ok(Folded { fold: self.load(&fold)?, run: FrozenProgram::new(&self.backend, &run)?, version: None })
+    /// The programs of a frozen graph; constants are folded when it runs.
+    pub(crate) fn folded(&mut self, Frozen { fold, run }: &Frozen) -> Result<Folded<B>, NetworkError> {
+        Ok(Folded { fold: self.load(fold)?, run: FrozenProgram::new(&self.backend, run)?, version: None })
     }
 
-    fn run_frozen(
+    /// What a frozen graph yields for pixels, with the states as they are.
+    pub(crate) fn run_frozen(
         &mut self,
         folded: &mut Folded<B>,
         pixels: &[u8],
@@ -69,14 +71,38 @@ impl<B: Backend> Network<B> {
     /// where they are NaN or out of reach. Layers of the model that freezing leaves as they are can be asked
     /// for by name. Where `metadata` has no normalisation, that of the model is taken.
     pub fn freeze(&mut self, floats: Floats, metadata: Metadata) -> Result<Model, NetworkError> {
-        let layers: Vec<&str> = self.spec.layers.keys().map(String::as_str).collect();
-        let layers: Vec<&str> = layers.into_iter().filter(|name| !self.spec.outputs.contains_key(*name)).collect();
-        let source = dce(&evaluation(&self.model(1, &layers)?)?)?;
-        let freezing = Freezing { floats, layers: layers.iter().map(|&name| name.to_owned()).collect() };
+        self.freeze_ends(floats, None, metadata)
+    }
+
+    /// As [`Self::freeze`], with the products of float maps in integers of 8 bits (see [`Ends::Int8`]): the maps' ranges are those that they have over one epoch of `images`, from where it stands.
+    pub fn freeze_int8(
+        &mut self,
+        floats: Floats,
+        images: &mut Loader,
+        metadata: Metadata,
+    ) -> Result<Model, NetworkError> {
+        self.freeze_ends(floats, Some(images), metadata)
+    }
+
+    fn freeze_ends(
+        &mut self,
+        floats: Floats,
+        calibration: Option<&mut Loader>,
+        metadata: Metadata,
+    ) -> Result<Model, NetworkError> {
+        let names = self.spec.layers.keys().filter(|&name| !self.spec.outputs.contains_key(name));
+        let layers: Vec<String> = names.cloned().collect();
+        let asked: Vec<&str> = layers.iter().map(String::as_str).collect();
+        let source = dce(&evaluation(&self.model(1, &asked)?)?)?;
+        let ends = match calibration {
+            None => Ends::F32,
+            Some(images) => Ends::Int8(self.ranges(&source, images)?),
+        };
+        let freezing = Freezing { floats, ends, layers };
         let Frozen { mut fold, run } = freeze_with(&source, &freezing)?;
 
         let mut graph = GraphSpec::of(&dce(&run)?);
-        for name in layers {
+        for name in &freezing.layers {
             graph.layers.extend(graph.outputs.remove_entry(name));
         }
         let mut paths = Vec::new();
@@ -110,7 +136,11 @@ impl<B: Backend> Network<B> {
                 Meaning::F32 => {
                     let floats: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
                     let producer = graph.producer(*value);
-                    let rounded = matches!(producer.op, Op::RoundHalf(_) | Op::QuantizeWeight(_));
+                    let rounded = match &producer.op {
+                        Op::RoundHalf(_) | Op::QuantizeWeight(_) => true,
+                        Op::FoldStem(fold) => fold.largest == 127,
+                        _ => false,
+                    };
                     if rounded && floats.iter().any(|float| !float.is_finite()) {
                         return Err(not_rounded(graph, producer, &floats));
                     }
@@ -144,7 +174,11 @@ impl<B: Backend> Network<B> {
 
 /// What is wrong with weights that come out of rounding, or whose scales do, as numbers that are not finite.
 fn not_rounded(graph: &Graph, rounding: &Node, floats: &[f32]) -> NetworkError {
-    let weights = graph.producer(rounding.inputs[0]);
+    let mut weights = graph.producer(rounding.inputs[0]);
+    // The matrix of a product is the kernel of a convolution.
+    while let Op::Reshape(_) | Op::Transpose(_) = weights.op {
+        weights = graph.producer(weights.inputs[0]);
+    }
     let name = if let Op::State(state) = &weights.op { &state.path } else { &weights.path };
     let what = if floats.iter().any(|float| float.is_nan()) {
         "has numbers that are NaN, which fewer bits have no place for"

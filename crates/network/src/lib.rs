@@ -20,6 +20,7 @@ mod objective;
 mod options;
 mod plans;
 mod profile;
+mod ranges;
 mod recent;
 mod replace_file;
 mod resize;

@@ -3,9 +3,10 @@
 mod tiny;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use binary_nets_cpu::{Cpu, Isa};
-use binary_nets_data::{Dataset, SamplerState};
+use binary_nets_data::{Dataset, ImageShape, InMemory, Loader, SamplerState};
 use binary_nets_exec::Layout;
 use binary_nets_formats::model::{Constant, Elements, Metadata, Model, Normalize};
 use binary_nets_formats::onnx::Form;
@@ -14,7 +15,7 @@ use binary_nets_graph::ops::{Arithmetic, Fill, Input, NormalizeImage, Relu};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Meaning, Op, ValueMeta};
 use binary_nets_network::{Floats, FrozenNetwork, Network, NetworkError, Prediction};
-use tiny::{CLASSES, MEAN, STD, cpu, dataset, loader, train, trainable};
+use tiny::{CLASSES, MEAN, STD, cpu, dataset, in_order, loader, train, trainable};
 
 /// A stored graph of `parity/`, with random running statistics: fresh ones would fold to nearly nothing.
 fn stored(name: &str) -> Network<Cpu> {
@@ -63,29 +64,96 @@ fn bits(predictions: &[Prediction]) -> Vec<(String, Vec<usize>, Vec<u32>)> {
     predictions.iter().map(each).collect()
 }
 
+/// So many of those images as an epoch.
+fn epoch(network: &Network<Cpu>, count: usize) -> Loader {
+    let image = network.spec().nodes.iter().find_map(|node| match &node.op {
+        Op::Input(Input { shape, .. }) => Some(ImageShape { height: shape[0], width: shape[1], channels: shape[2] }),
+        _ => None,
+    });
+    let images = pixels(network, count);
+    in_order(Arc::new(InMemory::new(image.unwrap(), images, vec![0; count], vec!["0".to_owned()]).unwrap()), 8)
+}
+
 #[test]
 fn a_frozen_network_predicts_what_the_network_predicted_wherever_it_runs() {
     for name in ["binary-resnet18", "bi-real-resnet18", "one-padding"] {
         let mut network = stored(name);
         let model = network.freeze(Floats::F32, Metadata::default()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("net.bnn");
-        let first = FrozenNetwork::new(cpu(1), model.clone()).unwrap();
-        assert_eq!(first.save(&file).unwrap() as u64, file.metadata().unwrap().len());
         let images = pixels(&network, 70);
-        for count in [1, 3, 64, 70] {
-            let images = &images[..images.len() / 70 * count];
-            let expected = bits(&network.predict(images, count, &[]).unwrap());
-            for isa in Isa::available() {
-                for threads in [1, 2] {
-                    let backend = || Cpu::new(Some(threads), isa).unwrap();
-                    let mut kept = FrozenNetwork::new(backend(), model.clone()).unwrap();
-                    let mut opened = FrozenNetwork::open(backend(), &file).unwrap();
-                    assert_eq!(**opened.model(), model);
-                    for (frozen, what) in [(&mut kept, "kept"), (&mut opened, "opened")] {
-                        let got = bits(&frozen.predict(images, count, &[]).unwrap());
-                        assert!(got == expected, "{name}, {what}, {count} images, {threads} threads, {isa:?}");
-                    }
+        runs_alike(name, &model, &images, |images, count| network.predict(images, count, &[]).unwrap());
+    }
+}
+
+#[test]
+fn ends_of_8_bits_are_the_same_wherever_they_run() {
+    for name in ["binary-resnet18", "bi-real-resnet18", "one-padding"] {
+        let mut network = stored(name);
+        let images = pixels(&network, 70);
+        let model = network.freeze_int8(Floats::F32, &mut epoch(&network, 70), Metadata::default()).unwrap();
+        let mut scalar = FrozenNetwork::new(Cpu::new(Some(1), Isa::Scalar).unwrap(), model.clone()).unwrap();
+        runs_alike(name, &model, &images, |images, count| {
+            let one = |image: &[u8]| scalar.predict(image, 1, &[]).unwrap();
+            let mut each = images.chunks(images.len() / count).map(one);
+            let mut all = each.next().unwrap();
+            for image in each {
+                for (all, image) in all.iter_mut().zip(image) {
+                    all.shape[0] += 1;
+                    all.data.extend(image.data);
+                }
+            }
+            all
+        });
+
+        // No product is left in floats, and no weight of one but the classifier's bias.
+        let ops: Vec<&str> = model.graph.nodes.iter().map(|node| node.op.name()).collect();
+        assert!(!ops.contains(&"conv2d") && !ops.contains(&"matmul"), "{ops:?}");
+        let bytes = model.constants.iter().filter(|constant| Storage::of(constant).name() == "i8").count();
+        assert_eq!(bytes, ops.iter().filter(|&&op| op == "image_conv2d").count());
+        // What it says is near.
+        let near = scalar.predict(&images, 70, &[]).unwrap();
+        for (near, exact) in near.iter().zip(network.predict(&images, 70, &[]).unwrap()) {
+            let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let error = norm(&mut near.data.iter().zip(&exact.data).map(|(a, b)| a - b));
+            let size = norm(&mut exact.data.iter().copied());
+            assert!(error > 0.0 && error < 0.4 * size, "{name}: {error} of {size}");
+        }
+    }
+}
+
+#[test]
+fn ends_of_8_bits_need_images_and_finite_numbers() {
+    let mut network = stored("one-padding");
+    let mut images = epoch(&network, 3);
+    while images.next_batch().unwrap().is_some() {}
+    let mut again = epoch(&network, 3);
+    for name in ["conv1.weight", "fc.weight"] {
+        let weights = network.state(name).unwrap();
+        network.set_state(name, &vec![f32::NAN; weights.len()]).unwrap();
+        let error = network.freeze_int8(Floats::F32, &mut epoch(&network, 3), Metadata::default()).unwrap_err();
+        assert!(error.to_string().contains("NaN") || error.to_string().contains("not finite"), "{name}: {error}");
+        network.set_state(name, &weights).unwrap();
+    }
+    network.freeze_int8(Floats::F32, &mut again, Metadata::default()).unwrap();
+}
+
+/// Checks that a model says what it should on every instruction set, with any number of threads and images, in memory and from a file.
+fn runs_alike(name: &str, model: &Model, images: &[u8], mut predict: impl FnMut(&[u8], usize) -> Vec<Prediction>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.bnn");
+    let first = FrozenNetwork::new(cpu(1), model.clone()).unwrap();
+    assert_eq!(first.save(&file).unwrap() as u64, file.metadata().unwrap().len());
+    for count in [1, 3, 64, 70] {
+        let images = &images[..images.len() / 70 * count];
+        let expected = bits(&predict(images, count));
+        for isa in Isa::available() {
+            for threads in [1, 2] {
+                let backend = || Cpu::new(Some(threads), isa).unwrap();
+                let mut kept = FrozenNetwork::new(backend(), model.clone()).unwrap();
+                let mut opened = FrozenNetwork::open(backend(), &file).unwrap();
+                assert_eq!(**opened.model(), *model);
+                for (frozen, what) in [(&mut kept, "kept"), (&mut opened, "opened")] {
+                    let got = bits(&frozen.predict(images, count, &[]).unwrap());
+                    assert!(got == expected, "{name}, {what}, {count} images, {threads} threads, {isa:?}");
                 }
             }
         }
@@ -387,9 +455,13 @@ fn zeroes(graph: &GraphSpec) -> Option<Vec<Constant>> {
 #[test]
 fn whatever_a_graph_says_it_is_refused_or_runs() {
     let mut accepted = 0;
-    for name in ["one-padding", "bi-real-resnet18"] {
+    for (name, ends) in [("one-padding", false), ("one-padding", true), ("bi-real-resnet18", false)] {
         let mut network = stored(name);
-        let model = network.freeze(Floats::Int8, Metadata::default()).unwrap();
+        let model = if ends {
+            network.freeze_int8(Floats::F32, &mut epoch(&network, 3), Metadata::default()).unwrap()
+        } else {
+            network.freeze(Floats::Int8, Metadata::default()).unwrap()
+        };
         let mut graph = serde_json::to_value(&model.graph).unwrap();
         let mut places = Vec::new();
         numbers(&mut graph, &mut places);

@@ -38,12 +38,15 @@ pub struct NativeFrozenNetwork {
 #[napi]
 impl NativeFrozenNetwork {
     /// A network as it is when this is called, frozen. `metadata` is JSON, `{}` where nothing is known. Threads and instruction set are those of the network where none
-    /// are named.
+    /// are named. With a `calibration`, an epoch of images, products of float maps become integers of 8 bits.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFrozenNetwork>")]
     pub fn freeze<'env>(
         env: &'env Env,
         #[napi(ts_arg_type = "NativeNetwork")] network: Unknown,
-        #[napi(ts_arg_type = "{ floats: 'f32' | 'f16' | 'int8'; threads?: number; isa?: string }")] options: Unknown,
+        #[napi(
+            ts_arg_type = "{ floats: 'f32' | 'f16' | 'int8'; calibration?: NativeLoader; threads?: number; isa?: string }"
+        )]
+        options: Unknown,
         #[napi(ts_arg_type = "string")] metadata: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
@@ -52,6 +55,7 @@ impl NativeFrozenNetwork {
             source.worker.check()?;
             let given = Fields::new(options, "options")?;
             let floats = given.required("floats", floats)?;
+            let mut images = given.optional("calibration", |value, _| lease(value))?;
             let isa = given.optional("isa", argument::text)?;
             let isa = Isa::from_name(isa.as_deref().unwrap_or(source.isa))?;
             let threads = given.optional("threads", |value, name| argument::count(value, name, MAX_THREADS))?;
@@ -59,7 +63,10 @@ impl NativeFrozenNetwork {
             let metadata: Metadata = serde_json::from_str(&argument::text(metadata, "metadata")?)
                 .map_err(|e| Failure::new(Code::Argument, format!("metadata: {e}")))?;
             let work = move |network: &mut Network<Cpu>| {
-                let model = network.freeze(floats, metadata)?;
+                let model = match &mut images {
+                    None => network.freeze(floats, metadata)?,
+                    Some(images) => network.freeze_int8(floats, images.loader()?, metadata)?,
+                };
                 Ok(FrozenNetwork::new(Cpu::new(Some(threads), isa)?, model)?)
             };
             Ok((source, work))

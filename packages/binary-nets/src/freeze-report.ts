@@ -5,6 +5,8 @@ export interface FusedRow {
   /** The layer's path. */
   readonly path: string
   readonly op: string
+  /** What the weights of a convolution of bytes are: `int8` or `int16`. */
+  readonly weights?: string
   /** The ops that run in the same pass, in order. */
   readonly fused: readonly string[]
   /** What the pass writes: codes, a map of floats, both, or integers. */
@@ -13,7 +15,7 @@ export interface FusedRow {
   readonly apart?: string | null
 }
 
-/** What storing float weights in fewer bits costs. */
+/** What float weights and products in fewer bits cost. */
 export interface FreezeAccuracy {
   /** Top-1 with all floats in 32 bits. */
   readonly f32: number
@@ -35,8 +37,9 @@ export class FreezeReport {
   /** A table: a line for each pass over memory and, where something stands apart from it, why. */
   toString(): string {
     const head = ['layer', 'one pass of', 'writes']
-    const body = this.rows.flatMap(({ path, op, fused, writes, apart }) => {
-      const pass = [path, [op, ...fused].join(' · '), writes]
+    const body = this.rows.flatMap(({ path, op, weights, fused, writes, apart }) => {
+      const first = weights === undefined ? op : `${op} (${weights})`
+      const pass = [path, [first, ...fused].join(' · '), writes]
       return apart ? [pass, ['', `  apart: ${apart}`, '']] : [pass]
     })
     return [table(head, body, '<<<'), ...this.#cost()].join('\n')

@@ -21,7 +21,7 @@ import { LoadReport } from './load-report.js'
 import { crossEntropy, type Loss, type Teacher } from './losses.js'
 import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
-import { call, callLong, NativeFrozenNetwork, NativeNetwork, version } from './native.js'
+import { call, callLong, NativeFrozenNetwork, type NativeLoader, NativeNetwork, version } from './native.js'
 import type { Parameter } from './optimizers.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
@@ -54,7 +54,14 @@ export interface FreezeOptions extends RunOptions, Abortable {
    * each output. Default: 'f32'.
    */
   readonly floats?: 'f32' | 'f16' | 'int8'
-  /** Data that tell what rounding those costs, in the report. */
+  /**
+   * How the products of float maps are computed, the network's ends: the stem, shortcuts and the classifier. With 'int8', in integers of 8 bits, which is several times as fast; how
+   * far the maps reach is measured on `calibration`. Default: 'f32', where the stem alone is computed in integers, of 16 bits.
+   */
+  readonly ends?: 'f32' | 'int8'
+  /** Images such as the network will see, for `ends: 'int8'`; labels do not matter. Of more than 512, so many are taken, evenly spread. */
+  readonly calibration?: Dataset
+  /** Data that tell what rounding all those costs, in the report. */
   readonly validation?: Dataset
   /** What becomes of images of another size, which the model's file remembers. Default: 'stretch'. */
   readonly resize?: Resize
@@ -382,9 +389,16 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
    * tells what was folded and fused. This network stays as it is, and may go on learning.
    */
   async freeze(options: FreezeOptions = {}): Promise<FrozenNetwork<O>> {
-    checkOptions('freeze', options, ['floats', 'validation', 'resize', 'signal', ...RUN_OPTIONS])
-    const { floats = 'f32', resize = 'stretch', validation, signal } = options
+    checkOptions('freeze', options, ['floats', 'ends', 'calibration', 'validation', 'resize', 'signal', ...RUN_OPTIONS])
+    const { floats = 'f32', ends = 'f32', resize = 'stretch', calibration, validation, signal } = options
     checkOneOf('freeze', 'floats', floats, ['f32', 'f16', 'int8'])
+    checkOneOf('freeze', 'ends', ends, ['f32', 'int8'])
+    if (ends === 'int8') {
+      const images = checkDataset('freeze', "calibration, which ends: 'int8' needs,", calibration)
+      checkImages('freeze', 'calibration', images, this.input)
+    } else if (calibration !== undefined) {
+      reject('freeze', 'calibration', "left out, but with ends: 'int8'", calibration)
+    }
     if (validation !== undefined) checkDataset('freeze', 'validation', validation)
     checkResize('freeze', resize)
     const { isa, threads } = this.device
@@ -395,15 +409,19 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       resize,
       training: this.#provenance(),
     }
-    const freeze = (floats: 'f32' | 'f16' | 'int8') =>
-      this.#ask(options, (native) => NativeFrozenNetwork.freeze(native, { ...given, floats }, JSON.stringify(metadata)))
-    const frozen = wrapFrozen<O>(await freeze(floats))
+    const freeze = (given: Parameters<typeof NativeFrozenNetwork.freeze>[1]) =>
+      this.#ask(options, (native) => NativeFrozenNetwork.freeze(native, given, JSON.stringify(metadata)))
+    const images = calibration && openSpread(calibration)
+    const frozen = wrapFrozen<O>(
+      await freeze({ ...given, floats, ...(images && { calibration: images }) }).finally(() => images?.close()),
+    )
     if (validation === undefined) return frozen
     try {
       const top1 = async (network: FrozenNetwork<O>) =>
         (await network.evaluate(validation, { ...(signal && { signal }) })).top1
       const after = await top1(frozen)
-      using exact = floats === 'f32' ? null : wrapFrozen<O>(await freeze('f32'))
+      const isExact = floats === 'f32' && ends === 'f32'
+      using exact = isExact ? null : wrapFrozen<O>(await freeze({ ...given, floats: 'f32' }))
       setAccuracy(frozen, { f32: exact === null ? after : await top1(exact), frozen: after })
       return frozen
     } catch (error) {
@@ -489,6 +507,16 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
 }
 
 const DUMPS = ['model', 'training', 'evaluation', 'calibration', 'frozen', 'fold', 'fused'] as const
+
+/** The most images that ranges of maps are measured on. */
+const MOST_CALIBRATING = 512
+
+/** Images of a dataset from its first to its last, so that every class has its part where data are sorted by class. */
+function openSpread(dataset: Dataset): NativeLoader {
+  const count = Math.min(dataset.length, MOST_CALIBRATING)
+  const spread = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * dataset.length) / count))
+  return openLoader(dataset.subset(spread), { sampler: inOrder() }, { batchSize: 8, seed: 0, dropLast: false })
+}
 
 /** The scalars of a graph and of the gradients in it. */
 function scalarsOf(spec: GraphSpec): string[] {

@@ -1,7 +1,7 @@
 //! The ops of frozen graphs, with the roundings that are part of their meaning.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{Affine, FoldAffine, FoldStem, FoldStep, ImageConv2d};
+use binary_nets_graph::ops::{Affine, FoldAffine, FoldStem, FoldStep, ImageConv2d, Quantize};
 
 use super::{binary::scale_of, conv2d, round};
 use crate::Tensor;
@@ -72,11 +72,11 @@ pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Te
     let output = op.border.window.output(op.border.input).expect("a window that fits, or the graph would not exist");
     let [rows, columns] =
         [0, 1].map(|axis| op.border.window.border_cases(axis, op.border.input[axis], output[axis]).taps);
-    let v = Tensor::from_fn_rank(&w.shape, |[o, c, i, j]| w.at(&[o, c, i, j]) / (255.0 * op.std[c]));
+    let v = Tensor::from_fn_rank(&w.shape, |[o, c, i, j]| w.at(&[o, c, i, j]) / (255.0 * op.std[c % op.std.len()]));
     let scales: Vec<f64> = v
         .data
         .chunks(w.data.len() / channels)
-        .map(|v| v.iter().fold(0.0, |m: f64, v| m.max(v.abs())) / 32767.0)
+        .map(|v| v.iter().fold(0.0, |m: f64, v| m.max(v.abs())) / f64::from(op.largest))
         .collect();
     let q = Tensor::from_fn_rank(shapes[0], |[o, i, j, c]| {
         if scales[o] == 0.0 { 0.0 } else { (v.at(&[o, c, i, j]) / scales[o]).round_ties_even() }
@@ -88,7 +88,7 @@ pub fn fold_stem(op: &FoldStem, inputs: &[&Tensor], shapes: &[&Shape]) -> Vec<Te
         for i in rows[row].clone() {
             for j in columns[column].clone() {
                 for c in 0..image_channels {
-                    sum += q.at(&[o, i, j, c]) * 255.0 * op.mean[c];
+                    sum += q.at(&[o, i, j, c]) * 255.0 * op.mean[c % op.mean.len()];
                 }
             }
         }
@@ -102,6 +102,15 @@ pub fn image_conv2d(op: &ImageConv2d, image: &Tensor, q: &Tensor, shape: &Shape)
     let &[o, kh, kw, c] = &q.shape[..] else { panic!("weights of rank 4") };
     let w = Tensor::from_fn_rank(&[o, c, kh, kw].into(), |[o, c, i, j]| q.at(&[o, i, j, c]));
     conv2d::forward(&op.border.window, image, &w, 0.0, shape)
+}
+
+/// Bytes of floats, where NaN is 0; the product is rounded as f32 arithmetic does.
+pub fn quantize(op: &Quantize, x: &Tensor, shape: &Shape) -> Tensor {
+    Tensor::from_fn_rank(shape, |[n, i, j, c]| {
+        let steps = f64::from(op.factor * x.at(&[n, i * op.stride[0], j * op.stride[1], c]) as f32);
+        let byte = steps.round_ties_even() + f64::from(op.zero);
+        if byte.is_nan() { 0.0 } else { byte.clamp(0.0, 255.0) }
+    })
 }
 
 /// The nearest multiple of the distance between the 16-bit floats about a number; these have 11 bits, of which subnormals count in 2⁻²⁴.

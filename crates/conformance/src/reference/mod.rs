@@ -220,6 +220,7 @@ fn apply(
         Op::TernaryAffine(_) => vec![frozen::ternary_affine(inputs)],
         Op::FoldStem(op) => frozen::fold_stem(op, inputs, shapes),
         Op::ImageConv2d(op) => vec![frozen::image_conv2d(op, inputs[0], inputs[1], shapes[0])],
+        Op::Quantize(op) => vec![frozen::quantize(op, inputs[0], shapes[0])],
         Op::RoundHalf(_) => vec![inputs[0].map(frozen::half)],
         Op::QuantizeWeight(op) => frozen::quantize_weight(op.axis, inputs[0], shapes[1]),
         Op::Dequantize(op) => vec![frozen::dequantize(op.axis, inputs[0], inputs[1])],

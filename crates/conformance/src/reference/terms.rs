@@ -52,6 +52,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Clear(_)
         | Op::Affine(_)
         | Op::ImageConv2d(_)
+        | Op::Quantize(_)
         | Op::RoundHalf(_)
         | Op::Dequantize(_) => vec![Class::Exact],
         Op::SurrogateGrad(op) => vec![match op.gradient {
@@ -207,6 +208,7 @@ pub fn terms(
         | Op::Affine(_)
         | Op::FoldStem(_)
         | Op::ImageConv2d(_)
+        | Op::Quantize(_)
         | Op::RoundHalf(_)
         | Op::QuantizeWeight(_)
         | Op::Dequantize(_)

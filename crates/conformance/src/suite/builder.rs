@@ -138,13 +138,14 @@ impl Builder {
         self.state_of(Meaning::bits(codes), StateKind::Constant, shape, code)
     }
 
-    /// Stem weights of a frozen network, both ends of i16 among them.
-    pub fn frozen_stem(&mut self, shape: &[usize]) -> Value {
-        let meaning = Meaning::Int { min: -32767, max: 32767 };
+    /// Weights of convolutions of bytes, both ends of their range among them.
+    pub fn frozen_stem(&mut self, shape: &[usize], largest: u16) -> Value {
+        let most = f64::from(largest);
+        let meaning = Meaning::Int { min: -i64::from(largest), max: largest.into() };
         self.state_of(meaning, StateKind::Constant, shape, |random| match random.below(4) {
-            0 => -32767.0,
-            1 => 32767.0,
-            _ => random.below(65535) as f64 - 32767.0,
+            0 => -most,
+            1 => most,
+            _ => random.below(2 * u64::from(largest) + 1) as f64 - most,
         })
     }
 

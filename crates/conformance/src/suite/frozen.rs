@@ -1,8 +1,8 @@
 //! What frozen networks are made of.
 
 use binary_nets_graph::ops::{
-    Affine, BinaryConv2d, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, QuantizeWeight, RoundHalf,
-    Sign, Surrogate,
+    Affine, BinaryConv2d, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, Quantize, QuantizeWeight,
+    RoundHalf, Sign, Surrogate,
 };
 use binary_nets_graph::{Value, Window};
 
@@ -10,7 +10,7 @@ use super::Case;
 use super::builder::{Builder, CHANNELS, Fill};
 
 pub fn cases() -> Vec<Case> {
-    [affines(), folds(), stems(), rounded_weights()].concat()
+    [affines(), folds(), stems(), quantized(), rounded_weights()].concat()
 }
 
 fn affines() -> Vec<Case> {
@@ -108,14 +108,15 @@ fn stems() -> Vec<Case> {
                     let taps = c * kh * kw;
                     b.overwrite(w, (o / 2 * taps..(o / 2 + 1) * taps).map(|i| (i, 0.0)));
                     let inputs = [vec![w], constants(&mut b, steps, o)].concat();
-                    let fold = FoldStem { border, mean: mean.clone(), std: std.clone(), steps: steps.to_vec() };
+                    let (mean, std) = (mean.clone(), std.clone());
+                    let fold = FoldStem { border, mean, std, largest: [127, 32767][i % 2], steps: steps.to_vec() };
                     let outputs = b.ops(fold, &inputs);
                     cases.push(b.outputs(&outputs));
                 }
 
                 let mut b = Builder::new(format!("image_conv2d/{name}"));
                 let image = b.image(&[border.input[0], border.input[1], c]);
-                let q = b.frozen_stem(&[o, kh, kw, c]);
+                let q = b.frozen_stem(&[o, kh, kw, c], 32767);
                 let d = b.op(ImageConv2d { border }, &[image, q]);
                 let [rows, columns] = border.cases().expect("a window that fits");
                 let (a, offset) =
@@ -124,6 +125,46 @@ fn stems() -> Vec<Case> {
                 cases.push(b.outputs(&[d, y]));
             }
         }
+    }
+    cases
+}
+
+/// Maps as bytes, and their convolutions with weights of 8 bits.
+fn quantized() -> Vec<Case> {
+    let windows = [
+        ("1x1", Window::square(1, 1, 0), [1, 1]),
+        ("1x1s2", Window::square(1, 1, 0), [2, 2]),
+        ("1x1s3x2", Window::square(1, 1, 0), [3, 2]),
+        ("3x3p1", Window::square(3, 1, 1), [1, 1]),
+    ];
+    let mut cases = Vec::new();
+    for (window_name, window, stride) in windows {
+        for (c, o) in [(1, 1), (3, 7), (65, 64), (130, 33)] {
+            for (factor, zero) in [(40.0, 0), (0.7, 128), (1.0, 255)] {
+                let mut b = Builder::new(format!("quantize/{window_name}/c{c}o{o}/zero{zero}"));
+                let x = b.input(&[7, 6, c], Fill::Turning);
+                let y = b.op(Quantize { factor, zero, stride }, &[x]);
+                let border = Border { window, input: [7usize.div_ceil(stride[0]), 6usize.div_ceil(stride[1])] };
+                let [kh, kw] = window.kernel;
+                let q = b.frozen_stem(&[o, kh, kw, c], 127);
+                let d = b.op(ImageConv2d { border }, &[y, q]);
+                let [rows, columns] = border.cases().expect("a window that fits");
+                let (a, offset) =
+                    (b.state(&[o], Fill::Uniform(1.0 / 4096.0)), b.state(&[rows, columns, o], Fill::Uniform(64.0)));
+                let affine = b.op(Affine { border: Some(border) }, &[d, a, offset]);
+                cases.push(b.outputs(&[y, d, affine]));
+            }
+        }
+    }
+    // A zero that is one byte, and a deviation for all channels.
+    for (i, steps) in RUNS.into_iter().enumerate() {
+        let mut b = Builder::new(format!("fold_stem/quantized/run{i}"));
+        let border = Border { window: Window::square(3, 1, 1), input: [5, 4] };
+        let w = b.state(&[5, 9, 3, 3], Fill::Uniform(1.0));
+        let inputs = [vec![w], constants(&mut b, steps, 5)].concat();
+        let (mean, std) = (vec![128.0 / 255.0], vec![40.0 / 255.0]);
+        let outputs = b.ops(FoldStem { border, mean, std, largest: 127, steps: steps.to_vec() }, &inputs);
+        cases.push(b.outputs(&outputs));
     }
     cases
 }

@@ -33,7 +33,13 @@ pub fn cases() -> Vec<Case> {
         let conv = Conv { channels: [33000, 3, 1], window: Window::square(1, 3, 0), codes: Codes::Sign, pad_value: 0 };
         cases.push(binary("wide", tail, &conv));
         for c in [1, 65] {
-            cases.extend([floats(tail, c), integers(tail, c), stem(tail, c), image(tail, c)]);
+            cases.extend([
+                floats(tail, c),
+                integers(tail, c),
+                stem(tail, c),
+                image(tail, c, 127),
+                image(tail, c, 32767),
+            ]);
         }
         for c in [3, 81] {
             cases.push(pooled("w3s2p1", tail, c, Window::square(3, 2, 1)));
@@ -366,12 +372,12 @@ fn stem(tail: Tail, c: usize) -> Case {
 }
 
 /// Behind the convolution of an image, with a c for each border case.
-fn image(tail: Tail, c: usize) -> Case {
-    let mut b = Builder::with_batch(format!("fused/image/{tail:?}/c{c}"), tail.batch());
+fn image(tail: Tail, c: usize, largest: u16) -> Case {
+    let mut b = Builder::with_batch(format!("fused/image/{tail:?}/c{c}/{largest}"), tail.batch());
     let border = Border { window: Window::square(3, 2, 1), input: [9, 8] };
     let [rows, columns] = border.cases().expect("a window that fits");
     let x = b.image(&[9, 8, 3]);
-    let q = b.frozen_stem(&[c, 3, 3, 3]);
+    let q = b.frozen_stem(&[c, 3, 3, 3], largest);
     let mut body = Body::new(b, &[5, 4, c]);
     let (x, q) = (body.given(x), body.given(q));
     let d = body.op(ImageConv2d { border }, &[x, q]);
@@ -388,7 +394,7 @@ fn pooled(name: &str, tail: Tail, c: usize, pool: Window) -> Case {
     let border = Border { window: Window::square(3, 1, 1), input: size };
     let [rows, columns] = border.cases().expect("a window that fits");
     let x = b.image(&[size[0], size[1], 3]);
-    let q = b.frozen_stem(&[c, 3, 3, 3]);
+    let q = b.frozen_stem(&[c, 3, 3, 3], 32767);
     let [height, width] = pool.output(size).expect("a window that fits");
     let mut body = Body::new(b, &[height, width, c]);
     let (x, q) = (body.given(x), body.given(q));

@@ -37,6 +37,7 @@ mod patch_weight_gradient;
 mod patches;
 mod pool2d;
 mod prelu;
+mod quantize;
 mod reduce;
 mod relu;
 mod repeat;
@@ -132,6 +133,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::TernaryAffine(_) => affine::prepare_ternary(io, target)?,
         Op::FoldStem(op) => stem::prepare_fold(op, io, target)?,
         Op::ImageConv2d(op) => stem::prepare_image_conv2d(op, io, target)?,
+        Op::Quantize(op) => quantize::prepare(op, io, target),
         Op::RoundHalf(_) => round_weight::prepare_half(),
         Op::QuantizeWeight(op) => round_weight::prepare_quantize(op, io),
         Op::Dequantize(op) => round_weight::prepare_dequantize(op, io),

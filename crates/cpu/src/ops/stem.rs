@@ -1,11 +1,12 @@
-//! The first convolution of a frozen network, in exact integers.
+//! Convolutions of bytes in a frozen network, in exact integers.
 
 use std::ops::Range;
 
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
+use binary_nets_graph::Meaning;
 use binary_nets_graph::ops::{FoldStem, ImageConv2d};
 use binary_nets_kernels::image_conv2d::Sum;
-use binary_nets_kernels::{self as kernels, Conv2dGeometry, KernelError};
+use binary_nets_kernels::{self as kernels, Conv2dGeometry, Isa, KernelError};
 use bytemuck::Pod;
 
 use super::affine::folded;
@@ -32,8 +33,9 @@ fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]:
     let depth = channels * kh * kw;
     for (o, (w, q)) in w.chunks_exact(depth).zip(q.chunks_exact_mut(depth)).enumerate() {
         // `w` is [c, kh, kw] and `q` is [kh, kw, c].
-        let v = |i: usize| f64::from(w[i]) / (255.0 * op.std[i / (kh * kw)]);
-        let scale = (0..depth).fold(0.0, |max: f64, i| max.max(v(i).abs())) / 32767.0;
+        let v = |i: usize| f64::from(w[i]) / (255.0 * op.std[i / (kh * kw) % op.std.len()]);
+        let largest = (0..depth).map(|i| v(i).abs()).fold(0.0, |max, v| if v.is_nan() || v > max { v } else { max });
+        let scale = largest / f64::from(op.largest);
         for (i, q) in q.iter_mut().enumerate() {
             let v = v(i % channels * kh * kw + i / channels);
             *q = if scale == 0.0 { 0 } else { (v / scale).round_ties_even() as i16 };
@@ -45,7 +47,7 @@ fn fold(op: &FoldStem, [outputs, channels, kh, kw]: [usize; 4], [rows, columns]:
                 let mut sum = 0.0;
                 for (tap, q) in q.chunks_exact(channels).enumerate() {
                     if inside_rows.contains(&(tap / kw)) && inside_columns.contains(&(tap % kw)) {
-                        for (q, mean) in q.iter().zip(&op.mean) {
+                        for (q, mean) in q.iter().zip(op.mean.iter().cycle()) {
                             sum += f64::from(*q) * 255.0 * mean;
                         }
                     }
@@ -62,10 +64,11 @@ struct Convolution {
     strips: Strips,
 }
 
-/// The geometry of a convolution of images with weights `[o, kh, kw, c]`, its first two inputs.
-pub fn geometry(op: &ImageConv2d, io: &IoMeta) -> Conv2dGeometry {
+/// The convolution of images with weights `[o, kh, kw, c]`, its first two inputs.
+pub fn convolution(op: &ImageConv2d, io: &IoMeta, isa: Isa) -> Result<kernels::ImageConv2d, KernelError> {
     let (x, q, window) = (extents(io.inputs[0]), extents(io.inputs[1]), &op.border.window);
-    Conv2dGeometry {
+    let largest = if let Meaning::Int { max, .. } = io.inputs[1].meaning { max } else { i64::MAX };
+    let geometry = Conv2dGeometry {
         in_size: [x[1], x[2]],
         kernel: window.kernel,
         stride: window.stride,
@@ -74,15 +77,17 @@ pub fn geometry(op: &ImageConv2d, io: &IoMeta) -> Conv2dGeometry {
         groups: 1,
         in_channels: x[3],
         out_channels: q[0],
-    }
+    };
+    kernels::ImageConv2d::new(geometry, i16::try_from(largest).unwrap_or(i16::MAX), isa)
 }
 
 pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let unsupported =
         |e: KernelError| ExecError::Unsupported { op: "image_conv2d", path: io.path.to_owned(), reason: e.to_string() };
-    let conv = kernels::ImageConv2d::new(geometry(op, io), target.isa).map_err(unsupported)?;
+    let conv = convolution(op, io, target.isa).map_err(unsupported)?;
     let convolution = Convolution { strips: Strips::new(conv.geometry().out_size()), conv };
     Ok(match Layout::interchange(io.outputs[0]).storage {
+        Storage::I16 => convolution.prepare::<i16>(target, io.constant[1]),
         Storage::I64 => convolution.prepare::<i64>(target, io.constant[1]),
         _ => convolution.prepare::<i32>(target, io.constant[1]),
     })

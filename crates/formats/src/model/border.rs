@@ -1,4 +1,4 @@
-//! Affines that tell the border of an image from its inside: they end the convolution of the image, and nothing else needs one.
+//! Affines that tell the border of an image from its inside: they end a convolution of bytes, and nothing else needs one.
 
 use binary_nets_graph::ops::Border;
 use binary_nets_graph::spec::GraphSpec;

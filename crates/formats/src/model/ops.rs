@@ -1,6 +1,6 @@
 //! Which ops a frozen network may have, each on its own.
 
-use binary_nets_graph::ops::{Border, Input, State, StateKind, Surrogate};
+use binary_nets_graph::ops::{Border, Input, Quantize, State, StateKind, Surrogate};
 use binary_nets_graph::{Meaning, Op, ValueMeta, Window};
 
 /// The most axes of a tensor.
@@ -38,6 +38,7 @@ pub fn objection(op: &Op) -> Option<String> {
         Op::MaxPool2d(pool) => window_objection(&pool.window),
         Op::AvgPool2d(pool) => window_objection(&pool.window),
         Op::ImageConv2d(conv) => border_objection(&conv.border),
+        Op::Quantize(quantize) => quantize_objection(quantize),
         Op::Affine(affine) => affine.border.as_ref().and_then(border_objection),
         Op::NormalizeImage(_)
         | Op::TernaryAffine(_)
@@ -115,6 +116,11 @@ fn state_objection(State { path: _, shape, kind, init: _, meaning }: &State) -> 
 
 fn gradient_objection(gradient: &Surrogate) -> Option<String> {
     matches!(gradient, Surrogate::Custom(_)).then(|| "a gradient, which a frozen network has none of".to_owned())
+}
+
+fn quantize_objection(Quantize { stride, .. }: &Quantize) -> Option<String> {
+    let most = stride.iter().max().filter(|&&most| most > REACH);
+    most.map(|most| format!("a stride of {most} pixels, not {REACH} at most"))
 }
 
 fn window_objection(window: &Window) -> Option<String> {

@@ -47,7 +47,7 @@ impl Shapes<'_> {
     fn of(&self, node: &NodeProto) -> Option<Vec<usize>> {
         let x = self.known.get(node.input.first()?)?;
         match node.op_type.as_str() {
-            "Identity" | "Cast" | "Relu" | "Neg" | "Abs" | "Exp" | "Log" | "Sqrt" | "Tanh" | "Clip"
+            "Identity" | "Cast" | "Relu" | "Neg" | "Abs" | "Exp" | "Log" | "Sqrt" | "Tanh" | "Round" | "Clip"
             | "DequantizeLinear" => Some(x.clone()),
             "PRelu" => {
                 let stretched = self.stretched(node)?;

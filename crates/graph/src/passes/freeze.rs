@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::ops::{
     Affine, ArithmeticFunction, Border, Dequantize, FoldAffine, FoldStem, FoldStep, ImageConv2d, NormalizeImage,
-    QuantizeWeight, RoundHalf, TernaryAffine,
+    Quantize, QuantizeWeight, Reshape, RoundHalf, TernaryAffine, Transpose,
 };
-use crate::{Graph, GraphError, Node, Op, Value};
+use crate::{Graph, GraphError, Node, Op, Value, Window};
 
 use super::constants::Constants;
 use super::dce::live;
+use super::ends::{Ends, Range};
 
 /// A frozen network as two graphs.
 pub struct Frozen {
@@ -52,12 +53,23 @@ enum Source {
     Binary(Value),
     /// Those of a ternary convolution, and its `w_p` and `w_n` in the fold graph.
     Ternary { d: [Value; 2], values: [Value; 2] },
-    /// A convolution of a normalised image: its output in the source graph, pixels in the run graph, weights in the fold graph.
-    Stem { output: Value, pixels: Value, weight: Value, border: Border, normalize: NormalizeImage },
+    /// A product of bytes: its output in the source graph, and its weights in the fold graph.
+    Bytes { output: Value, bytes: Bytes, weight: Value },
+}
+
+/// What a convolution in integers reads: the pixels of an image, or a quantized map.
+#[derive(Clone)]
+struct Bytes {
+    /// In the run graph.
+    value: Value,
+    border: Border,
+    /// What they stand for, as [`FoldStem`] has it.
+    mean: Vec<f64>,
+    std: Vec<f64>,
 }
 
 /// Freezes an evaluation graph: constants are computed once; every run of scales α, norms and multiplications by constants becomes one affine
-/// a channel, behind exact integers where it follows a convolution of bits or of the image; the stem's weights become i16.
+/// a channel, behind exact integers where it follows a convolution of bits or of bytes; the stem's weights become i16.
 ///
 /// Folding is lazy: such a run is nothing until something reads it, and reading it does not end it: what is read gets an affine of its own, so
 /// asking for a layer's activation never changes what comes behind it.
@@ -69,6 +81,7 @@ pub fn freeze(graph: &Graph) -> Result<Frozen, GraphError> {
 pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphError> {
     let mut pass = Freeze {
         floats: freezing.floats,
+        ends: &freezing.ends,
         graph,
         fold: Graph::new(graph.batch()),
         run: Graph::new(graph.batch()),
@@ -76,7 +89,8 @@ pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphEr
         constants: Constants::default(),
         unfolded: HashMap::new(),
         rounded: HashMap::new(),
-        stems: HashMap::new(),
+        quantized: HashMap::new(),
+        integers: HashMap::new(),
     };
     for node in graph.nodes() {
         let forms = pass.node(node)?;
@@ -102,6 +116,8 @@ pub fn freeze_with(graph: &Graph, freezing: &Freezing) -> Result<Frozen, GraphEr
 pub struct Freezing {
     /// How the weights of float products are kept.
     pub floats: Floats,
+    /// How products of float maps are computed.
+    pub ends: Ends,
     /// Outputs of the graph that are none of the result unless they come about on the way to the others.
     pub layers: Vec<String>,
 }
@@ -120,6 +136,7 @@ pub enum Floats {
 
 struct Freeze<'g> {
     floats: Floats,
+    ends: &'g Ends,
     graph: &'g Graph,
     fold: Graph,
     run: Graph,
@@ -130,8 +147,10 @@ struct Freeze<'g> {
     unfolded: HashMap<Value, Value>,
     /// Weights in fewer bits, in the run graph; by value of the fold graph and axis of the outputs.
     rounded: HashMap<(Value, usize), Value>,
-    /// The integers of stems, in the run graph; by the convolution's output in the source graph.
-    stems: HashMap<Value, Value>,
+    /// Maps as bytes, in the run graph; by value of the source graph and stride.
+    quantized: HashMap<(Value, [usize; 2]), Value>,
+    /// The integers of products of bytes, in the run graph; by the product's output in the source graph.
+    integers: HashMap<Value, Value>,
 }
 
 impl Freeze<'_> {
@@ -166,14 +185,24 @@ impl Freeze<'_> {
                 }
             }
             Op::Conv2d(conv) if conv.groups == 1 => {
-                if let (&Form::Image { pixels, ref normalize, .. }, Some(weight)) =
-                    (self.form(node.inputs[0]), self.constant_of(node.inputs[1]))
+                if let Some(weight) = self.constant_of(node.inputs[1])
+                    && let Some(bytes) = self.bytes(node.inputs[0], conv.window, &path)?
                 {
-                    let shape = &self.run.meta(pixels).shape;
-                    let border = Border { window: conv.window, input: [shape[1], shape[2]] };
-                    let output = node.outputs[0];
-                    let source = Source::Stem { output, pixels, weight, border, normalize: normalize.clone() };
-                    return Ok(vec![Form::Chain(Chain { source, steps: Vec::new(), constants: Vec::new(), path })]);
+                    return Ok(vec![Self::of_bytes(node.outputs[0], bytes, weight, path)]);
+                }
+            }
+            Op::Matmul(matmul) if !matmul.transpose_a => {
+                let window = Window::square(1, 1, 0);
+                if let Some(weight) = self.constant_of(node.inputs[1])
+                    && let Some(bytes) = self.bytes(node.inputs[0], window, &path)?
+                {
+                    let rows = if matmul.transpose_b {
+                        weight
+                    } else {
+                        self.fold.add_one(Transpose { permutation: vec![1, 0] }, &[weight], &path)?
+                    };
+                    let kernel = self.fold.add_one(Reshape { dims: vec![0, 0, 1, 1] }, &[rows], &path)?;
+                    return Ok(vec![Self::of_bytes(node.outputs[0], bytes, kernel, path)]);
                 }
             }
             Op::BinaryConv2d(conv) => {
@@ -213,6 +242,49 @@ impl Freeze<'_> {
             op => format!("{}.{}{}", node.path, op.name(), node.outputs[i].index()),
         };
         Ok(values.into_iter().enumerate().map(|(i, value)| Form::Constant { value, name: name(i) }).collect())
+    }
+
+    /// A product of bytes, with nothing behind it yet.
+    fn of_bytes(output: Value, bytes: Bytes, weight: Value, path: String) -> Form {
+        let source = Source::Bytes { output, bytes, weight };
+        Form::Chain(Chain { source, steps: Vec::new(), constants: Vec::new(), path })
+    }
+
+    /// The bytes that a product reads in place of a map: the pixels of an image, or the map quantized where its range is known. A matrix is a map of one pixel.
+    fn bytes(&mut self, x: Value, window: Window, path: &str) -> Result<Option<Bytes>, GraphError> {
+        let border = |shape: &[usize], window| Border { window, input: [shape[1], shape[2]] };
+        let rank = self.graph.meta(x).shape.len();
+        if let (Form::Image { pixels, normalize: NormalizeImage { mean, std }, .. }, 4) = (self.form(x), rank) {
+            let border = border(&self.run.meta(*pixels).shape, window);
+            return Ok(Some(Bytes { value: *pixels, border, mean: mean.clone(), std: std.clone() }));
+        }
+        let Some((factor, zero)) = self.range(x).map(Range::code) else { return Ok(None) };
+        // Pixels that a window of one steps over are not even quantized.
+        let alone = window.kernel == [1, 1] && window.padding == [0, 0];
+        let stride = if alone { window.stride } else { [1, 1] };
+        let value = if let Some(&known) = self.quantized.get(&(x, stride)) {
+            known
+        } else {
+            let mut map = self.dynamic(x)?;
+            if rank == 2 {
+                map = self.run.add_one(Reshape { dims: vec![0, 1, 1, -1] }, &[map], path)?;
+            }
+            let bytes = self.run.add_one(Quantize { factor, zero, stride }, &[map], path)?;
+            self.quantized.insert((x, stride), bytes);
+            bytes
+        };
+        let window = if alone { Window::square(1, 1, 0) } else { window };
+        let border = border(&self.run.meta(value).shape, window);
+        let (mean, std) = (vec![f64::from(zero) / 255.0], vec![f64::from(factor) / 255.0]);
+        Ok(Some(Bytes { value, border, mean, std }))
+    }
+
+    /// The range of a map that is to be quantized.
+    fn range(&self, map: Value) -> Option<Range> {
+        match self.ends {
+            Ends::F32 => None,
+            Ends::Int8(ranges) => ranges.get(&map).copied(),
+        }
     }
 
     /// The operands of a product, if one is a constant with a number for all or for each channel of the other, which is none.
@@ -311,15 +383,15 @@ impl Freeze<'_> {
         self.constants.read(&mut self.fold, &mut self.run, value, name)
     }
 
-    /// The integers of a stem. The steps behind it have no part in its weights q, so all runs of constants share the first one's.
-    fn stem(&mut self, output: Value, pixels: Value, q: Value, border: Border) -> Result<Value, GraphError> {
-        if let Some(&d) = self.stems.get(&output) {
+    /// The integers of a product of bytes. The steps behind it have no part in its weights q, so all runs of constants share the first one's.
+    fn integers(&mut self, output: Value, bytes: Value, q: Value, border: Border) -> Result<Value, GraphError> {
+        if let Some(&d) = self.integers.get(&output) {
             return Ok(d);
         }
         let path = self.graph.producer(output).path.clone();
         let q = self.constant(q, &format!("{path}.q"))?;
-        let d = self.run.add_one(ImageConv2d { border }, &[pixels, q], &path)?;
-        self.stems.insert(output, d);
+        let d = self.run.add_one(ImageConv2d { border }, &[bytes, q], &path)?;
+        self.integers.insert(output, d);
         Ok(d)
     }
 
@@ -329,6 +401,8 @@ impl Freeze<'_> {
         // Two affines of one layer, with and without its norm, have constants of their own.
         let suffix = if matches!(steps.last(), Some(FoldStep::Norm { .. })) { "" } else { "scale." };
         let name = |part: &str| format!("{path}.{suffix}{part}");
+        // Of a matrix product, which is a convolution of maps of one pixel, 2.
+        let mut rank = 4;
         let (x, border, folded) = match source {
             Source::Value(x) => {
                 let x = self.dynamic(x)?;
@@ -352,13 +426,16 @@ impl Freeze<'_> {
                 let c = self.constant(sides[0][1], &name("c"))?;
                 return self.run.add_one(TernaryAffine {}, &[d[0], d[1], a_p, a_n, c], &path);
             }
-            Source::Stem { output, pixels, weight, border, normalize: NormalizeImage { mean, std } } => {
-                let fold = FoldStem { border, mean, std, steps };
+            Source::Bytes { output, bytes: Bytes { value, border, mean, std }, weight } => {
+                let largest = if *self.ends == Ends::F32 { 32767 } else { 127 };
+                let fold = FoldStem { border, mean, std, largest, steps };
                 let folded = self.fold.add(fold, &[&[weight], &constants[..]].concat(), &path)?;
-                (self.stem(output, pixels, folded[0], border)?, Some(border), folded[1..].to_vec())
+                rank = self.graph.meta(output).shape.len();
+                (self.integers(output, value, folded[0], border)?, Some(border), folded[1..].to_vec())
             }
         };
         let (a, c) = (self.constant(folded[0], &name("a"))?, self.constant(folded[1], &name("c"))?);
-        self.run.add_one(Affine { border }, &[x, a, c], &path)
+        let y = self.run.add_one(Affine { border }, &[x, a, c], &path)?;
+        if rank == 2 { self.run.add_one(Reshape { dims: vec![0, -1] }, &[y], &path) } else { Ok(y) }
     }
 }

@@ -13,6 +13,9 @@ pub struct FusionRow {
     pub path: String,
     /// The first op's name.
     pub op: &'static str,
+    /// What the weights of a convolution of bytes are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<&'static str>,
     /// The names of the ops that it is computed with, in order.
     pub fused: Vec<&'static str>,
     /// What leaves it.
@@ -73,7 +76,15 @@ fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
         }
         _ => return None,
     };
-    Some(FusionRow { path: node.path.clone(), op, fused, writes: writes(graph, node), apart })
+    let of_bytes = match &node.op {
+        Op::Fused(fused) => fused.body.first().is_some_and(|first| matches!(first.op, Op::ImageConv2d(_))),
+        op => matches!(op, Op::ImageConv2d(_)),
+    };
+    let weights = of_bytes.then(|| match graph.meta(node.inputs[1]).meaning {
+        Meaning::Int { max: 127, .. } => "int8",
+        _ => "int16",
+    });
+    Some(FusionRow { path: node.path.clone(), op, weights, fused, writes: writes(graph, node), apart })
 }
 
 /// An op by its own name, a function by its function's.
@@ -142,7 +153,8 @@ fn what(op: &Op) -> String {
         Op::MaxPool2d(_) | Op::AvgPool2d(_) => "a pool".to_owned(),
         Op::Reduce(op) => format!("a {}", op.reduction.name()),
         Op::Conv2d(_) => "a float convolution".to_owned(),
-        Op::ImageConv2d(_) => "the convolution of the image".to_owned(),
+        Op::ImageConv2d(_) => "a convolution of bytes".to_owned(),
+        Op::Quantize(_) => "what makes bytes of it".to_owned(),
         Op::Matmul(_) => "a float product".to_owned(),
         Op::Input(_) => "the input".to_owned(),
         Op::Fused(fused) => fused.body.first().map_or_else(String::new, |node| format!("a fused {}", name(&node.op))),

@@ -64,6 +64,7 @@ impl PerImage<'_> {
             | Op::Dropout(_)
             | Op::Unary(_)
             | Op::Clamp(_)
+            | Op::Quantize(_)
             | Op::RoundHalf(_)
             | Op::StopGradient(_) => None,
             // Axes are matched from the last, so the samples stay first where the ranks are equal.

@@ -20,6 +20,7 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %beta = state {"path":"bn.bias","shape":[3],"kind":"parameter","init":ZERO} ()
     %rm = state {"path":"bn.running_mean","shape":[3],"kind":"statistic","init":ZERO} ()
     %rv = state {"path":"bn.running_var","shape":[3],"kind":"statistic","init":{"constant":1.0}} ()
+    %square = state {"path":"end.weight","shape":[3,3,1,1],"kind":"parameter","init":ZERO} ()
     %t = state {"path":"binary.weight#t","shape":[],"kind":"moment","init":ZERO} ()
     %x = normalize_image {"mean":[0.1307,0.4],"std":[0.3081,0.2]} (%image) : f32[2,4,4,2] @image
     %y = conv2d {"window":W3,"groups":1} (%x, %w) : f32[2,4,4,3] @conv
@@ -86,10 +87,13 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %still = stop_gradient {} (%spread) : f32[2,3] @shapes
     %a, %c = fold_affine {"channels":3,"steps":["scale",{"norm":{"eps":1e-5}}]} (%alpha, %gamma, %beta, %rm, %rv) : f32[3], f32[3] @frozen
     %af = affine {} (%i, %a, %c) : f32[2,4,4,3] @frozen
-    %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"steps":[]} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
+    %q, %sa, %sc = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.1307,0.4],"std":[0.3081,0.2],"largest":32767,"steps":[]} (%w) : int(-32767..32767)[3,3,3,2], f32[3], f32[3,3,3] @stem
     %si = image_conv2d {"border":{"window":W3,"input":[4,4]}} (%image, %q) : int(-150400530..150400530)[2,4,4,3] @stem
     %sf = affine {"border":{"window":W3,"input":[4,4]}} (%si, %sa, %sc) : f32[2,4,4,3] @stem
     %ta = ternary_affine {} (%sp, %sn, %a, %a, %c) : f32[2,4,4,3] @frozen
+    %u = quantize {"factor":12.5,"zero":128,"stride":[2,1]} (%r) : int(0..255)[2,2,4,3] @end
+    %uq, %ua, %uc = fold_stem {"border":{"window":W1,"input":[2,4]},"mean":[0.5019607843137255],"std":[0.04901960784313726],"largest":127,"steps":[]} (%square) : int(-127..127)[3,1,1,3], f32[3], f32[1,1,3] @end
+    %ui = image_conv2d {"border":{"window":W1,"input":[2,4]}} (%u, %uq) : int(-97155..97155)[2,2,4,3] @end
     %half = round_half {} (%w) : f32[3,2,3,3] @frozen
     %w8, %s8 = quantize_weight {"axis":0} (%w) : int(-127..127)[3,2,3,3], f32[3] @frozen
     %back = dequantize {"axis":0} (%w8, %s8) : f32[3,2,3,3] @frozen

@@ -20,7 +20,7 @@ const PRODUCTS: &str = r#"graph batch=1
     output again = %again"#;
 
 fn frozen(source: &str, floats: Floats) -> Frozen {
-    freeze_with(&graph(source), &Freezing { floats, layers: Vec::new() }).unwrap()
+    freeze_with(&graph(source), &Freezing { floats, ..Freezing::default() }).unwrap()
 }
 
 #[test]

@@ -35,7 +35,7 @@ const STEM_RUN: &str = r#"graph batch=1
 fn a_stem_folds_the_image_and_its_norm() {
     let Frozen { fold, run } = frozen(&format!("{STEM}{NORM}\noutput y = %y"));
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"largest":32767,"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
         output stem.q = %q
         output bn.a = %a
         output bn.c = %c"#;
@@ -47,7 +47,7 @@ fn a_stem_folds_the_image_and_its_norm() {
 fn a_stem_without_a_norm_folds_the_image_alone() {
     let Frozen { fold, run } = frozen(&format!("{STEM}\noutput d = %d"));
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[]} (%w) @stem
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"largest":32767,"steps":[]} (%w) @stem
         output stem.q = %q
         output stem.scale.a = %a
         output stem.scale.c = %c"#;
@@ -60,8 +60,8 @@ fn a_stem_that_is_read_on_the_way_is_computed_once() {
     let source = format!("{STEM}{NORM}\noutput d = %d\noutput y = %y");
     let Frozen { fold, run } = frozen(&source);
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[]} (%w) @stem
-        %unused, %na, %nc = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"largest":32767,"steps":[]} (%w) @stem
+        %unused, %na, %nc = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"largest":32767,"steps":[{"norm":{"eps":0.5}}]} (%w, %g, %b, %m, %v) @bn
         output stem.q = %q
         output stem.scale.a = %a
         output stem.scale.c = %c
@@ -117,7 +117,7 @@ fn a_stem_folds_what_comes_behind_its_norm() {
     let product = "\n%y = arithmetic {\"function\":\"mul\"} (%n, %l) @scaled\noutput y = %y";
     let Frozen { fold, run } = frozen(&format!("{STEM}{norm}{lambda}{product}"));
     let folded = r#"
-        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"steps":[{"norm":{"eps":0.5}},"scale"]} (%w, %g, %b, %m, %v, %l) @scaled
+        %q, %a, %c = fold_stem {"border":{"window":W3,"input":[5,4]},"mean":[0.5],"std":[0.25],"largest":32767,"steps":[{"norm":{"eps":0.5}},"scale"]} (%w, %g, %b, %m, %v, %l) @scaled
         output stem.q = %q
         output scaled.scale.a = %a
         output scaled.scale.c = %c"#;

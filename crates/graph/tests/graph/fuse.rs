@@ -211,6 +211,7 @@ fn what_several_read_or_an_output_names_ends_a_run() {
     let relu = FusionRow {
         path: "after".to_owned(),
         op: "relu",
+        weights: None,
         fused: vec![],
         writes: Writes::Map,
         apart: Some("what it reads is the output 'y'; the output 'r'".to_owned()),

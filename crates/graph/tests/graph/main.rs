@@ -5,6 +5,7 @@ mod dump;
 mod evaluation_passes;
 mod every_op;
 mod freeze;
+mod freeze_ends;
 mod freeze_floats;
 mod freeze_stem;
 mod freeze_ternary;

@@ -303,13 +303,29 @@ const CASES: &[(&str, &str, &str)] = &[
         "f32[2,4,4,3] and f32[3]",
     ),
     (
-        r#"%z, %a, %b = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.5],"std":[0.5],"steps":[]} (%w)"#,
-        "weights for 1 channels and kernel [3, 3]",
+        r#"%z, %a, %b = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.5,0.5,0.5],"std":[0.5],"largest":32767,"steps":[]} (%w)"#,
+        "weights for 3 channels and kernel [3, 3]",
         "f32[3,2,3,3]",
     ),
     (
+        r#"%z, %a, %b = fold_stem {"border":{"window":W3,"input":[4,4]},"mean":[0.5],"std":[0.5],"largest":128,"steps":[]} (%w)"#,
+        "127 or 32767 as the largest weight",
+        "128",
+    ),
+    (
+        r#"%z = quantize {"factor":0.0,"zero":0,"stride":[1,1]} (%y)"#,
+        "a finite factor above 0 and a stride of at least 1",
+        "0 and [1, 1]",
+    ),
+    (
+        r#"%z = quantize {"factor":1.0,"zero":0,"stride":[1,0]} (%y)"#,
+        "a finite factor above 0 and a stride of at least 1",
+        "1 and [1, 0]",
+    ),
+    (r#"%z = quantize {"factor":1.0,"zero":0,"stride":[1,1]} (%v)"#, "x as an f32 tensor of rank 4", "f32[3]"),
+    (
         r#"%z = image_conv2d {"border":{"window":W3,"input":[5,4]}} (%image, %q)"#,
-        "int(0..255)[n,5,4,c] and int(-32767..32767) weights",
+        "int(0..255)[n,5,4,c] and weights int(-127..127) or int(-32767..32767)",
         "int(0..255)[2,4,4,2] and int(-32767..32767)[3,3,3,2]",
     ),
     (

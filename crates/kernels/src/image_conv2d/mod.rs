@@ -1,11 +1,13 @@
-//! 2-D convolution of uint8 pixels with i16 weights, in exact integers: the first convolution of a frozen network.
+//! 2-D convolution of uint8 maps with weights of 16 or 8 bits, in exact integers: the first convolution of a frozen network, and those of quantized maps.
 //!
-//! 1. The input rows under an output row are widened to i16 lines, with zeros where a tap lies outside (`lines`); each input row once, in a ring.
+//! 1. The input rows under an output row are copied to lines, with zeros where a tap lies outside (`lines`); each input row once, in a ring.
 //! 2. In such a line the products of one kernel row with neighbouring columns are a run of neighbours, `columns · channels` long, so nothing is
-//!    gathered: a pair of neighbours is read as 32 bits, wherever it lies, and multiplied with pairs of weights (`tile`), lanes along the output
-//!    channels. A dilated kernel row is a run of `channels` for each column. A run of odd length ends with a weight 0.
-//! 3. Sums in 32 bits hold 257 products. More are summed in parts, which are added in 64 bits (`segments`).
+//!    gathered: what 32 bits hold of neighbours is read at once, wherever it lies, and multiplied with as many weights (`tile`), lanes along the output
+//!    channels. A dilated kernel row is a run of `channels` for each column. A run that fills no whole words ends with weights 0.
+//! 3. Such a word is two pixels and weights of 16 bits or, where an instruction multiplies them exactly and the weights are small, four of 8 (`factors`).
+//! 4. Sums in 32 bits hold 257 products of weights of 16 bits. More are summed in parts, which are added in 64 bits (`segments`).
 
+mod factors;
 mod kernels;
 mod lay;
 mod lines;
@@ -19,9 +21,6 @@ pub use sum::Sum;
 use crate::{Conv2dGeometry, Isa, KernelError};
 use segments::Segment;
 use std::ops::Range;
-
-/// The largest |product|: of a pixel and a weight.
-const PRODUCT: i64 = 255 * 32767;
 
 /// A convolution of one image of pixels, with its kernel chosen.
 ///
@@ -42,10 +41,14 @@ struct Shape {
     out_size: [usize; 2],
     /// Output channels of one tile.
     block: usize,
+    /// The largest |product|: of a pixel and a weight.
+    product: i64,
     /// The products of an output; those of a part fit into 32 bits.
     parts: Vec<Vec<Segment>>,
-    /// Pairs of all segments.
-    pairs: usize,
+    /// Pixels, and weights, that 32 bits hold.
+    per_word: usize,
+    /// Words of all segments.
+    words: usize,
     /// Elements of a line.
     line: usize,
     /// Lines of the ring.
@@ -65,18 +68,21 @@ struct Job<'a, T> {
 }
 
 impl ImageConv2d {
-    /// Chooses the kernel of `isa` whose tiles fit the geometry best. There is one group.
-    pub fn new(geometry: Conv2dGeometry, isa: Isa) -> Result<Self, KernelError> {
+    /// Chooses the kernel of `isa` for weights of at most `largest` in absolute value whose tiles fit the geometry best. There is one group.
+    pub fn new(geometry: Conv2dGeometry, largest: i16, isa: Isa) -> Result<Self, KernelError> {
         validate(&geometry)?;
-        let kernel = kernels::fastest(isa, geometry.out_size()[1], geometry.out_channels);
-        Ok(Self { kernel, isa, shape: Shape::new(geometry, kernel.block()) })
+        let kernel = kernels::fastest(isa, largest, geometry.out_size()[1], geometry.out_channels);
+        Ok(Self { kernel, isa, shape: Shape::new(geometry, largest, kernel) })
     }
 
-    /// Uses `kernel`, whatever it is.
-    pub fn with_kernel(geometry: Conv2dGeometry, kernel: &'static Kernel) -> Result<Self, KernelError> {
+    /// Uses `kernel` if it takes such weights.
+    pub fn with_kernel(geometry: Conv2dGeometry, largest: i16, kernel: &'static Kernel) -> Result<Self, KernelError> {
         validate(&geometry)?;
         let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
-        Ok(Self { kernel, isa, shape: Shape::new(geometry, kernel.block()) })
+        if largest > kernel.largest() {
+            return Err(KernelError::Weights { kernel: kernel.name(), most: kernel.largest(), largest });
+        }
+        Ok(Self { kernel, isa, shape: Shape::new(geometry, largest, kernel) })
     }
 
     /// The geometry it was made for.
@@ -89,9 +95,9 @@ impl ImageConv2d {
         self.kernel.name()
     }
 
-    /// The largest |sum|: 255 · 32767 · taps · channels.
+    /// The largest |sum|: 255 · the largest weight · taps · channels.
     pub fn sum_bound(&self) -> i64 {
-        PRODUCT * self.shape.depth() as i64
+        self.shape.product * self.shape.depth() as i64
     }
 
     /// Elements of the weights, `[out_channels, kh, kw, in_channels]`.
@@ -101,22 +107,25 @@ impl ImageConv2d {
 
     /// Elements of the laid weights.
     pub fn laid_weight_len(&self) -> usize {
-        self.shape.geometry.out_channels.next_multiple_of(self.shape.block) * self.shape.pairs * 2
+        self.shape.geometry.out_channels.next_multiple_of(self.shape.block) * self.shape.words * 2
     }
 
     /// Elements of scratch that one thread needs.
     pub fn scratch_len(&self) -> usize {
-        self.shape.lines * self.shape.line
+        (self.shape.lines * self.shape.line * 2).div_ceil(self.shape.per_word)
     }
 
-    /// Lays weights of at most 32767 in absolute value as the kernel reads them.
+    /// Lays weights as the kernel reads them.
     ///
     /// # Panics
     /// If a slice does not have its length.
     pub fn lay_weights(&self, weights: &[i16], laid: &mut [i16]) {
         assert_eq!(weights.len(), self.weight_len(), "length of the weights");
         assert_eq!(laid.len(), self.laid_weight_len(), "length of the laid weights");
-        lay::lay(&self.shape, weights, laid);
+        match self.shape.per_word {
+            4 => lay::lay(&self.shape, weights, bytemuck::cast_slice_mut(laid), |weight| weight as i8),
+            _ => lay::lay(&self.shape, weights, laid, |weight| weight),
+        }
     }
 
     /// The sums of output rows `rows` of `image: [in_h, in_w, in_channels]`, as `out: [rows, out_w, out_channels]`.
@@ -144,16 +153,18 @@ fn validate(geometry: &Conv2dGeometry) -> Result<(), KernelError> {
 }
 
 impl Shape {
-    fn new(geometry: Conv2dGeometry, block: usize) -> Self {
-        let out_size = geometry.out_size();
-        let parts = segments::parts(&geometry);
+    fn new(geometry: Conv2dGeometry, largest: i16, kernel: &Kernel) -> Self {
+        let (out_size, per_word, product) = (geometry.out_size(), kernel.per_word(), 255 * i64::from(largest));
+        let parts = segments::parts(&geometry, (i64::from(i32::MAX) / product) as usize);
         Self {
             out_size,
-            block,
-            pairs: parts.iter().flatten().map(Segment::pairs).sum(),
+            block: kernel.block(),
+            product,
+            words: parts.iter().flatten().map(|segment| segment.words(per_word)).sum(),
             parts,
-            // The pair of a last odd product reads one element more.
-            line: ((out_size[1] - 1) * geometry.stride[1] + geometry.span(1)) * geometry.in_channels + 1,
+            // The word of the last products may reach beyond them.
+            line: ((out_size[1] - 1) * geometry.stride[1] + geometry.span(1)) * geometry.in_channels + per_word - 1,
+            per_word,
             lines: geometry.span(0).min(geometry.in_size[0]),
             inside_rows: (0..geometry.kernel[0]).map(|tap| geometry.inside(0, tap)).collect(),
             geometry,

@@ -1,10 +1,6 @@
 //! The products of an output as segments: neighbours among the weights of an output channel and in a line.
 
-use super::PRODUCT;
 use crate::Conv2dGeometry;
-
-/// Products whose sum fits into 32 bits.
-const PART: usize = (i32::MAX as i64 / PRODUCT) as usize;
 
 /// Neighbouring products of one kernel row.
 #[derive(Clone, Copy, Debug)]
@@ -20,25 +16,25 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Pairs of products; the last may be half empty.
-    pub fn pairs(&self) -> usize {
-        self.len.div_ceil(2)
+    /// Words of so many products; the last need not be full.
+    pub fn words(&self, per_word: usize) -> usize {
+        self.len.div_ceil(per_word)
     }
 }
 
-/// All products in order, in parts of at most [`PART`].
-pub(super) fn parts(g: &Conv2dGeometry) -> Vec<Vec<Segment>> {
+/// All products in order, in parts of at most `most`.
+pub(super) fn parts(g: &Conv2dGeometry, most: usize) -> Vec<Vec<Segment>> {
     let (columns, channels) = (g.kernel[1], g.in_channels);
     // Without dilation, the taps of a kernel row are neighbours in a line too.
     let (runs, run_len) = if g.dilation[1] == 1 { (1, columns * channels) } else { (columns, channels) };
-    let (mut parts, mut part, mut room) = (Vec::new(), Vec::new(), PART);
+    let (mut parts, mut part, mut room) = (Vec::new(), Vec::new(), most);
     for run in 0..g.kernel[0] * runs {
         let (row, column) = (run / runs, run % runs);
         let mut done = 0;
         while done < run_len {
             if room == 0 {
                 parts.push(std::mem::take(&mut part));
-                room = PART;
+                room = most;
             }
             let len = (run_len - done).min(room);
             let at = column * g.dilation[1] * channels + done;

@@ -1,7 +1,7 @@
 use super::{Job, Kernel};
 use crate::{Isa, vector::Pairs};
 
-/// Storage of a sum: `i32` where the bound fits, else `i64`.
+/// Storage of a sum: `i16` or `i32` where the bound fits, else `i64`.
 pub trait Sum: Copy + Default + Send + Sync + sealed::Storage {
     /// The largest |sum| that fits.
     const BOUND: i64;
@@ -18,6 +18,25 @@ pub(super) mod sealed {
 
         /// Writes one vector of sums of the first part, or adds one of another.
         fn put<S: Pairs>(token: S, sums: S::I32, first: bool, out: &mut [Self]);
+    }
+}
+
+impl Sum for i16 {
+    const BOUND: i64 = Self::MAX as i64;
+}
+
+impl sealed::Storage for i16 {
+    #[allow(private_interfaces, reason = "sealed: no other crate can name this trait")]
+    fn run(kernel: &Kernel, isa: Isa, job: Job<'_, Self>) {
+        (kernel.i16)(isa, job);
+    }
+
+    #[inline(always)]
+    fn put<S: Pairs>(token: S, sums: S::I32, first: bool, out: &mut [Self]) {
+        debug_assert!(first, "sums that fit into 16 bits have one part");
+        let mut wide = [0; 64];
+        token.store_sums(sums, &mut wide);
+        out[..S::LANES].iter_mut().zip(&wide).for_each(|(out, &sum)| *out = sum as Self);
     }
 }
 

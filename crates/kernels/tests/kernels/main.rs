@@ -4,5 +4,6 @@ mod binary_conv2d;
 mod codes;
 mod gemm;
 mod image_conv2d;
+mod quantize;
 mod random;
 mod ternary_conv2d;

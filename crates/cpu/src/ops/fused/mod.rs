@@ -62,7 +62,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let conv = kernels::BinaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
             let (strips, a, c) = (Strips::new(conv.geometry().out_size()), *a, *c);
             let threshold = op.is_threshold(&io.inputs, &io.constant);
-            Ok(if conv.dot_bound() <= i16::BOUND {
+            Ok(if conv.dot_bound() <= <i16 as Dot>::BOUND {
                 let source = Binary::<i16> { conv, strips, a, c, dots: PhantomData };
                 binary(source, chain, io, target, threshold)
             } else {
@@ -76,7 +76,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let conv = kernels::TernaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
             let (strips, constants) = (Strips::new(conv.geometry().out_size()), *constants);
             let (name, pixels, constant) = (conv.kernel_name(), strips.pixels(), constant(&[1, 2]));
-            Ok(if conv.dot_bound() <= i16::BOUND {
+            Ok(if conv.dot_bound() <= <i16 as Dot>::BOUND {
                 let source = Ternary::<i16> { conv, strips, constants, sums: PhantomData };
                 Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
             } else {
@@ -85,8 +85,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             })
         }
         chain::Source::Image { conv, a, c, border } => {
-            let geometry = stem::geometry(conv, io);
-            let conv = kernels::ImageConv2d::new(geometry, target.isa).map_err(refused)?;
+            let conv = stem::convolution(conv, io, target.isa).map_err(refused)?;
             let size = conv.geometry().out_size();
             let (strips, starts) = (Strips::new(size), starts(*border, &size, channels));
             let (a, c) = (*a, *c);

@@ -6,7 +6,7 @@ use half::f16;
 use super::writer::Data;
 use super::{Exported, Exporter};
 use crate::FormatError;
-use crate::model::Elements;
+use crate::model::{Constant, Elements};
 use crate::onnx::axes::{channels_first, permuted, permuted_shape};
 use crate::onnx::proto::{AttributeProto, DataType};
 
@@ -23,7 +23,8 @@ impl Exporter<'_> {
             },
             Exported::Quantized { .. }
             | Exported::Pixels(_)
-            | Exported::Stem { .. }
+            | Exported::Bytes { .. }
+            | Exported::Integers { .. }
             | Exported::Map(_)
             | Exported::Mask(_) => Ok(None),
         }
@@ -74,17 +75,22 @@ impl Exporter<'_> {
         let Exported::Stored(constant) = self.values[q.index()] else {
             return Err(self.refuse("weights that are no constant"));
         };
-        let bytes: Option<Vec<i8>> = match &constant.data {
-            Elements::I16(data) => data.iter().map(|&q| i8::try_from(q).ok()).collect(),
-            _ => None,
-        };
-        let Some(bytes) = bytes.filter(|bytes| bytes.len() == constant.meta.shape.elements()) else {
-            return Err(self.refuse(format!("'{}' should be bytes that fill {}", constant.path, constant.meta)));
-        };
+        let bytes = self.bytes_of(constant)?;
         let scales = self.weight(scales)?;
         let q = self.writer.initializer(&constant.path, &constant.meta.shape, &Data::I8(&bytes));
         let axis = AttributeProto::int("axis", axis as i64);
         Ok(self.writer.node("DequantizeLinear", &constant.path, &[&q, &scales], vec![axis]))
+    }
+
+    /// Integers of 8 bits.
+    pub fn bytes_of(&self, constant: &Constant) -> Result<Vec<i8>, FormatError> {
+        let bytes: Option<Vec<i8>> = match &constant.data {
+            Elements::I16(data) => data.iter().map(|&q| i8::try_from(q).ok()).collect(),
+            _ => None,
+        };
+        bytes
+            .filter(|bytes| bytes.len() == constant.meta.shape.elements())
+            .ok_or_else(|| self.refuse(format!("'{}' should be bytes that fill {}", constant.path, constant.meta)))
     }
 
     /// A value as channels-first floats.
@@ -96,7 +102,9 @@ impl Exporter<'_> {
                 Ok(self.writer.cast(self.path, &name, DataType::Float))
             }
             Exported::Quantized { .. } => Err(self.refuse("weights of 8 bits have a place in products alone")),
-            Exported::Stem { .. } => Err(self.refuse("the integers of a stem have no value of their own")),
+            Exported::Bytes { .. } | Exported::Integers { .. } => {
+                Err(self.refuse("the integers of a convolution of bytes have no value of their own"))
+            }
             Exported::Pixels(_) => Err(self.refuse("pixels that are not normalised")),
             Exported::Stored(_) | Exported::Literal(_) => {
                 let order = channels_first(self.shape(value).len());

@@ -5,6 +5,7 @@ mod constants;
 mod elementwise;
 mod extents;
 mod products;
+mod quantized;
 mod stem;
 mod writer;
 
@@ -92,8 +93,10 @@ enum Exported<'m> {
     Quantized { q: Value, scales: Value, axis: usize },
     /// uint8 pixels, channels-last.
     Pixels(String),
-    /// The integers of a stem, which only have a meaning with the affine behind them.
-    Stem { pixels: Value, weights: Value, border: Border },
+    /// A map of bytes as floats, channels-first, from which the byte that stands for 0 is taken away.
+    Bytes { name: String, zero: u8 },
+    /// The integers of a convolution of pixels or bytes, which only have a meaning with the affine behind them.
+    Integers { bytes: Value, weights: Value, border: Border },
     /// Floats, channels-first.
     Map(String),
     /// Truth values, channels-first.
@@ -156,7 +159,12 @@ impl<'m> Exporter<'m> {
             Op::Fill(fill) => return Ok(vec![Exported::Literal(vec![fill.value; fill.shape.elements()])]),
             Op::Constant(constant) => return Ok(vec![Exported::Literal(constant.values.clone())]),
             Op::ImageConv2d(conv) => {
-                return Ok(vec![Exported::Stem { pixels: inputs[0], weights: inputs[1], border: conv.border }]);
+                return Ok(vec![Exported::Integers { bytes: inputs[0], weights: inputs[1], border: conv.border }]);
+            }
+            Op::Quantize(op) => {
+                let name = self.quantize(op, inputs[0])?;
+                self.expect(&name, permuted_shape(y, &channels_first(y.len())));
+                return Ok(vec![Exported::Bytes { name, zero: op.zero }]);
             }
             Op::Dequantize(op) => {
                 return Ok(vec![Exported::Quantized { q: inputs[0], scales: inputs[1], axis: op.axis }]);

@@ -8,7 +8,7 @@ use crate::FormatError;
 use crate::onnx::proto::AttributeProto;
 
 /// Where taps lie. ONNX pads before and after each axis.
-fn window_attributes(window: &Window, padding: [usize; 2]) -> Vec<AttributeProto> {
+pub fn window_attributes(window: &Window, padding: [usize; 2]) -> Vec<AttributeProto> {
     vec![
         AttributeProto::ints("kernel_shape", window.kernel),
         AttributeProto::ints("strides", window.stride),
@@ -73,14 +73,17 @@ impl Exporter<'_> {
 
     /// `a·x + c`, one a and one c for each channel, as two nodes that round as the op does.
     pub fn affine(&mut self, border: Option<Border>, inputs: &[Value]) -> Result<String, FormatError> {
-        if let Exported::Stem { border: of_stem, .. } = self.values[inputs[0].index()] {
-            if border != Some(of_stem) {
-                return Err(self.refuse("its constants are not those of the borders of the stem before it"));
+        if let Exported::Integers { bytes, border: own, .. } = self.values[inputs[0].index()] {
+            if border != Some(own) {
+                return Err(self.refuse("its constants are not those of the borders of the convolution before it"));
             }
-            return self.stem(inputs);
+            return match &self.values[bytes.index()] {
+                Exported::Bytes { name, zero } => self.of_bytes(&name.clone(), *zero, inputs),
+                _ => self.stem(inputs),
+            };
         }
         if border.is_some() {
-            return Err(self.refuse("its constant depends on the border, and no image stands before it"));
+            return Err(self.refuse("its constant depends on the border, and no convolution of bytes stands before it"));
         }
         let rank = self.shape(inputs[0]).len();
         let x = self.map(inputs[0])?;

@@ -1,4 +1,4 @@
-//! The first convolution, taken apart again into a normalisation and float weights.
+//! The convolution of the image, taken apart again into a normalisation and float weights.
 
 use binary_nets_graph::Value;
 use binary_nets_graph::ops::Border;
@@ -46,7 +46,7 @@ impl Exporter<'_> {
     /// `a·q·255·std`, and `c + a·Σ q·255·mean` is left, which is the same number in every border case: that is how `c` was made. Its inputs are the
     /// integers, a and c.
     pub fn stem(&mut self, inputs: &[Value]) -> Result<String, FormatError> {
-        let Exported::Stem { pixels, weights, border } = self.values[inputs[0].index()] else {
+        let Exported::Integers { bytes: pixels, weights, border } = self.values[inputs[0].index()] else {
             return Err(self.refuse("no stem stands before it"));
         };
         let (a, c) = (self.vector(inputs[1])?, self.vector(inputs[2])?);
@@ -71,7 +71,7 @@ impl Exporter<'_> {
                 );
             }
         }
-        let bias = self.stem_bias(border, a, c, |out, row, column| {
+        let bias = self.bias(border, a, c, |out, row, column| {
             mean.iter().enumerate().map(|(channel, mean)| number(out, row, column, channel) * 255.0 * mean).sum()
         })?;
 
@@ -83,7 +83,7 @@ impl Exporter<'_> {
 
     /// `c + a·Σ q·255·mean` of each channel, from the border case with most taps inside the image, and checked against all others. `of_tap` is
     /// `Σ q·255·mean` over the channels of one tap.
-    fn stem_bias(
+    pub fn bias(
         &self,
         border: Border,
         a: &[f32],
@@ -120,7 +120,7 @@ impl Exporter<'_> {
             let most = cases.iter().fold(0.0f64, |most, &(_, size)| most.max(size));
             if cases.iter().any(|&(b, _)| (b - best.1).abs() > 2.0 * rounding * most) {
                 return Err(self.refuse(
-                    "its constants at the border are not those of the metadata's normalisation: mean and std are missing there, or wrong",
+                    "its constants at the border are not those of what the bytes stand for: of an image, mean and std are missing in the metadata, or wrong",
                 ));
             }
             bias.push(best.1 as f32);
@@ -129,7 +129,7 @@ impl Exporter<'_> {
     }
 
     /// Integers of 16 bits.
-    fn integers(&self, value: Value) -> Result<&[i16], FormatError> {
+    pub fn integers(&self, value: Value) -> Result<&[i16], FormatError> {
         match &self.values[value.index()] {
             Exported::Stored(constant) => match &constant.data {
                 Elements::I16(data) if data.len() == constant.meta.shape.elements() => Ok(data),

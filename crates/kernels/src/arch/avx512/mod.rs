@@ -4,6 +4,7 @@
 mod floats;
 mod integers;
 mod pairs;
+mod quads;
 mod words;
 
 use crate::{arch::avx2::Avx2, isa::Isa, vector::Token};
