@@ -1,6 +1,6 @@
 // The command line, as it is typed.
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -96,6 +96,61 @@ test('export and import', async (t) => {
   t.is(await right('back.bnn'), await right('model.bnn'))
 })
 
+test('profile tells where the time goes', async (t) => {
+  const narrow = await run('profile', 'model.bnn', '--threads', '1', '--repeats', '5')
+  t.regex(narrow, /^model\.bnn: an image of 8×8×1, each layer the best of 5, on \w+, 1 thread$/m)
+  t.regex(narrow, /^layer1\.conv +\d+ +\d+\.\d{3} +\d+\.\d % +\d+(\.\d)? +\d+ % +\d+/m)
+  t.regex(narrow, /^all +\d+\.\d{3} +100\.0 %/m)
+  t.regex(narrow, /^binary convolutions +\d+\.\d{3}/m)
+  t.regex(narrow, /^ *\d+ {2}binary_conv2d · affine.* → .*, binary_conv2d_/m)
+  t.regex(narrow, /Binary multiply-adds need \d+\.\d % of the time/)
+  t.true(narrow.split('\n').every((line) => line.length <= 80))
+  const file = `shapes/${CLASSES[test0.at(0).label]}/0.png`
+  const { layers, threads, isa } = JSON.parse(
+    await run('profile', 'model.bnn', '--image', file, '--threads', '2', '--isa', 'scalar', '--repeats', '2', '--json'),
+  )
+  t.deepEqual([threads, isa], [2, 'scalar'])
+  t.true(layers.some(({ kernel }: { kernel: string }) => kernel.startsWith('binary_conv2d_2x2_scalar')))
+})
+
+test('the page of a profile needs nothing else, and is whole or not there', async (t) => {
+  await run('profile', 'model.bnn', '--repeats', '2', '--html', 'pages/model.html')
+  const page = await readFile(path('pages', 'model.html'), 'utf8')
+  t.regex(page, /^<!doctype html>\n<html lang="en">/)
+  t.regex(page, /prefers-color-scheme: dark/)
+  t.regex(page, /<td><i class="binary"><\/i>layer1\.conv<\/td>/)
+  t.notRegex(page, /https?:|<script|<link|@import|url\(|NaN|undefined|Infinity/)
+  t.deepEqual(await readdir(path('pages')), ['model.html'])
+  const { code, stderr } = await failure('profile', 'model.bnn', '--repeats', '1', '--html', 'model.bnn/page.html')
+  t.is(code, 1)
+  t.regex(stderr, /BNETS_IO: model\.bnn\/page\.html/)
+  t.is((await failure('profile', 'model.bnn', '--repeats', '1', '--html', 'shapes')).code, 1)
+  t.false((await readdir(folder)).some((name) => name.endsWith('.part')))
+})
+
+test('bench tells how fast a model predicts', async (t) => {
+  const said = await run('bench', 'model.bnn', '--threads', '1,2', '--batch', '1,3', '--seconds', '0.02')
+  t.regex(said, /^model\.bnn: \w+, opened in \d+\.\d ms, at most \d+\.\d\d MB of memory in this process$/m)
+  t.regex(said, /^threads +images +best, ms +p50 +p90 +p99 +images\/s +calls$/m)
+  t.regex(said, /^ +2 +1 +\d/m)
+  t.regex(said, /Kernels: .*fused by binary_conv2d_/)
+  const json = JSON.parse(
+    await run('bench', 'model.bnn', '--batch', '1,3', '--threads', '1', '--seconds', '0.02', '--json'),
+  )
+  t.deepEqual(
+    json.rows.map(({ threads, batch }: { threads: number; batch: number }) => [threads, batch]),
+    [
+      [1, 1],
+      [1, 3],
+    ],
+  )
+  for (const { best, p50, p90, p99, calls, imagesPerSecond } of json.rows) {
+    t.true(0 < best && best <= p50 && p50 <= p90 && p90 <= p99)
+    t.true(calls >= 1 && imagesPerSecond > 0)
+  }
+  t.true(json.loadMs > 0 && json.peakBytes > 1e6)
+})
+
 test('help, and what cannot be done', async (t) => {
   t.regex(await run('--help'), /inspect <model>/)
   t.is(await run('help'), await run('-h'))
@@ -122,6 +177,17 @@ test('help, and what cannot be done', async (t) => {
   await fails(['freeze', 'run', '--floats', 'f8'], 1, /BNETS_ARGUMENT: .*floats/)
   await fails(['freeze', 'run', '--ends', 'int8'], 1, /BNETS_ARGUMENT: .*calibration/)
   await fails(['freeze', 'shapes'], 1, /BNETS_IO: shapes holds no checkpoint/)
+  await fails(['profile', 'none.bnn'], 1, /BNETS_IO: .*none\.bnn/)
+  await fails(['profile', 'run/last.safetensors'], 1, /BNETS_FORMAT: .*last\.safetensors/)
+  await fails(['profile', 'model.bnn', '--image', 'none.png'], 1, /BNETS_IO: .*none\.png/)
+  await fails(['profile', 'model.bnn', '--repeats', '0'], 1, /BNETS_ARGUMENT: .*repeats/)
+  await fails(['profile', 'model.bnn', '--threads', 'many'], 1, /BNETS_ARGUMENT: --threads should be a number/)
+  await fails(['profile', 'model.bnn', '--isa', 'mmx'], 1, /BNETS_ARGUMENT: .*isa/)
+  await fails(['bench', 'none.bnn'], 1, /BNETS_IO: .*none\.bnn/)
+  await fails(['bench', 'run/last.safetensors'], 1, /BNETS_FORMAT: .*last\.safetensors/)
+  await fails(['bench', 'model.bnn', '--batch', '1,0'], 1, /BNETS_ARGUMENT: --batch should be numbers from 1 on/)
+  await fails(['bench', 'model.bnn', '--threads', '1,,2'], 1, /BNETS_ARGUMENT: --threads should be a number/)
+  await fails(['bench', 'model.bnn', '--seconds', '0'], 1, /BNETS_ARGUMENT: --seconds should be above 0/)
   await fails(['export', 'model.bnn', '--form', 'tiny'], 1, /BNETS_ARGUMENT: .*form/)
   await fails(['export', 'model.bnn', '-o', './model.bnn'], 1, /BNETS_ARGUMENT: .*is read already/)
   await fails(['import', 'model.onnx', '--mean', '0.5'], 1, /BNETS_ARGUMENT: --mean and --std go together/)

@@ -360,6 +360,64 @@ test('a signal stops a prediction', async (t) => {
   t.is((await other).length, 4, 'its neighbour is not concerned')
 })
 
+test('a profile has a row for each step, and its sums are those of the network', async (t) => {
+  const input = image({ height: 32, width: 32, channels: 3 })
+  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 16 }), { input, threads: 1 })
+  using frozen = await net.freeze()
+  const times = await frozen.profile({ repeats: 3 })
+  t.true(times.every(({ seconds, kernel, bytes }) => seconds >= 0 && kernel !== '' && bytes > 0))
+  t.true(times.some(({ seconds }) => seconds > 0))
+
+  // The image's convolution is none of floats any more, and its multiply-adds are those of floats in the summary.
+  const { rows } = net.summary()
+  const macs = (kinds: readonly string[]) =>
+    times.filter(({ kind }) => kinds.includes(kind)).reduce((sum, { macs }) => sum + macs, 0)
+  const expected = (kind: 'binary' | 'float') => rows.reduce((sum, { macs }) => sum + macs[kind], 0)
+  t.is(macs(['binary']), expected('binary'))
+  t.is(macs(['image', 'float']), expected('float'))
+  t.is(macs(['pool', 'other']), 0)
+
+  // Every pass of the report is a step, with the same ops.
+  const pass = ({ path, op, fused, writes }: { path: string; op: string; fused: readonly string[]; writes: string }) =>
+    JSON.stringify([path, op, fused, writes])
+  const steps = times.map(pass)
+  t.deepEqual(
+    frozen.report.rows.map(pass).filter((row) => !steps.includes(row)),
+    [],
+  )
+
+  const binary = times.filter(({ kind }) => kind === 'binary')
+  t.is(binary.length, 16)
+  for (const { path, macs, seconds, peak, bytes } of binary) {
+    t.true(peak !== null && macs <= peak * seconds * 1.000001, path)
+    // A packed weight of 3 × 3 taps has at least a bit for each two of its channels.
+    t.true(bytes > (9 * 16 * 16) / 8, path)
+  }
+  t.true(times.filter(({ macs }) => macs === 0).every(({ peak }) => peak === null))
+  const stem = times.find(({ kind }) => kind === 'image')
+  t.is(stem?.path, 'conv1')
+  t.true((stem?.bytes ?? 0) >= 32 * 32 * 3 + 4 * 32 * 32 * 16)
+})
+
+test('a profile looks at one image, and changes nothing', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const [some] = [...dataset(1)]
+  const before = bits(await frozen.run(some?.image ?? []))
+  await frozen.profile({ image: some?.image ?? '', repeats: 1 })
+  t.deepEqual(bits(await frozen.run(some?.image ?? [])), before)
+  const refused = (options: object, code: string, message: RegExp) =>
+    t.throwsAsync(frozen.profile(options as never), { code, message })
+  await refused({ repeats: 0 }, 'BNETS_ARGUMENT', /profile: repeats should be an integer from 1 to 10000, got 0/)
+  await refused({ repeats: '3' }, 'BNETS_ARGUMENT', /repeats/)
+  await refused({ runs: 3 }, 'BNETS_ARGUMENT', /there is no option runs; there are: image, repeats/)
+  await refused({ image: [some?.image, some?.image] }, 'BNETS_ARGUMENT', /image should be one image/)
+  await refused({ image: new Uint8Array(3) }, 'BNETS_SHAPE', /image 0 should hold 8×8×1 = 64 bytes, got 3/)
+  await refused({ image: 'none.png' }, 'BNETS_IO', /none\.png/)
+  frozen.dispose()
+  await refused({}, 'BNETS_DISPOSED', /disposed/)
+})
+
 test('the digits: frozen on disk is as right as evaluated', async (t) => {
   const { train, test } = await mnist()
   const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })

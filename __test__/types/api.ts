@@ -19,6 +19,7 @@ import {
   importOnnx,
   isBinary,
   type Layer,
+  type LayerTime,
   type Loss,
   libra,
   linear,
@@ -174,6 +175,9 @@ frozen satisfies FrozenNetwork<{ readonly logits: Sym }>
 ;(await frozen.predict({ data: new Uint8Array(1), shape: [1, 28, 28, 1] })) satisfies Prediction[][]
 ;(await frozen.predict(['digit.png', new Uint8Array(784)])) satisfies Prediction[][]
 ;(await frozen.run('digit.png')).logits satisfies Tensor
+;(await frozen.profile({ image: 'digit.png', repeats: 3 })) satisfies LayerTime[]
+// @ts-expect-error there is no such option
+await frozen.profile({ runs: 3 })
 // @ts-expect-error there is no output of that name
 ;(await frozen.run('digit.png')).embedding satisfies Tensor
 // @ts-expect-error floats are not stored so

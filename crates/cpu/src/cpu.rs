@@ -11,6 +11,7 @@ use crate::arena::{Arena, Buffer};
 use crate::engine::{Engine, Job, Part, Ticket, lanes};
 use crate::io::Kernel;
 use crate::ops;
+use crate::peak::peak;
 use crate::target::Target;
 
 /// Runs programs on the processor, on threads of its own.
@@ -85,6 +86,10 @@ impl Backend for Cpu {
         let job =
             Job { program: Arc::clone(program), memory: memory.clone(), run: run.clone(), part: Part::Steps(steps) };
         Ok(self.engine.submit(job))
+    }
+
+    fn peak(&self, kernel: &str) -> Option<f64> {
+        peak(kernel, self.threads())
     }
 
     fn wait(&self, ticket: Ticket) -> Result<(), ExecError> {

@@ -11,6 +11,7 @@ mod cpu;
 mod engine;
 mod io;
 mod ops;
+mod peak;
 mod target;
 mod threads;
 

@@ -45,6 +45,12 @@ pub trait Backend {
     /// Waits for a run to end.
     fn wait(&self, ticket: Self::Ticket) -> Result<(), ExecError>;
 
+    /// The multiply-adds a second that the kernel of that name reaches at best on this machine, where everything lies in the nearest memory, with all threads; measured when
+    /// it is asked for. `None` where nobody knows.
+    fn peak(&self, _kernel: &str) -> Option<f64> {
+        None
+    }
+
     /// Copies bytes of the interchange type into a slot.
     fn write(&self, buffer: &Self::Buffer, address: Address, bytes: &[u8]);
 

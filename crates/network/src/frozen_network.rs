@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use binary_nets_data::Loader;
-use binary_nets_exec::{Backend, Layout, Run, StateTable, StepTime, Storage, plan};
+use binary_nets_exec::{Backend, Layout, Run, StateTable, Storage, plan};
 use binary_nets_formats::model::{Constant, Elements, Model};
 use binary_nets_formats::onnx::{Form, export};
 use binary_nets_formats::packed::{decode, encode};
@@ -22,7 +22,7 @@ use crate::loaded::Loaded;
 use crate::recent::Recent;
 use crate::replace_file::replace_file;
 use crate::workspace::Workspace;
-use crate::{Confusion, NetworkError, Prediction};
+use crate::{Confusion, LayerTime, NetworkError, Prediction};
 
 /// A frozen network, from uint8 pixels to named outputs. What it predicts is, bit by bit, what the network predicted that it was frozen from, on every instruction set and with
 /// any number of threads and images at a time.
@@ -108,7 +108,7 @@ impl<B: Backend> FrozenNetwork<B> {
     }
 
     /// The times of the steps that yield the outputs for the pixels `[h, w, c]` of one image, each the best of `repeats` runs.
-    pub fn profile(&mut self, pixels: &[u8], repeats: NonZero<usize>) -> Result<Vec<StepTime>, NetworkError> {
+    pub fn profile(&mut self, pixels: &[u8], repeats: NonZero<usize>) -> Result<Vec<LayerTime>, NetworkError> {
         let program = match self.programs.take(&[]) {
             Some(program) => program,
             None => self.load(&[])?,

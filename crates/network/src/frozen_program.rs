@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZero;
 
-use binary_nets_exec::{Backend, Memory, Run, StateTable, StepTime, plan, profile};
+use binary_nets_exec::{Backend, Memory, Run, StateTable, plan, profile};
 use binary_nets_graph::passes::fuse;
 use binary_nets_graph::{Graph, Op};
 
+use crate::layer_times::layer_times;
 use crate::loaded::Loaded;
 use crate::workspace::Workspace;
-use crate::{NetworkError, Prediction, TensorView};
+use crate::{LayerTime, NetworkError, Prediction, TensorView};
 
 /// The most images that one submission takes.
 const MOST_IMAGES: usize = 64;
@@ -125,12 +126,13 @@ impl<B: Backend> FrozenProgram<B> {
         pixels: &[u8],
         run: &Run,
         repeats: NonZero<usize>,
-    ) -> Result<Vec<StepTime>, NetworkError> {
+    ) -> Result<Vec<LayerTime>, NetworkError> {
         let loaded = &self.programs[&1];
         workspace.reserve(backend, loaded)?;
         let memory = loaded.memory(&self.state, workspace);
         loaded.write(backend, &[(&self.image, TensorView::U8(pixels))], &[], 1)?;
-        Ok(profile(backend, &loaded.program, &memory, run, repeats)?)
+        let times = profile(backend, &loaded.program, &memory, run, repeats)?;
+        Ok(layer_times(backend, &self.graph, loaded.program.steps(), times))
     }
 
     /// Its programs.

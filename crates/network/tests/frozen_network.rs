@@ -2,6 +2,7 @@
 
 mod tiny;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use binary_nets_formats::onnx::Form;
 use binary_nets_formats::packed::{Storage, decode, encode};
 use binary_nets_graph::ops::{Arithmetic, Fill, Input, NormalizeImage, Relu};
 use binary_nets_graph::spec::GraphSpec;
-use binary_nets_graph::{Graph, Meaning, Op, ValueMeta};
-use binary_nets_network::{Floats, FrozenNetwork, Network, NetworkError, Prediction};
+use binary_nets_graph::{Graph, Meaning, Op, Value, ValueMeta};
+use binary_nets_network::{Floats, FrozenNetwork, LayerKind, Network, NetworkError, Prediction};
 use tiny::{CLASSES, MEAN, STD, cpu, dataset, in_order, loader, train, trainable};
 
 /// A stored graph of `parity/`, with random running statistics: fresh ones would fold to nearly nothing.
@@ -450,6 +451,38 @@ fn zeroes(graph: &GraphSpec) -> Option<Vec<Constant>> {
         }
     }
     Some(constants)
+}
+
+#[test]
+fn a_profile_has_a_row_for_each_layer_with_what_it_computes_and_moves() {
+    let mut network = stored("bi-real-resnet18");
+    let image = pixels(&network, 1);
+    let model = network.freeze(Floats::F32, Metadata::default()).unwrap();
+    let mut frozen = FrozenNetwork::new(cpu(2), model).unwrap();
+    let before = bits(&frozen.predict(&image, 1, &[]).unwrap());
+    let rows = frozen.profile(&image, NonZero::new(2).unwrap()).unwrap();
+    assert_eq!(bits(&frozen.predict(&image, 1, &[]).unwrap()), before);
+
+    // The graph says the same of the shapes.
+    let graph = frozen.fused().unwrap();
+    let nodes: Vec<_> = graph.nodes().iter().filter(|node| !node.op.is_leaf()).collect();
+    assert_eq!(rows.len(), nodes.len());
+    for (row, node) in rows.iter().zip(nodes) {
+        assert_eq!(row.path, node.path);
+        let metas = |values: &[Value]| values.iter().map(|&v| graph.meta(v)).collect::<Vec<_>>();
+        let macs = node.op.macs(&metas(&node.inputs), &metas(&node.outputs));
+        assert_eq!(row.macs, macs.binary + macs.float, "{}", row.path);
+        assert_eq!(row.kind == LayerKind::Binary, macs.binary > 0, "{}", row.path);
+        let written: usize = node.outputs.iter().map(|&v| Layout::interchange(graph.meta(v)).bytes()).sum();
+        let read: usize = metas(&node.inputs).iter().map(|meta| Layout::interchange(meta).bytes()).sum();
+        assert!(row.bytes > written && row.bytes < 4 * (written + read) + 4096, "{}: {}", row.path, row.bytes);
+        if let Some(peak) = row.peak {
+            assert!(row.macs as f64 <= peak * row.seconds * 1.000_001, "{}", row.path);
+        }
+    }
+    assert!(rows.iter().any(|row| row.kind == LayerKind::Image));
+    assert!(rows.iter().any(|row| row.kind == LayerKind::Binary && row.peak.is_some()));
+    assert!(frozen.profile(&image[1..], NonZero::new(1).unwrap()).is_err());
 }
 
 #[test]

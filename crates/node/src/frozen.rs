@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::argument::{self, Fields, wrong};
 use crate::error::{Code, Failure, call, guard};
 use crate::loader::MAX_THREADS;
-use crate::network::{NativeNetwork, choice, lease};
+use crate::network::{MAX_REPEATS, NativeNetwork, choice, lease};
 use crate::promise::promise;
 use crate::queue::Queue;
 use crate::source::Source;
@@ -238,6 +238,26 @@ impl NativeFrozenNetwork {
             })
         };
         self.long(env, prepare, NativeTensor::named)
+    }
+
+    /// The times of the steps that yield the outputs for the pixels `[h, w, c]` of an image, each the best of several runs, as JSON: rows of
+    /// `{ path, kind, op, fused, writes, kernel, seconds, macs, bytes, peak }`.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn profile<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Uint8Array")] image: Unknown,
+        #[napi(ts_arg_type = "number")] repeats: Unknown,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let image: Vec<u8> = argument::array(image, "image")?;
+            let repeats = argument::positive(repeats, "repeats", MAX_REPEATS)?;
+            Ok(move |network: &mut FrozenNetwork<Cpu>| {
+                let times = network.profile(&image, repeats)?;
+                serde_json::to_string(&times).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+            })
+        };
+        self.long(env, prepare, |_, times| Ok(times))
     }
 
     /// Counts which classes it takes for which, over one epoch of a loader. `labels` says which logit each of the data's classes has.

@@ -27,7 +27,7 @@ use crate::value::{
 };
 
 /// The most runs that a profile takes the best of.
-const MAX_REPEATS: u64 = 10_000;
+pub const MAX_REPEATS: u64 = 10_000;
 
 /// State and programs of a network, and the thread they live on.
 #[napi(custom_finalize)]

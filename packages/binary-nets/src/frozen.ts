@@ -9,6 +9,7 @@ import { type FreezeAccuracy, FreezeReport } from './freeze-report.js'
 import { type ImageBatch, type ImageSource, readImages } from './image-source.js'
 import type { ImageSize } from './images.js'
 import { withIoErrors } from './io-errors.js'
+import type { LayerTime } from './layer-time.js'
 import { call, callLong, NativeFrozenNetwork } from './native.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
@@ -41,6 +42,13 @@ export interface FrozenTensor {
   readonly shape: readonly number[]
   /** As stored. */
   readonly bytes: number
+}
+
+export interface ProfileOptions {
+  /** The image to look at; times hardly depend on what it shows. Default: a black one. */
+  readonly image?: ImageSource
+  /** How many times each layer runs; the shortest time counts. Default: 30. */
+  readonly repeats?: number
 }
 
 /** How a frozen network does on a dataset. */
@@ -234,6 +242,17 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
     const unknown = classes.find((name) => !isOnce(name))
     if (unknown === undefined) return Uint32Array.from(classes, (name) => own.indexOf(name))
     return reject('evaluate', 'dataset', `data of the network's classes, ${own.slice(0, 12).join(', ')}`, unknown)
+  }
+
+  /** Where the time for one image goes, layer by layer in the order in which they run, each run on its own and with all threads. */
+  async profile(options: ProfileOptions = {}): Promise<LayerTime[]> {
+    checkOptions('profile', options, ['image', 'repeats'])
+    const { height, width, channels } = this.input
+    const repeats = checkInteger('profile', 'repeats', options.repeats ?? 30, { min: 1, max: 10_000 })
+    const image = options.image ?? new Uint8Array(height * width * channels)
+    const { pixels, isOne } = await readImages('profile', image, this.input, this.resize)
+    if (!isOne) reject('profile', 'image', 'one image', image)
+    return JSON.parse(await callLong(() => this.#native.profile(pixels, repeats)))
   }
 
   /** The graph as text: as it is stored, or as it runs. */

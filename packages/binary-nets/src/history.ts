@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { withIoErrors } from './io-errors.js'
+import { replaceFile } from './replace-file.js'
 
 /** A run's epochs in a file, one JSON object a line. */
 export class History {
@@ -16,7 +17,7 @@ export class History {
     return withIoErrors(path, async () => {
       await mkdir(dirname(path), { recursive: true })
       const text = existsSync(path) ? await readFile(path, 'utf8') : ''
-      await replace(path, earlier(text, epoch))
+      await replaceFile(path, earlier(text, epoch))
       return new History(path)
     })
   }
@@ -37,16 +38,4 @@ function earlier(text: string, epoch: number): string {
     }
   })
   return lines.map((line) => `${line}\n`).join('')
-}
-
-/** Writes a file beside and renames it: a crash leaves the one from before. */
-async function replace(path: string, text: string): Promise<void> {
-  const beside = `${path}.${process.pid}.part`
-  try {
-    await writeFile(beside, text)
-    await rename(beside, path)
-  } catch (error) {
-    await rm(beside, { force: true })
-    throw error
-  }
 }

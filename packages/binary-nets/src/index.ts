@@ -31,9 +31,11 @@ export {
   loadFrozen,
   type Normalization,
   type OnnxForm,
+  type ProfileOptions,
 } from './frozen.js'
 export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
 export type { Image, ImageSize } from './images.js'
+export type { LayerKind, LayerTime } from './layer-time.js'
 export * from './layers/index.js'
 export { LoadReport, type Reshaped } from './load-report.js'
 export {

@@ -1,5 +1,6 @@
 import type { WriteStream } from 'node:tty'
 import { checkOptions } from './arguments.js'
+import { bar } from './bar.js'
 import type { StepEvent } from './fit.js'
 
 export interface ProgressOptions {
@@ -29,7 +30,8 @@ export function progress(options: ProgressOptions = {}): (event: StepEvent) => v
     const columns = (stream as WriteStream).columns || 80
     const text = describe(event)
     const width = Math.min(columns - text.length - 4, 30)
-    const line = width > 4 ? `${bar(event.step / event.steps, width)} ${text}` : text.slice(0, columns - 1)
+    const line =
+      width > 4 ? `▕${bar(event.step / event.steps, width).padEnd(width)}▏ ${text}` : text.slice(0, columns - 1)
     stream.write(`\r\x1b[K${line}${isLast ? '\n' : ''}`)
   }
 }
@@ -44,14 +46,6 @@ function describe({ epoch, epochs, step, steps, loss, top1, imagesPerSecond, sec
     ...(epoch + 1 === epochs && step === steps ? [] : [`${duration(secondsLeft)} left`]),
   ]
   return parts.join(' · ')
-}
-
-/** Eighths of a block draw the part that is done. */
-function bar(part: number, width: number): string {
-  const eighths = Math.round(part * width * 8)
-  const full = '█'.repeat(Math.floor(eighths / 8))
-  const rest = ' ▏▎▍▌▋▊▉'[eighths % 8] ?? ''
-  return `▕${(full + (eighths % 8 === 0 ? '' : rest)).padEnd(width)}▏`
 }
 
 function duration(seconds: number): string {

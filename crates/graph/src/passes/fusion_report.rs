@@ -50,17 +50,14 @@ pub fn fusion_report(graph: &Graph) -> Vec<FusionRow> {
 }
 
 fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
-    let (op, fused, apart) = match &node.op {
-        Op::Fused(fused) => {
-            let mut names = fused.body.iter().map(|node| name(&node.op));
-            (names.next()?, names.collect(), None)
-        }
-        Op::Conv2d(_) => (name(&node.op), Vec::new(), Some("a float convolution".to_owned())),
-        Op::Matmul(_) => (name(&node.op), Vec::new(), Some("a float product".to_owned())),
+    let apart = match &node.op {
+        Op::Fused(_) => None,
+        Op::Conv2d(_) => Some("a float convolution".to_owned()),
+        Op::Matmul(_) => Some("a float product".to_owned()),
         Op::ImageConv2d(_) | Op::BinaryConv2d(_) | Op::TernaryConv2d(_) => {
             let why =
                 node.outputs.iter().find_map(|&v| left(graph, v)).unwrap_or_else(|| behind(graph, node.outputs[0]));
-            (name(&node.op), Vec::new(), Some(format!("its integers: {why}")))
+            Some(format!("its integers: {why}"))
         }
         Op::Affine(_)
         | Op::TernaryAffine(_)
@@ -72,7 +69,7 @@ fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
         | Op::Sign(_)
         | Op::Step(_) => {
             let why = format!("{}; {}", front(graph, node), behind(graph, node.outputs[0]));
-            (name(&node.op), Vec::new(), Some(why))
+            Some(why)
         }
         _ => return None,
     };
@@ -84,7 +81,15 @@ fn row(graph: &Graph, node: &Node) -> Option<FusionRow> {
         Meaning::Int { max: 127, .. } => "int8",
         _ => "int16",
     });
+    let (op, fused) = fused_names(&node.op);
     Some(FusionRow { path: node.path.clone(), op, weights, fused, writes: writes(graph, node), apart })
+}
+
+/// The name of an op, the first of a fused one, and the names of the ops that are computed with it, in order. A function goes by its function's name.
+pub fn fused_names(op: &Op) -> (&'static str, Vec<&'static str>) {
+    let Op::Fused(fused) = op else { return (name(op), Vec::new()) };
+    let mut names = fused.body.iter().map(|node| name(&node.op));
+    (names.next().unwrap_or_default(), names.collect())
 }
 
 /// An op by its own name, a function by its function's.
@@ -96,7 +101,8 @@ fn name(op: &Op) -> &'static str {
     }
 }
 
-fn writes(graph: &Graph, node: &Node) -> Writes {
+/// What leaves a node of a frozen graph.
+pub fn writes(graph: &Graph, node: &Node) -> Writes {
     if let Op::Fused(fused) = &node.op {
         let constant: Vec<bool> = node.inputs.iter().map(|&v| is_constant(graph, v)).collect();
         let inputs: Vec<_> = node.inputs.iter().map(|&v| graph.meta(v)).collect();

@@ -30,6 +30,6 @@ pub use ends::{Ends, Range, Ranges, extremes, float_maps};
 pub use evaluation::evaluation;
 pub use freeze::{Floats, Freezing, Frozen, freeze, freeze_with};
 pub use fuse::fuse;
-pub use fusion_report::{FusionRow, Writes, fusion_report};
+pub use fusion_report::{FusionRow, Writes, fused_names, fusion_report, writes};
 pub use per_image::per_image;
 pub use precompute::precompute;

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { BinaryNetsError } from '../index.js'
+import { BinaryNetsError, type RunOptions } from '../index.js'
 
 /** One command of the command line. */
 export interface Command {
@@ -82,4 +82,10 @@ export function number(name: string, value: string): number {
   const number = Number(value)
   if (value.trim() !== '' && Number.isFinite(number)) return number
   throw new BinaryNetsError('BNETS_ARGUMENT', `--${name} should be a number, got ${value}`)
+}
+
+/** Where a network runs: on so many threads, with the instruction set of `--isa`. What is none is refused there. */
+export function runOptions(options: Options, threads: number | undefined): RunOptions {
+  const isa = text(options, 'isa') as RunOptions['isa']
+  return { ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) }
 }

@@ -1,4 +1,5 @@
 import { BinaryNetsError, version } from '../index.js'
+import { bench } from './bench.js'
 import { type Command, help, run, UsageError, usage } from './command.js'
 import { evaluate } from './evaluate.js'
 import { exportModel } from './export.js'
@@ -6,12 +7,15 @@ import { freeze } from './freeze.js'
 import { importModel } from './import.js'
 import { inspect } from './inspect.js'
 import { predict } from './predict.js'
+import { profile } from './profile.js'
 
 const commands: Readonly<Record<string, Command>> = {
   freeze,
   inspect,
   predict,
   eval: evaluate,
+  profile,
+  bench,
   export: exportModel,
   import: importModel,
 }

@@ -1,3 +1,4 @@
+import { bar } from '../bar.js'
 import { loadFrozen } from '../index.js'
 import { percent, table } from '../table.js'
 import { type Command, number, text } from './command.js'
@@ -28,14 +29,9 @@ export const predict: Command = {
         place === 0 ? (images[index] ?? '') : '',
         label,
         percent(probability),
-        bar(probability),
+        bar(probability, 20),
       ]),
     )
     console.log(table(['image', 'class', 'probability', ''], rows, '<<><'))
   },
-}
-
-/** A share as a bar of at most twenty characters. */
-function bar(share: number): string {
-  return '█'.repeat(Math.round(20 * share))
 }
