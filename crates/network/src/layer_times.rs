@@ -63,7 +63,7 @@ pub(crate) fn layer_times<B: Backend>(
     let mut peaks: BTreeMap<&'static str, Option<f64>> = BTreeMap::new();
     for LayerTime { kernel, seconds, macs, .. } in rows.iter().filter(|row| row.macs > 0) {
         let peak = peaks.entry(kernel).or_insert_with(|| backend.peak(kernel));
-        let rate = (*seconds > 0.0).then(|| *macs as f64 / seconds).unwrap_or_default();
+        let rate = if *seconds > 0.0 { *macs as f64 / seconds } else { 0.0 };
         *peak = peak.map(|peak| peak.max(rate));
     }
     for row in rows.iter_mut().filter(|row| row.macs > 0) {
