@@ -35,7 +35,11 @@ impl Status {
     }
 
     fn update(&self, network: &FrozenNetwork<Cpu>) {
-        self.bytes.store(network.bytes(), Ordering::Relaxed);
+        let bytes = network.bytes();
+        // A program that was not there before takes memory.
+        if self.bytes.swap(bytes, Ordering::Relaxed) == bytes {
+            return;
+        }
         *self.kernels.lock().unwrap_or_else(PoisonError::into_inner) = network.kernels().join("\n");
     }
 }

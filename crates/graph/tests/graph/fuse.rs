@@ -252,3 +252,35 @@ fn a_report_tells_thresholds() {
         assert_eq!((row.writes, row.fused.len()), (writes, 3), "{step} {codes}");
     }
 }
+
+/// The image's convolution takes in the max pool behind it: not one behind a sum, and none of another convolution.
+#[test]
+fn a_max_pool_goes_into_the_convolution_of_the_image() {
+    const IMAGE: &str = r#"graph batch=1
+    %image = input {"name":"image","shape":[8,8,3],"meaning":{"int":{"min":0,"max":255}}} ()
+    %q = state {"path":"stem.q","shape":[2,3,3,3],"kind":"constant","init":ZERO,"meaning":{"int":{"min":-32767,"max":32767}}} ()
+    %a = state {"path":"bn.a","shape":[2],"kind":"constant","init":ZERO} ()
+    %c = state {"path":"bn.c","shape":[3,3,2],"kind":"constant","init":ZERO} ()
+    %m = input {"name":"m","shape":[4,4,2],"meaning":"f32"} ()
+"#;
+    const BORDER: &str = r#"{"window":W3,"input":[8,8]}"#;
+    let source = |between: &str, pooled: &str| {
+        format!(
+            r#"{IMAGE}    %d = image_conv2d {{"border":{BORDER}}} (%image, %q) @stem
+    %y = affine {{"border":{BORDER}}} (%d, %a, %c) @bn
+{between}    %p = max_pool2d {{"window":W2}} (%{pooled}) @pool
+    %s = arithmetic {{"function":"add"}} (%p, %m) @sum
+    %t = sign {{"gradient":"clip","groups":1}} (%s) @sign
+    output s = %s
+    output t = %t"#
+        )
+    };
+    let rows = |text: &str| -> Vec<Vec<&'static str>> {
+        fusion_report(&fuse(&graph(text)).unwrap()).into_iter().map(|row| [vec![row.op], row.fused].concat()).collect()
+    };
+    assert_eq!(rows(&source("", "y")), [["image_conv2d", "affine", "max_pool2d", "add", "sign"]]);
+    let rectified = rows(&source("    %r = relu {} (%y) @relu\n", "r"));
+    assert_eq!(rectified, [["image_conv2d", "affine", "relu", "max_pool2d", "add", "sign"]]);
+    let clamped = rows(&source("    %r = clamp {\"min\":0.0,\"max\":1.0} (%y) @clamp\n", "r"));
+    assert_eq!(clamped, [vec!["image_conv2d", "affine", "clamp"], vec!["add", "sign"]]);
+}
