@@ -1,6 +1,6 @@
 //! How a kernel spreads its work.
 //!
-//! Work falls into chunks, whose boundaries follow from the shape alone; each lane takes a run of neighbouring chunks. So a result can
+//! Work falls into chunks, whose boundaries follow from the shape alone, or from the threads too where no sum crosses pixels; each lane takes a run of neighbouring chunks. So a result can
 //! depend on the chunks, but never on how many lanes there are.
 
 /// The lanes that a kernel may spread its work over. Lives inside the engine's thread pool.

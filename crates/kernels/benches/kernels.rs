@@ -21,6 +21,11 @@ struct Report {
 impl Report {
     /// `work`: multiply-accumulates or elements of one call.
     fn line(&self, kernel: &str, shape: &str, work: usize, unit: &str, run: impl FnMut()) {
+        self.choice(kernel, shape, false, work, unit, run);
+    }
+
+    /// The same of a kernel that is perhaps `chosen` where none is asked for.
+    fn choice(&self, kernel: &str, shape: &str, chosen: bool, work: usize, unit: &str, run: impl FnMut()) {
         let line = format!("{kernel} {shape}");
         if !self.filters.iter().all(|filter| line.contains(filter.as_str())) {
             return;
@@ -29,7 +34,9 @@ impl Report {
         let rate = work as f64 / seconds / 1e9;
         let ms = seconds * 1e3;
         if self.json {
-            println!(r#"{{"kernel":"{kernel}","shape":"{shape}","ms":{ms:.5},"rate":{rate:.2},"unit":"{unit}"}}"#);
+            println!(
+                r#"{{"kernel":"{kernel}","shape":"{shape}","ms":{ms:.5},"rate":{rate:.2},"unit":"{unit}","chosen":{chosen}}}"#
+            );
         } else {
             println!("{kernel:28} {shape:32} {ms:9.4} ms {rate:9.1} {unit}");
         }
@@ -93,9 +100,7 @@ fn bench_binary_conv2d(report: &Report) {
         (256, 512, 14, 2),
     ];
     for kernel in binary_conv2d::KERNELS {
-        if kernel.isa().is_none() {
-            continue;
-        }
+        let Some(isa) = kernel.isa() else { continue };
         for (in_channels, out_channels, size, stride) in shapes {
             let geometry = Conv2dGeometry {
                 in_size: [size; 2],
@@ -120,7 +125,9 @@ fn bench_binary_conv2d(report: &Report) {
                 let mut scratch = vec![0; conv.scratch_words()];
                 let mut out = vec![0i16; out_h * out_w * out_channels];
                 let shape = format!("3x3 {in_channels}>{out_channels}@{out_h} pad {pad_value}");
-                report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
+                let chosen = BinaryConv2d::new(geometry.clone(), codes, pad_value, isa).expect("a kernel for all");
+                let chosen = chosen.kernel_name() == kernel.name();
+                report.choice(kernel.name(), &shape, chosen, geometry.macs(), "GMAC/s", || {
                     conv.rows(&image, laid, 0..out_h, &mut scratch, black_box(&mut out));
                 });
                 if pad_value == 1 {

@@ -22,6 +22,9 @@ use crate::threads::Threads;
 /// Output pixels of one chunk, at most, unless a row has more: so that a single image keeps several threads busy.
 const CHUNK: usize = 256;
 
+/// Pixels that are worth reading all weights for.
+const LEAST: usize = 64;
+
 /// The output rows of a convolution in chunks; none crosses images.
 pub struct Strips {
     /// Rows of one chunk; a divisor of all.
@@ -30,11 +33,12 @@ pub struct Strips {
 }
 
 impl Strips {
-    /// Chunks of an output of that size.
-    pub fn new(out_size: [usize; 2]) -> Self {
-        let [height, width] = out_size;
-        let rows = (1..=height).rev().find(|rows| height % rows == 0 && rows * width <= CHUNK).unwrap_or(1);
-        Self { rows, out_size }
+    /// Chunks of an output of that size, as many as threads where each then has enough to do. Sums do not depend on them.
+    pub fn new([height, width]: [usize; 2], threads: usize) -> Self {
+        let fits = |rows: &usize| height % rows == 0 && rows * width <= CHUNK;
+        let each = (1..=height / threads).rev().find(|rows| fits(rows) && rows * width >= LEAST);
+        let rows = each.or_else(|| (1..=height).rev().find(fits)).unwrap_or(1);
+        Self { rows, out_size: [height, width] }
     }
 
     /// Pixels of one chunk.
@@ -82,7 +86,7 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, target: Target) -> Result<Prepare
     };
     let conv = kernels::BinaryConv2d::new(geometry(&op.window, io), codes, op.pad_value, target.isa);
     let conv = conv.map_err(unsupported)?;
-    let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size()), conv };
+    let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
     let constant = io.constant[1];
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
         (2, Storage::I16) => forward.prepare(target, constant, Forward::dots::<i16>, 0),

@@ -85,7 +85,7 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Re
     let unsupported =
         |e: KernelError| ExecError::Unsupported { op: "image_conv2d", path: io.path.to_owned(), reason: e.to_string() };
     let conv = convolution(op, io, target.isa).map_err(unsupported)?;
-    let convolution = Convolution { strips: Strips::new(conv.geometry().out_size()), conv };
+    let convolution = Convolution { strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
     Ok(match Layout::interchange(io.outputs[0]).storage {
         Storage::I16 => convolution.prepare::<i16>(target, io.constant[1]),
         Storage::I64 => convolution.prepare::<i64>(target, io.constant[1]),

@@ -27,7 +27,7 @@ pub fn prepare(op: &TernaryConv2d, io: &IoMeta, target: Target) -> Result<Prepar
     let conv = kernels::TernaryConv2d::new(geometry, codes, op.pad_value, target.isa).map_err(|e| {
         ExecError::Unsupported { op: "ternary_conv2d", path: io.path.to_owned(), reason: e.to_string() }
     })?;
-    let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size()), conv };
+    let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
     let constant = io.constant[1] && io.constant[2];
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
         (3, Storage::I16) => forward.prepare::<i16>(target, constant, Forward::sums::<i16>),

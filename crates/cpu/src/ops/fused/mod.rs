@@ -60,7 +60,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let (codes, _) = packing(io.inputs[0]);
             let geometry = geometry(&conv.window, io);
             let conv = kernels::BinaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
-            let (strips, a, c) = (Strips::new(conv.geometry().out_size()), *a, *c);
+            let (strips, a, c) = (Strips::new(conv.geometry().out_size(), target.threads), *a, *c);
             let threshold = op.is_threshold(&io.inputs, &io.constant);
             Ok(if conv.dot_bound() <= <i16 as Dot>::BOUND {
                 let source = Binary::<i16> { conv, strips, a, c, dots: PhantomData };
@@ -74,7 +74,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let (codes, _) = packing(io.inputs[0]);
             let geometry = geometry(&conv.window, io);
             let conv = kernels::TernaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
-            let (strips, constants) = (Strips::new(conv.geometry().out_size()), *constants);
+            let (strips, constants) = (Strips::new(conv.geometry().out_size(), target.threads), *constants);
             let (name, pixels, constant) = (conv.kernel_name(), strips.pixels(), constant(&[1, 2]));
             Ok(if conv.dot_bound() <= <i16 as Dot>::BOUND {
                 let source = Ternary::<i16> { conv, strips, constants, sums: PhantomData };
@@ -87,7 +87,7 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
         chain::Source::Image { conv, a, c, border } => {
             let conv = stem::convolution(conv, io, target.isa).map_err(refused)?;
             let size = conv.geometry().out_size();
-            let (strips, starts) = (Strips::new(size), starts(*border, &size, channels));
+            let (strips, starts) = (Strips::new(size, target.threads), starts(*border, &size, channels));
             let (a, c) = (*a, *c);
             let constant = constant(&[1]);
             Ok(if conv.sum_bound() <= <i32 as Sum>::BOUND {
