@@ -6,7 +6,7 @@ import { checkArray, checkInteger, checkOneOf, checkOptions, checkString, reject
 import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader, type Resize } from './data.js'
 import { type FreezeAccuracy, FreezeReport } from './freeze-report.js'
-import { type ImageBatch, type ImageSource, readImages } from './image-source.js'
+import { type ImageBatch, type ImageSource, isBatch, pixelsOfBatch, readImages } from './image-source.js'
 import type { ImageSize } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import type { LayerTime } from './layer-time.js'
@@ -194,7 +194,10 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
     if (missing !== undefined) reject(owner, 'the model', `one with an output named ${missing}`, this.outputs)
     // A call that nobody waits for any more runs to its end, for its neighbours are not to be disturbed.
     return unlessAborted(signal, async () => {
-      const { pixels, count, isOne } = await readImages(owner, images, this.input, this.resize)
+      // A batch is copied once, by the call itself, which begins before this function is left.
+      const { pixels, count, isOne } = isBatch(images)
+        ? pixelsOfBatch(owner, images, this.input)
+        : await readImages(owner, images, this.input, this.resize)
       const tensors = await callLong(() => this.#native.predict(pixels, count, [...outputs]))
       return { tensors, count, isOne }
     })

@@ -33,11 +33,10 @@ const KINDS =
  */
 export async function readImages(
   owner: string,
-  images: ImageSource | ImageBatch | Iterable<ImageSource>,
+  images: ImageSource | Iterable<ImageSource>,
   size: ImageSize,
   resize: Resize,
 ): Promise<{ readonly pixels: Uint8Array; readonly count: number; readonly isOne: boolean }> {
-  if (isBatch(images)) return { ...readBatch(owner, images, size), isOne: false }
   const isOne = isSource(images)
   const list = isOne
     ? [images]
@@ -90,7 +89,8 @@ function rgbaOf(owner: string, index: number, { data, width, height }: RgbaImage
   throw new BinaryNetsError('BNETS_SHAPE', `${owner}: image ${index} should hold ${expected}, got ${pixels.length}`)
 }
 
-function readBatch(owner: string, { data, shape }: ImageBatch, { height, width, channels }: ImageSize) {
+/** The pixels of a batch, no copy of them, and how many images they are. */
+export function pixelsOfBatch(owner: string, { data, shape }: ImageBatch, { height, width, channels }: ImageSize) {
   const [count = 0, ...one] = shape
   const size = [height, width, channels]
   checkArray(owner, 'data', data, Uint8Array)
@@ -99,7 +99,7 @@ function readBatch(owner: string, { data, shape }: ImageBatch, { height, width, 
     const message = `images should be [n, ${size.join(', ')}], got [${shape.join(', ')}] with ${data.length} bytes`
     throw new BinaryNetsError('BNETS_SHAPE', `${owner}: ${message}`)
   }
-  return { pixels: data.slice(), count }
+  return { pixels: data, count, isOne: false }
 }
 
 /** Whether bytes begin as a PNG or a JPEG file does. */
@@ -120,7 +120,8 @@ function isRgba(value: unknown): value is RgbaImage {
   return isObject(value) && !ArrayBuffer.isView(value) && 'data' in value && 'width' in value && 'height' in value
 }
 
-function isBatch(value: unknown): value is ImageBatch {
+/** Whether these are images in one array. */
+export function isBatch(value: unknown): value is ImageBatch {
   return (
     isObject(value) && !ArrayBuffer.isView(value) && 'data' in value && 'shape' in value && Array.isArray(value.shape)
   )
