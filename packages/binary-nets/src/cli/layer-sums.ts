@@ -14,7 +14,7 @@ export interface KindSum {
 
 const NAMES: Readonly<Record<LayerKind, string>> = {
   binary: 'binary convolutions',
-  image: "the image's convolution",
+  image: 'image convolution',
   float: 'float products',
   pool: 'pools',
   other: 'others',

@@ -25,7 +25,7 @@ export function profilePage(model: string, about: string, layers: readonly Layer
   })
   const legend = sums.map(({ kind, name, layers, seconds, atPeak }) => {
     const reached = ofPeak(atPeak, seconds)
-    const words = `${name}${layers.length > 1 ? `, ${layers.length}` : ''}`
+    const words = layers.length > 1 ? `${layers.length} ${name}` : name
     const facts = `${ms(seconds)} ms${reached && ` · ${reached} of the peak`}`
     return `<li><i class="${kind}"></i><span>${html(words)}</span><b>${share(seconds / total)}</b><small>${html(facts)}</small></li>`
   })
@@ -98,7 +98,7 @@ const STYLE = `
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums }
-main { max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
+main { max-width: 80rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; overflow-wrap: anywhere }
 h2 { margin: 0 0 .25rem; font-size: 1.1rem }
 header p, section > p { margin: .25rem 0 1rem; color: var(--soft) }
@@ -112,12 +112,12 @@ small { color: var(--soft); font-size: .85em }
 .binary { --of: var(--binary) } .image { --of: var(--image) } .float { --of: var(--float) } .pool { --of: var(--pool) } .other { --of: var(--other) }
 .parts { display: flex; gap: 2px; height: 1.75rem; border-radius: .5rem; overflow: hidden }
 .parts i { background: var(--of); min-width: 2px }
-.legend { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .5rem 1.5rem; margin: 1rem 0 0; padding: 0; list-style: none }
+.legend { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .75rem 2rem; align-items: start; margin: 1rem 0 0; padding: 0; list-style: none }
 .legend li { display: grid; grid-template-columns: auto 1fr auto; gap: 0 .55rem; align-items: center }
 .legend small { grid-column: 2 / -1 }
 .legend i, td i { display: inline-block; width: .7rem; height: .7rem; border-radius: .2rem; background: var(--of) }
 .bars { margin: 0; padding: 0; list-style: none }
-.bars li { display: grid; grid-template-columns: minmax(7rem, 15rem) 1fr 4rem; gap: .75rem; align-items: center; padding: .12rem .3rem; border-radius: .3rem }
+.bars li { display: grid; grid-template-columns: minmax(8.5rem, 24%) 1fr 3.5rem; gap: .75rem; align-items: center; padding: .12rem .3rem; border-radius: .3rem }
 .bars li:hover { background: var(--line) }
 .bars span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .bars div { display: flex }
