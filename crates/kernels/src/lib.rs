@@ -9,6 +9,10 @@
 //! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "tables of nibbles and quads of bytes are for x86-64, where what nobody uses is found")
+)]
 #![allow(clippy::inline_always, reason = "vector code must be inlined into the function that has the features")]
 
 mod arch;
