@@ -16,7 +16,7 @@ const rows = lines
   .map(([, name, ms]) => ({ name, ms: Number(ms), ours: /Resnet18/.test(name) }))
   .sort((a, b) => a.ms - b.ms)
 
-const [left, width, bar, gap, top] = [300, 520, 22, 8, 74]
+const [left, width, bar, gap, top] = [340, 520, 22, 8, 74]
 const longest = Math.max(...rows.map(({ ms }) => ms))
 const height = top + rows.length * (bar + gap) + 16
 const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
