@@ -61,7 +61,8 @@ impl<B: Backend> Network<B> {
             folded.version = None;
             let memory = folded.fold.memory(&self.state, &self.workspace);
             folded.fold.compute(&self.backend, &memory, &run)?;
-            folded.run.take_constants(&self.backend, &folded.fold, &memory, &mut self.workspace)?;
+            folded.run.take_constants(&self.backend, &folded.fold, &memory);
+            folded.run.prologue(&self.backend, &mut self.workspace)?;
             folded.version = Some(self.version);
         }
         folded.run.run(&self.backend, &mut self.workspace, pixels, count, &run)

@@ -1,7 +1,7 @@
 //! A frozen network on a backend: it predicts and is shipped, and nothing about it ever changes.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZero;
 use std::path::Path;
@@ -14,7 +14,7 @@ use binary_nets_formats::model::{Constant, Elements, Model};
 use binary_nets_formats::onnx::{Form, export};
 use binary_nets_formats::packed::{decode, encode};
 use binary_nets_graph::passes::{Frozen, dce, fuse, per_image, precompute};
-use binary_nets_graph::{Graph, GraphError};
+use binary_nets_graph::{Graph, GraphError, Op};
 
 use crate::confusion::{classes, count};
 use crate::frozen_program::FrozenProgram;
@@ -52,7 +52,10 @@ impl<B: Backend> FrozenNetwork<B> {
     /// A frozen network from a packed file.
     pub fn open(backend: B, path: &Path) -> Result<Self, NetworkError> {
         let bytes = fs::read(path).map_err(|source| NetworkError::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(backend, &bytes).map_err(|error| error.in_file(path))
+        let model = decode(&bytes).map_err(|error| NetworkError::from(error).in_file(path))?;
+        // The file is not held beside what is made of it.
+        drop(bytes);
+        Self::new(backend, model).map_err(|error| error.in_file(path))
     }
 
     /// A frozen network from the bytes of a packed file.
@@ -97,6 +100,8 @@ impl<B: Backend> FrozenNetwork<B> {
 
     /// The named outputs or layers for pixels `[n, h, w, c]` of `count` images; all outputs where none are named. Layers are those of [`Model::graph`].
     pub fn predict(&mut self, pixels: &[u8], count: usize, outputs: &[&str]) -> Result<Vec<Prediction>, NetworkError> {
+        // All outputs by name are what runs where none are named.
+        let outputs = if self.model.graph.outputs.keys().eq(outputs) { &[] } else { outputs };
         let mut program = match self.programs.take(outputs) {
             Some(program) => program,
             None => self.load(outputs)?,
@@ -149,23 +154,42 @@ impl<B: Backend> FrozenNetwork<B> {
     }
 
     fn load(&mut self, outputs: &[&str]) -> Result<FrozenProgram<B>, NetworkError> {
-        let Frozen { fold, run } = precompute(&graph(&self.model, outputs)?)?;
-        let mut program = FrozenProgram::new(&self.backend, &run)?;
+        let Frozen { mut fold, run } = precompute(&graph(&self.model, outputs)?)?;
+        let program = FrozenProgram::new(&self.backend, &run)?;
+        let constants = self.model.constants.iter().map(|constant| (constant.path.as_str(), constant));
+        let constants: BTreeMap<&str, &Constant> = constants.collect();
 
-        let mut states = StateTable::default();
-        states.extend(&self.backend, &fold);
-        let fold = Loaded::new(&self.backend, plan(&self.backend, &fold, &states, 1)?)?;
-        let state = self.backend.allocate(fold.program.state_bytes())?;
-        for constant in &self.model.constants {
-            if let Some(address) = states.address(&constant.path) {
-                self.backend.write(&state, address, &bytes_of(constant));
+        // What the run graph reads as it is goes there at once; what is computed of constants takes a program.
+        let mut computed = Vec::new();
+        for (name, value) in fold.outputs() {
+            match &fold.producer(*value).op {
+                Op::State(state) => {
+                    if let Some(constant) = constants.get(state.path.as_str()) {
+                        program.write_constant(&self.backend, name, &bytes_of(constant));
+                    }
+                }
+                _ => computed.push(name.clone()),
             }
         }
-        self.workspace.reserve(&self.backend, &fold)?;
-        let memory = fold.memory(&state, &self.workspace);
-        self.backend.prologue(&fold.program, &memory)?;
-        fold.compute(&self.backend, &memory, &Run::default())?;
-        program.take_constants(&self.backend, &fold, &memory, &mut self.workspace)?;
+        if !computed.is_empty() {
+            fold.retain_outputs(&computed.iter().map(String::as_str).collect::<Vec<_>>())?;
+            let fold = dce(&fold)?;
+            let mut states = StateTable::default();
+            states.extend(&self.backend, &fold);
+            let fold = Loaded::new(&self.backend, plan(&self.backend, &fold, &states, 1)?)?;
+            let state = self.backend.allocate(fold.program.state_bytes())?;
+            for constant in &self.model.constants {
+                if let Some(address) = states.address(&constant.path) {
+                    self.backend.write(&state, address, &bytes_of(constant));
+                }
+            }
+            self.workspace.reserve(&self.backend, &fold)?;
+            let memory = fold.memory(&state, &self.workspace);
+            self.backend.prologue(&fold.program, &memory)?;
+            fold.compute(&self.backend, &memory, &Run::default())?;
+            program.take_constants(&self.backend, &fold, &memory);
+        }
+        program.prologue(&self.backend, &mut self.workspace)?;
         Ok(program)
     }
 }

@@ -45,26 +45,27 @@ impl<B: Backend> FrozenProgram<B> {
         Ok(Self { graph, image, constants, state, state_bytes, programs })
     }
 
-    /// Copies the outputs of a fold program, which has run, and does the prologues.
-    pub fn take_constants(
-        &mut self,
-        backend: &B,
-        fold: &Loaded<B>,
-        memory: &Memory<B::Buffer>,
-        workspace: &mut Workspace<B>,
-    ) -> Result<(), NetworkError> {
+    /// Writes a constant, in the backend's interchange type; one that the graph does not have is passed over.
+    pub fn write_constant(&self, backend: &B, path: &str, bytes: &[u8]) {
+        if let Some(address) = self.constants.address(path) {
+            backend.write(&self.state, address, bytes);
+        }
+    }
+
+    /// Copies the outputs of a fold program, which has run.
+    pub fn take_constants(&self, backend: &B, fold: &Loaded<B>, memory: &Memory<B::Buffer>) {
         for binding in fold.program.outputs() {
             let mut bytes = vec![0; binding.address.bytes];
             backend.read(memory.region(binding.address.region), binding.address, &mut bytes);
-            if let Some(address) = self.constants.address(&binding.name) {
-                backend.write(&self.state, address, &bytes);
-            }
+            self.write_constant(backend, &binding.name, &bytes);
         }
-        if let Some(loaded) = self.programs.get(&1) {
-            workspace.reserve(backend, loaded)?;
-            backend.prologue(&loaded.program, &loaded.memory(&self.state, workspace))?;
-        }
-        Ok(())
+    }
+
+    /// Does the prologues; all constants were written.
+    pub fn prologue(&self, backend: &B, workspace: &mut Workspace<B>) -> Result<(), NetworkError> {
+        let loaded = &self.programs[&1];
+        workspace.reserve(backend, loaded)?;
+        Ok(backend.prologue(&loaded.program, &loaded.memory(&self.state, workspace))?)
     }
 
     /// The named outputs for pixels `[n, h, w, c]` of `count` images.

@@ -178,6 +178,21 @@ fn the_last_images_cost_what_they_are() {
     assert!(frozen.bytes() > bytes);
 }
 
+/// All outputs by name are what runs where none are named, and take no memory again.
+#[test]
+fn outputs_that_are_named_are_the_same_program() {
+    let mut network = stored("binary-resnet18");
+    let model = network.freeze(Floats::F32, Metadata::default()).unwrap();
+    let names: Vec<String> = model.graph.outputs.keys().cloned().collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let image = pixels(&network, 1);
+    let mut frozen = FrozenNetwork::new(cpu(1), model).unwrap();
+    let expected = bits(&frozen.predict(&image, 1, &[]).unwrap());
+    let bytes = frozen.bytes();
+    assert_eq!(bits(&frozen.predict(&image, 1, &names).unwrap()), expected);
+    assert_eq!(frozen.bytes(), bytes);
+}
+
 /// The nearest number with 11 bits; of those that are no smaller than 2⁻¹⁴, the nearest 16-bit float.
 fn half(x: f32) -> f32 {
     let ulp = 2f64.powf(f64::from(x).abs().log2().floor().max(-14.0) - 10.0);
