@@ -142,22 +142,30 @@ fn pack_by<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32], layo
                 return;
             }
             for (x, out) in x.chunks_exact(layout.channels).zip(out.chunks_exact_mut(layout.words())) {
-                for (x, out) in x.chunks(64).zip(out) {
-                    let (full, tail) = x.split_at(x.len() - x.len() % S::LANES);
-                    let mut word = 0;
-                    for (i, x) in full.chunks_exact(S::LANES).enumerate() {
-                        word |= mask(token, token.load(x)) << (i * S::LANES);
-                    }
-                    if !tail.is_empty() {
-                        let mut padded = [0.0; 64];
-                        padded[..tail.len()].copy_from_slice(tail);
-                        word |= mask(token, token.load(&padded)) << full.len();
-                    }
-                    *out = word;
+                // As many vectors as a constant says: code without a loop.
+                let (full, tail) = x.as_chunks::<64>();
+                let (out, last) = out.split_at_mut(full.len());
+                for (x, out) in full.iter().zip(out) {
+                    *out = word(token, &mask, x);
+                }
+                if let [last] = last {
+                    let mut padded = [0.0; 64];
+                    padded[..tail.len()].copy_from_slice(tail);
+                    *last = word(token, &mask, &padded);
                 }
             }
         },
     );
+}
+
+/// A bit for each number.
+#[inline(always)]
+fn word<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32; 64]) -> u64 {
+    let mut word = 0;
+    for (i, x) in x.chunks_exact(S::LANES).enumerate() {
+        word |= mask(token, token.load(x)) << (i * S::LANES);
+    }
+    word
 }
 
 #[inline(always)]
