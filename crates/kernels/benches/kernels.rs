@@ -5,8 +5,8 @@
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{
-    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, Matrix, binary_conv2d, gemm, image_conv2d, pack_codes,
-    pack_weights, unpack_codes,
+    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, binary_conv2d, gemm, image_conv2d, lut_gemm,
+    pack_codes, pack_weights, unpack_codes,
 };
 use std::{
     hint::black_box,
@@ -212,6 +212,46 @@ fn bench_gemm(report: &Report) {
     }
 }
 
+fn bench_lut_gemm(report: &Report) {
+    use lut_gemm::{FLOATS, Job, PANEL, Row, WORD};
+    for kernel in lut_gemm::KERNELS {
+        if kernel.isa().is_none() {
+            continue;
+        }
+        for codes in [Codes::Sign, Codes::Step] {
+            let gemm = LutGemm::with_kernel(kernel, codes).expect("listed");
+            // Pixels, floats of one, taps, columns: gradients by the input of 3×3 convolutions, whose tables serve nine taps, and by their weights.
+            for (m, k, taps, n) in
+                [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (64, 256, 1, 576)]
+            {
+                let (x, mut tables): (_, Vec<lut_gemm::Table>) = (floats(m * k), vec![[0.0; 16]; m * k / FLOATS]);
+                let segment = LutGemm::segment_words(k / FLOATS);
+                let len = n.div_ceil(PANEL) * taps * segment;
+                let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
+                let depth = k / FLOATS;
+                let rows: Vec<Row> = (0..m).map(|i| Row { tables: i * depth, out: i * n }).collect();
+                // All taps read the row's own tables: as many as there are, without the room around an image.
+                let segments = vec![0; taps];
+                let mut c = vec![0.0; m * n];
+                let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
+                report.line(kernel.name(), &shape, m * n * k * taps, "GMAC/s", || {
+                    let (tables, rows, segments, laid) = (&tables, &rows, &segments, &laid);
+                    let c = black_box(&mut c[..]);
+                    gemm.run(Job { tables, rows, segments, depth, laid, columns: n, c, accumulate: false });
+                });
+                report.line(kernel.name(), &format!("tables of {shape}"), m * k * 64, "GB/s", || {
+                    gemm.tables(&x, 1, black_box(&mut tables));
+                });
+                let rows: [u64; WORD] = std::array::from_fn(|i| words(WORD)[i]);
+                let mut lanes = [0; PANEL];
+                report.line(kernel.name(), &format!("lay {shape}"), WORD * PANEL / 8, "GB/s", || {
+                    gemm.lay(black_box(&rows), black_box(&mut lanes));
+                });
+            }
+        }
+    }
+}
+
 fn bench_packers(report: &Report) {
     for isa in Isa::available() {
         for (rows, channels) in [(3136, 64), (784, 16), (196, 256)] {
@@ -248,5 +288,6 @@ fn main() {
     bench_binary_conv2d(&report);
     bench_image_conv2d(&report);
     bench_gemm(&report);
+    bench_lut_gemm(&report);
     bench_packers(&report);
 }

@@ -22,8 +22,10 @@ mod error;
 pub mod gemm;
 pub mod image_conv2d;
 mod isa;
+pub mod lut_gemm;
 pub mod naive;
 mod quantize;
+mod row;
 mod ternary_conv2d;
 pub mod vector;
 
@@ -33,5 +35,6 @@ pub use error::KernelError;
 pub use gemm::{Gemm, Matrix};
 pub use image_conv2d::ImageConv2d;
 pub use isa::{Isa, IsaError};
+pub use lut_gemm::LutGemm;
 pub use quantize::quantize;
 pub use ternary_conv2d::TernaryConv2d;

@@ -4,6 +4,7 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
+use crate::lut_gemm::transpose;
 
 /// Proof that this machine has an instruction set: only detection builds one.
 pub trait Token: Copy + 'static {
@@ -44,6 +45,24 @@ pub trait Floats: Token {
     fn positive(self, v: Self::F32) -> u64;
     /// Lane i = bit i of `bits` ? `on` : `off`.
     fn select(self, bits: u64, on: Self::F32, off: Self::F32) -> Self::F32;
+}
+
+/// Vectors of f32 that are looked up in tables; in a product of floats and codes each lane is one column.
+pub trait Lookups: Floats {
+    /// Bits, of which the lowest four of each lane are its place in a table.
+    type Places: Copy;
+
+    /// The first elements of `x`.
+    fn load_places(self, x: &[u32]) -> Self::Places;
+    /// The next four bits of every lane; zeros come in.
+    fn next_places(self, places: Self::Places) -> Self::Places;
+    /// `sums + table[place]`, lane by lane, in tables of [sums of four](crate::lut_gemm::Table) of signed floats or of subsets of floats.
+    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: Self::Places, sums: Self::F32) -> Self::F32;
+    /// Bit k of lane i becomes bit i of row k.
+    #[inline(always)]
+    fn transpose(self, rows: &[u64; 32], lanes: &mut [u32; 64]) {
+        transpose(rows, lanes);
+    }
 }
 
 /// Vectors of i32: sums of products, or pairs of i16 whose products they are.
