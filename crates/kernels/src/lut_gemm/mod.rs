@@ -16,7 +16,7 @@ mod tile;
 mod transpose;
 
 pub use kernels::{KERNELS, Kernel};
-pub use tables::Table;
+pub use tables::{Grid, Table};
 pub use transpose::transpose;
 
 use binary_nets_bits::Codes;
@@ -86,17 +86,22 @@ impl LutGemm {
         self.kernel.name()
     }
 
+    /// The instruction set of the kernel.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Rows of the tile: a block of rows is best a multiple of it.
     pub fn tile_rows(&self) -> usize {
         self.kernel.rows()
     }
 
-    /// Makes the tables of neighbouring floats: table i from `x[step · (4i + k)]` for k in 0..4.
+    /// Makes tables of sums of `x`.
     ///
     /// # Panics
-    /// If `x` ends before the last of them.
-    pub fn tables(&self, x: &[f32], step: usize, tables: &mut [Table]) {
-        (self.kernel.tables)(self.isa, self.codes, x, step, tables);
+    /// If `x` or `tables` end before the last that the grid names.
+    pub fn tables(&self, x: &[f32], grid: &Grid, tables: &mut [Table]) {
+        (self.kernel.tables)(self.isa, self.codes, x, grid, tables);
     }
 
     /// Lays 32 codes of 64 columns, one row of bits after the other, as words of places.

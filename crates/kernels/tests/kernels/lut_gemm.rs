@@ -3,7 +3,7 @@
 use crate::random::Random;
 use binary_nets_bits::Codes;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Job, KERNELS, Kernel, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{FLOATS, Grid, Job, KERNELS, Kernel, PANEL, Row, Table, WORD};
 
 /// A product of `rows` rows of `segments` segments of `depth` floats with as many codes of `columns` columns.
 struct Product {
@@ -33,7 +33,7 @@ impl Product {
         for (x, tables) in self.x.chunks_exact(self.depth).zip(tables.chunks_exact_mut(tables_each)) {
             let mut padded = x.to_vec();
             padded.resize(tables_each * FLOATS, 0.0);
-            gemm.tables(&padded, 1, tables);
+            gemm.tables(&padded, &neighbours(tables_each), tables);
         }
         let words = self.depth.div_ceil(WORD);
         let mut laid = Vec::new();
@@ -144,13 +144,15 @@ fn every_tail_is_exact_on_every_kernel() {
 #[test]
 fn tables_are_made_of_floats_at_even_steps() {
     let mut random = Random::new(3);
+    let grid = Grid { counts: [3, 2], floats: [13, 1], tables: [1, 4], step: 3 };
     for kernel in available() {
         let gemm = LutGemm::with_kernel(kernel, Codes::Sign).unwrap();
-        let x = random.floats(36);
-        let mut tables = [Table::default(); 3];
-        gemm.tables(&x, 3, &mut tables);
-        for (i, table) in tables.iter().enumerate() {
-            let [a, b, c, d] = std::array::from_fn(|k| x[3 * (4 * i + k)]);
+        let x = random.floats(40);
+        let mut tables = [Table::default(); 7];
+        gemm.tables(&x, &grid, &mut tables);
+        for (i, j) in (0..3).flat_map(|i| [(i, 0), (i, 1)]) {
+            let table = tables[i + 4 * j];
+            let [a, b, c, d] = std::array::from_fn(|k| x[13 * i + j + 3 * k]);
             assert_eq!(
                 [table[0], table[5], table[15]],
                 [a + b + c + d, -a + b - c + d, -(a + b + c + d)],
@@ -158,5 +160,11 @@ fn tables_are_made_of_floats_at_even_steps() {
                 kernel.name()
             );
         }
+        assert_eq!(tables[3], Table::default(), "{}", kernel.name());
     }
+}
+
+/// Tables of neighbouring floats.
+fn neighbours(count: usize) -> Grid {
+    Grid { counts: [1, count], floats: [0, FLOATS], tables: [0, 1], step: 1 }
 }
