@@ -213,7 +213,7 @@ fn bench_gemm(report: &Report) {
 }
 
 fn bench_lut_gemm(report: &Report) {
-    use lut_gemm::{FLOATS, Grid, Job, PANEL, Row, WORD};
+    use lut_gemm::{FLOATS, Fours, Job, PANEL, Row, WORD};
     for kernel in lut_gemm::KERNELS {
         if kernel.isa().is_none() {
             continue;
@@ -225,7 +225,6 @@ fn bench_lut_gemm(report: &Report) {
                 [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (64, 256, 1, 576)]
             {
                 let (x, mut tables): (_, Vec<lut_gemm::Table>) = (floats(m * k), vec![[0.0; 16]; m * k / FLOATS]);
-                let grid = Grid { counts: [1, m * k / FLOATS], floats: [0, FLOATS], tables: [0, 1], step: 1 };
                 let segment = LutGemm::segment_words(k / FLOATS);
                 let len = n.div_ceil(PANEL) * taps * segment;
                 let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
@@ -240,8 +239,8 @@ fn bench_lut_gemm(report: &Report) {
                     let c = black_box(&mut c[..]);
                     gemm.run(Job { tables, rows, segments, depth, laid, columns: n, c, accumulate: false });
                 });
-                report.line(kernel.name(), &format!("tables of {shape}"), m * k * 64, "GB/s", || {
-                    gemm.tables(&x, &grid, black_box(&mut tables));
+                report.line(kernel.name(), &format!("tables of {shape}"), m * k / FLOATS * 64, "GB/s", || {
+                    gemm.tables(&x, Fours::Neighbours, black_box(&mut tables));
                 });
                 let rows: [u64; WORD] = std::array::from_fn(|i| words(WORD)[i]);
                 let mut lanes = [0; PANEL];

@@ -7,7 +7,7 @@ use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Grid, Job, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{FLOATS, Fours, Job, PANEL, Row, Table, WORD};
 
 use super::laid;
 use super::patches::Axis;
@@ -255,8 +255,7 @@ impl BinaryGradInput {
                 #[inline(always)]
                 || scale(dy, term, self.channels[0], padded, self.groups, line),
             );
-            let grid = Grid { counts: [1, (end - start) * pixel], floats: [0, FLOATS], tables: [0, 1], step: 1 };
-            self.gemm.tables(line, &grid, &mut tables[start * pixel..]);
+            self.gemm.tables(line, Fours::Neighbours, &mut tables[start * pixel..]);
         }
     }
 

@@ -9,7 +9,7 @@ use binary_nets_bits::{Codes, tail_mask, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Grid, Job, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{FLOATS, Fours, Job, PANEL, Row, Table, WORD};
 
 use crate::io::Kernel;
 use crate::target::Target;
@@ -260,15 +260,11 @@ impl BinaryGradWeight {
     fn make_tables(&self, dy: &[f32], pixels: Range<usize>, outputs: Range<usize>, tables: &mut [Table]) {
         let each = pixels.len().div_ceil(FLOATS);
         let whole = pixels.len() / FLOATS;
-        let grid = |fours: usize, outputs_of_row: usize| Grid {
-            counts: [fours, outputs.len()],
-            floats: [FLOATS * outputs_of_row, 1],
-            tables: [1, each],
-            step: outputs_of_row,
-        };
+        let columns = outputs.len();
         let first = pixels.start * self.outputs + outputs.start;
         if whole > 0 {
-            self.gemm.tables(&dy[first..], &grid(whole, self.outputs), tables);
+            let end = first + (whole * FLOATS - 1) * self.outputs + columns;
+            self.gemm.tables(&dy[first..end], Fours::Columns { columns, stride: self.outputs, each }, tables);
         }
         if whole < each {
             // Behind the last pixel there is nothing.
@@ -277,7 +273,7 @@ impl BinaryGradWeight {
             for (last, pixel) in last.chunks_exact_mut(ROWS).zip(pixels) {
                 last[..outputs.len()].copy_from_slice(&dy[pixel * self.outputs..][outputs.clone()]);
             }
-            self.gemm.tables(&last, &grid(1, ROWS), &mut tables[whole..]);
+            self.gemm.tables(&last, Fours::Columns { columns, stride: ROWS, each }, &mut tables[whole..]);
         }
     }
 

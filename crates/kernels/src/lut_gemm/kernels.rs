@@ -2,7 +2,7 @@
 
 use binary_nets_bits::Codes;
 
-use super::{Grid, Job, PANEL, Table, WORD, tables, tile};
+use super::{Fours, Job, PANEL, Table, WORD, tables, tile};
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -16,7 +16,7 @@ pub struct Kernel {
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
     rows: usize,
-    pub(super) tables: fn(Isa, Codes, &[f32], &Grid, &mut [Table]),
+    pub(super) tables: fn(Isa, Codes, &[f32], Fours, &mut [Table]),
     pub(super) lay: fn(Isa, &[u64; WORD], &mut [u32; PANEL]),
     pub(super) run: fn(Isa, Codes, &mut Job<'_>),
 }
@@ -46,11 +46,11 @@ impl Kernel {
             isa_name: S::NAME,
             detect: || S::detect().map(S::isa),
             rows: M,
-            tables: |isa, codes, x, grid, tables| {
+            tables: |isa, codes, x, fours, tables| {
                 let token = bound::<S>(isa);
                 token.vectorize(
                     #[inline(always)]
-                    || tables::fill(token, codes, x, grid, tables),
+                    || tables::fill(token, codes, x, fours, tables),
                 );
             },
             lay: |isa, rows, laid| {

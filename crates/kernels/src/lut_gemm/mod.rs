@@ -16,7 +16,7 @@ mod tile;
 mod transpose;
 
 pub use kernels::{KERNELS, Kernel};
-pub use tables::{Grid, Table};
+pub use tables::{Fours, Table};
 pub use transpose::transpose;
 
 use binary_nets_bits::Codes;
@@ -96,12 +96,12 @@ impl LutGemm {
         self.kernel.rows()
     }
 
-    /// Makes tables of sums of `x`.
+    /// Makes tables of as many fours as `x` has.
     ///
     /// # Panics
-    /// If `x` or `tables` end before the last that the grid names.
-    pub fn tables(&self, x: &[f32], grid: &Grid, tables: &mut [Table]) {
-        (self.kernel.tables)(self.isa, self.codes, x, grid, tables);
+    /// If a row of `x` ends before its last column, or `tables` before the last.
+    pub fn tables(&self, x: &[f32], fours: Fours, tables: &mut [Table]) {
+        (self.kernel.tables)(self.isa, self.codes, x, fours, tables);
     }
 
     /// Lays 32 codes of 64 columns, one row of bits after the other, as words of places.

@@ -29,44 +29,63 @@ const fn patterns(codes: Codes) -> [[f32; 16]; FLOATS] {
     patterns
 }
 
-/// Tables in two directions: table (i, j) from four floats `step` apart.
+/// Where the four floats of a table stand.
 #[derive(Clone, Copy, Debug)]
-pub struct Grid {
-    /// How many tables there are along i and j.
-    pub counts: [usize; 2],
-    /// From one table's floats to the next's, along i and j.
-    pub floats: [usize; 2],
-    /// From one table to the next, along i and j.
-    pub tables: [usize; 2],
-    /// From one float of a table to the next.
-    pub step: usize,
+pub enum Fours {
+    /// Side by side: table i from the i-th four.
+    Neighbours,
+    /// One below the other in rows `stride` apart, of which `columns` count: the tables of column j of the i-th four rows is number `j · each + i`.
+    Columns {
+        /// Columns that become tables.
+        columns: usize,
+        /// From one row to the next.
+        stride: usize,
+        /// From the tables of one column to those of the next.
+        each: usize,
+    },
 }
 
-/// Makes the tables of a grid.
+/// Makes tables of as many fours as `x` has.
 #[inline(always)]
-pub(super) fn fill<S: Floats>(token: S, codes: Codes, x: &[f32], grid: &Grid, tables: &mut [Table]) {
+pub(super) fn fill<S: Floats>(token: S, codes: Codes, x: &[f32], fours: Fours, tables: &mut [Table]) {
     match codes {
-        Codes::Sign => fill_with(token, &const { patterns(Codes::Sign) }, x, grid, tables),
-        Codes::Step => fill_with(token, &const { patterns(Codes::Step) }, x, grid, tables),
+        Codes::Sign => fill_with(token, &const { patterns(Codes::Sign) }, x, fours, tables),
+        Codes::Step => fill_with(token, &const { patterns(Codes::Step) }, x, fours, tables),
     }
 }
 
 #[inline(always)]
-fn fill_with<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], x: &[f32], grid: &Grid, tables: &mut [Table]) {
-    for i in 0..grid.counts[0] {
-        for j in 0..grid.counts[1] {
-            let first = i * grid.floats[0] + j * grid.floats[1];
-            let x = &x[first..=first + (FLOATS - 1) * grid.step];
-            let table = &mut tables[i * grid.tables[0] + j * grid.tables[1]];
-            for (lane, entries) in table.chunks_exact_mut(S::LANES).enumerate() {
-                let mut sum = token.splat(0.0);
-                for (k, pattern) in patterns.iter().enumerate() {
-                    let pattern = token.load(&pattern[lane * S::LANES..]);
-                    // A product with a code is exact, so this is one addition.
-                    sum = token.mul_add(pattern, token.splat(x[k * grid.step]), sum);
-                }
-                token.store(sum, entries);
+fn fill_with<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], x: &[f32], fours: Fours, tables: &mut [Table]) {
+    match fours {
+        Fours::Neighbours => {
+            for (four, table) in x.as_chunks().0.iter().zip(tables) {
+                fill_one(token, patterns, *four, table);
             }
         }
+        Fours::Columns { columns, stride, each } => {
+            for (i, rows) in x.chunks(FLOATS * stride).enumerate() {
+                let mut rest = rows;
+                let rows: [&[f32]; FLOATS] = std::array::from_fn(|_| {
+                    let row = &rest[..columns];
+                    rest = rest.get(stride..).unwrap_or(&[]);
+                    row
+                });
+                for (j, table) in tables[i..].iter_mut().step_by(each).take(columns).enumerate() {
+                    fill_one(token, patterns, rows.map(|row| row[j]), table);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fill_one<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], four: [f32; FLOATS], table: &mut Table) {
+    for (lane, entries) in table.chunks_exact_mut(S::LANES).enumerate() {
+        let mut sum = token.splat(0.0);
+        for (pattern, x) in patterns.iter().zip(four) {
+            // A product with a code is exact, so this is one addition.
+            sum = token.mul_add(token.load(&pattern[lane * S::LANES..]), token.splat(x), sum);
+        }
+        token.store(sum, entries);
     }
 }

@@ -3,7 +3,7 @@
 use crate::random::Random;
 use binary_nets_bits::Codes;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Grid, Job, KERNELS, Kernel, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{FLOATS, Fours, Job, KERNELS, Kernel, PANEL, Row, Table, WORD};
 
 /// A product of `rows` rows of `segments` segments of `depth` floats with as many codes of `columns` columns.
 struct Product {
@@ -33,7 +33,7 @@ impl Product {
         for (x, tables) in self.x.chunks_exact(self.depth).zip(tables.chunks_exact_mut(tables_each)) {
             let mut padded = x.to_vec();
             padded.resize(tables_each * FLOATS, 0.0);
-            gemm.tables(&padded, &neighbours(tables_each), tables);
+            gemm.tables(&padded, Fours::Neighbours, tables);
         }
         let words = self.depth.div_ceil(WORD);
         let mut laid = Vec::new();
@@ -142,29 +142,19 @@ fn every_tail_is_exact_on_every_kernel() {
 }
 
 #[test]
-fn tables_are_made_of_floats_at_even_steps() {
+fn tables_are_made_of_columns() {
     let mut random = Random::new(3);
-    let grid = Grid { counts: [3, 2], floats: [13, 1], tables: [1, 4], step: 3 };
     for kernel in available() {
         let gemm = LutGemm::with_kernel(kernel, Codes::Sign).unwrap();
-        let x = random.floats(40);
+        let x = random.floats(7 * 5 + 2);
         let mut tables = [Table::default(); 7];
-        gemm.tables(&x, &grid, &mut tables);
-        for (i, j) in (0..3).flat_map(|i| [(i, 0), (i, 1)]) {
+        gemm.tables(&x, Fours::Columns { columns: 2, stride: 5, each: 4 }, &mut tables);
+        for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let table = tables[i + 4 * j];
-            let [a, b, c, d] = std::array::from_fn(|k| x[13 * i + j + 3 * k]);
-            assert_eq!(
-                [table[0], table[5], table[15]],
-                [a + b + c + d, -a + b - c + d, -(a + b + c + d)],
-                "{}",
-                kernel.name()
-            );
+            let [a, b, c, d] = std::array::from_fn(|k| x[5 * (4 * i + k) + j]);
+            let (sum, some) = (a + b + c + d, -a + b - c + d);
+            assert_eq!([table[0], table[5], table[15]], [sum, some, -sum], "{}", kernel.name());
         }
-        assert_eq!(tables[3], Table::default(), "{}", kernel.name());
+        assert_eq!(tables[2..4], [Table::default(); 2], "{}", kernel.name());
     }
-}
-
-/// Tables of neighbouring floats.
-fn neighbours(count: usize) -> Grid {
-    Grid { counts: [1, count], floats: [0, FLOATS], tables: [0, 1], step: 1 }
 }
