@@ -6,7 +6,7 @@ use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{
     BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, binary_conv2d, gemm, image_conv2d, lut_gemm,
-    pack_codes, pack_weights, unpack_codes,
+    pack_codes, pack_weights,
 };
 use std::{
     hint::black_box,
@@ -256,17 +256,13 @@ fn bench_packers(report: &Report) {
     for isa in Isa::available() {
         for (rows, channels) in [(3136, 64), (784, 16), (196, 256)] {
             let layout = BitLayout { rows, groups: 1, channels };
-            let mut x = floats(rows * channels);
+            let x = floats(rows * channels);
             let mut packed = vec![0; layout.len()];
             let bytes = x.len() * 4;
             let shape = format!("{rows}x{channels}");
             let name = format!("pack_codes_{}", isa.name());
             report.line(&name, &shape, bytes, "GB/s", || {
                 pack_codes(isa, Codes::Sign, &x, layout, black_box(&mut packed));
-            });
-            let name = format!("unpack_codes_{}", isa.name());
-            report.line(&name, &shape, bytes, "GB/s", || {
-                unpack_codes(isa, Codes::Sign, &packed, layout, black_box(&mut x));
             });
         }
         let name = format!("pack_weights_{}", isa.name());

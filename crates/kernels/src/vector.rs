@@ -43,8 +43,6 @@ pub trait Floats: Token {
     fn negative(self, v: Self::F32) -> u64;
     /// Bit i = lane i is above zero.
     fn positive(self, v: Self::F32) -> u64;
-    /// Lane i = bit i of `bits` ? `on` : `off`.
-    fn select(self, bits: u64, on: Self::F32, off: Self::F32) -> Self::F32;
 }
 
 /// Vectors of f32 that are looked up in tables; in a product of floats and codes each lane is one column.

@@ -139,7 +139,7 @@ impl BinaryGradInput {
             self,
             move |gradient, io, laid| gradient.lay(io.threads(), &terms(io), laid),
             move |gradient, io, laid, lanes| {
-                gradient.run(io.threads(), &terms(io), laid, lanes, io.input(0), io.output(0))
+                gradient.run(io.threads(), &terms(io), laid, lanes, io.input(0), io.output(0));
             },
         )
     }
