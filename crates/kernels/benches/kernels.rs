@@ -213,39 +213,40 @@ fn bench_gemm(report: &Report) {
 }
 
 fn bench_lut_gemm(report: &Report) {
-    use lut_gemm::{FLOATS, Fours, Job, PANEL, Row, WORD};
+    use lut_gemm::{Job, MOST_CODES, Order, PANEL, Row, Table};
     for kernel in lut_gemm::KERNELS {
         if kernel.isa().is_none() {
             continue;
         }
         for codes in [Codes::Sign, Codes::Step] {
             let gemm = LutGemm::with_kernel(kernel, codes).expect("listed");
+            let rows: [u64; MOST_CODES] = words(MOST_CODES).try_into().expect("as many");
+            let mut laid = vec![0; gemm.laid_len()];
+            report.line(kernel.name(), &format!("lay {codes:?}"), gemm.codes() * PANEL / 8, "GB/s", || {
+                gemm.lay(black_box(&rows), black_box(&mut laid));
+            });
             // Pixels, floats of one, taps, columns: gradients by the input of 3×3 convolutions, whose tables serve nine taps, and by their weights.
             for (m, k, taps, n) in
-                [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (64, 256, 1, 576)]
+                [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (12, 2048, 1, 576)]
             {
-                let (x, mut tables): (_, Vec<lut_gemm::Table>) = (floats(m * k), vec![[0.0; 16]; m * k / FLOATS]);
-                let segment = LutGemm::segment_words(k / FLOATS);
-                let len = n.div_ceil(PANEL) * taps * segment;
+                let depth = k / gemm.floats();
+                let x: Vec<f32> = floats(m * depth * gemm.floats()).iter().map(|x| (127.0 * x).round()).collect();
+                let mut tables = vec![Table::default(); m * depth];
+                let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
+                let bytes = size_of_val(tables.as_slice());
+                report.line(kernel.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
+                    gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
+                });
+                let len = n.div_ceil(PANEL) * taps * gemm.segment_len(depth);
                 let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
-                let depth = k / FLOATS;
                 let rows: Vec<Row> = (0..m).map(|i| Row { tables: i * depth, out: i * n }).collect();
                 // All taps read the row's own tables: as many as there are, without the room around an image.
                 let segments = vec![0; taps];
                 let mut c = vec![0.0; m * n];
-                let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
-                report.line(kernel.name(), &shape, m * n * k * taps, "GMAC/s", || {
+                report.line(kernel.name(), &shape, m * n * depth * gemm.floats() * taps, "GMAC/s", || {
                     let (tables, rows, segments, laid) = (&tables, &rows, &segments, &laid);
                     let c = black_box(&mut c[..]);
-                    gemm.run(Job { tables, rows, segments, depth, laid, columns: n, c, accumulate: false });
-                });
-                report.line(kernel.name(), &format!("tables of {shape}"), m * k / FLOATS * 64, "GB/s", || {
-                    gemm.tables(&x, Fours::Neighbours, black_box(&mut tables));
-                });
-                let rows: [u64; WORD] = std::array::from_fn(|i| words(WORD)[i]);
-                let mut lanes = [0; PANEL];
-                report.line(kernel.name(), &format!("lay {shape}"), WORD * PANEL / 8, "GB/s", || {
-                    gemm.lay(black_box(&rows), black_box(&mut lanes));
+                    gemm.run(Job { tables, rows, segments, depth, laid, columns: n, scale: 1.0, c, accumulate: false });
                 });
             }
         }

@@ -63,6 +63,31 @@ pub trait Lookups: Floats {
     }
 }
 
+/// Vectors of i16 that are looked up in tables; in a product of bytes and codes each lane is one column.
+pub trait ByteLookups: Token {
+    /// The vector.
+    type I16: Copy;
+    /// Its elements.
+    const LANES: usize;
+    /// Bits, of which the lowest five of each lane are its place in a table.
+    type Places: Copy;
+
+    /// 0 in every lane.
+    fn zero_i16(self) -> Self::I16;
+    /// All 32 sums of five numbers, each twice in `x`: of signed numbers or of subsets, by the bits of the place.
+    fn fill_table<const SIGNED: bool>(self, x: &[[i16; 2]; 5], table: &mut [i16; 32]);
+    /// The first elements of `x`.
+    fn load_places(self, x: &[u16]) -> Self::Places;
+    /// The next five bits of every lane; zeros come in.
+    fn next_places(self, places: Self::Places) -> Self::Places;
+    /// `sums + table[place]`, lane by lane; the caller knows that it fits.
+    fn add_looked_up(self, table: &[i16; 32], places: Self::Places, sums: Self::I16) -> Self::I16;
+    /// Adds the lanes to the first elements of `totals`.
+    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
+    /// Bit k of lane i becomes bit i of row k.
+    fn transpose(self, rows: &[u64; 15], lanes: &mut [u16; 64]);
+}
+
 /// Vectors of i32: sums of products, or pairs of i16 whose products they are.
 ///
 /// In a convolution of pixels each lane is one output channel.

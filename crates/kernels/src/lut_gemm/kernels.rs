@@ -2,12 +2,14 @@
 
 use binary_nets_bits::Codes;
 
-use super::{Fours, Job, PANEL, Table, WORD, tables, tile};
+use super::{Job, MOST_CODES, Order, PANEL, Table, bytes, floats};
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
-use crate::{Isa, arch::scalar::Scalar, vector::Lookups};
+#[cfg(target_arch = "x86_64")]
+use crate::vector::ByteLookups;
+use crate::{Isa, arch::scalar::Scalar, vector::Lookups, vector::Token};
 
 /// One kernel for products of floats and codes.
 #[derive(Clone, Copy, Debug)]
@@ -15,56 +17,104 @@ pub struct Kernel {
     name: &'static str,
     isa_name: &'static str,
     detect: fn() -> Option<Isa>,
+    bytes: bool,
     rows: usize,
-    pub(super) tables: fn(Isa, Codes, &[f32], Fours, &mut [Table]),
-    pub(super) lay: fn(Isa, &[u64; WORD], &mut [u32; PANEL]),
+    floats: usize,
+    codes: usize,
+    pub(super) segment_len: fn(usize) -> usize,
+    pub(super) tables: fn(Isa, Codes, &[f32], Order, &mut [Table]),
+    pub(super) lay: fn(Isa, &[u64; MOST_CODES], &mut [u32]),
     pub(super) run: fn(Isa, Codes, &mut Job<'_>),
 }
 
 /// Every kernel; of one instruction set, the fastest first.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, 6, 4>("lut_gemm_6x64_avx512"),
+    Kernel::of_bytes::<Avx512, 8, 2>("lut_gemm_bytes_8x64_avx512"),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx2, 4, 2>("lut_gemm_4x16_avx2"),
+    Kernel::of_floats::<Avx512, 6, 4>("lut_gemm_6x64_avx512"),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of_floats::<Avx2, 4, 2>("lut_gemm_4x16_avx2"),
     #[cfg(target_arch = "aarch64")]
-    Kernel::of::<Neon, 4, 4>("lut_gemm_4x16_neon"),
-    Kernel::of::<Scalar, 4, 4>("lut_gemm_4x4_scalar"),
+    Kernel::of_floats::<Neon, 4, 4>("lut_gemm_4x16_neon"),
+    Kernel::of_floats::<Scalar, 4, 4>("lut_gemm_4x4_scalar"),
 ];
 
-/// The first kernel listed for `isa`.
-pub(super) fn fastest(isa: Isa) -> &'static Kernel {
-    KERNELS.iter().find(|kernel| kernel.isa_name == isa.name()).expect("every instruction set has a kernel")
+/// The first kernel listed for `isa`, for bytes or for any floats.
+pub(super) fn fastest(isa: Isa, bytes: bool) -> &'static Kernel {
+    let fits = |kernel: &&Kernel| kernel.isa_name == isa.name() && (bytes || !kernel.bytes);
+    KERNELS.iter().find(fits).expect("every instruction set has a kernel")
 }
 
 impl Kernel {
-    /// A tile of `M` rows × `N` vectors of columns.
-    const fn of<S: Lookups, const M: usize, const N: usize>(name: &'static str) -> Self {
+    /// A tile of `M` rows × `N` vectors of columns, for any floats.
+    const fn of_floats<S: Lookups, const M: usize, const N: usize>(name: &'static str) -> Self {
         const { assert!(M <= 6 && PANEL.is_multiple_of(N * S::LANES), "the tile handles at most 6 × 64") };
         Self {
             name,
             isa_name: S::NAME,
             detect: || S::detect().map(S::isa),
+            bytes: false,
             rows: M,
-            tables: |isa, codes, x, fours, tables| {
+            floats: floats::FLOATS,
+            codes: floats::WORD,
+            segment_len: floats::segment_len,
+            tables: |isa, codes, x, order, tables| {
                 let token = bound::<S>(isa);
                 token.vectorize(
                     #[inline(always)]
-                    || tables::fill(token, codes, x, fours, tables),
+                    || floats::tables(token, codes, x, order, tables),
                 );
             },
             lay: |isa, rows, laid| {
                 let token = bound::<S>(isa);
                 token.vectorize(
                     #[inline(always)]
-                    || token.transpose(rows, laid),
+                    || token.transpose(rows, laid.first_chunk_mut().expect("a word of each column")),
                 );
             },
             run: |isa, codes, job| {
                 let token = bound::<S>(isa);
                 token.vectorize(
                     #[inline(always)]
-                    || tile::run::<S, M, N>(token, codes, job),
+                    || floats::run::<S, M, N>(token, codes, job),
+                );
+            },
+        }
+    }
+
+    /// A tile of `M` rows × `N` vectors of columns, for whole numbers of −127 to 127.
+    #[cfg(target_arch = "x86_64")]
+    const fn of_bytes<S: ByteLookups, const M: usize, const N: usize>(name: &'static str) -> Self {
+        const { assert!(M <= 8, "the tile handles at most 8 rows") };
+        Self {
+            name,
+            isa_name: S::NAME,
+            detect: || S::detect().map(S::isa),
+            bytes: true,
+            rows: M,
+            floats: bytes::FLOATS,
+            codes: bytes::WORD,
+            segment_len: bytes::segment_len,
+            tables: |isa, codes, x, order, tables| {
+                let token = bound::<S>(isa);
+                token.vectorize(
+                    #[inline(always)]
+                    || bytes::tables(token, codes, x, order, tables),
+                );
+            },
+            lay: |isa, rows, laid| {
+                let token = bound::<S>(isa);
+                token.vectorize(
+                    #[inline(always)]
+                    || bytes::lay(token, rows, laid),
+                );
+            },
+            run: |isa, _, job| {
+                let token = bound::<S>(isa);
+                token.vectorize(
+                    #[inline(always)]
+                    || bytes::run::<S, M, N>(token, job),
                 );
             },
         }
@@ -85,13 +135,28 @@ impl Kernel {
         (self.detect)()
     }
 
+    /// Whether it multiplies whole numbers of −127 to 127 alone.
+    pub fn of_whole_numbers(&self) -> bool {
+        self.bytes
+    }
+
     /// Rows of the tile.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
+
+    /// Floats of one table.
+    pub(super) fn floats(&self) -> usize {
+        self.floats
+    }
+
+    /// Codes of one laid word.
+    pub(super) fn codes(&self) -> usize {
+        self.codes
+    }
 }
 
-fn bound<S: Lookups>(isa: Isa) -> S {
+fn bound<S: Token>(isa: Isa) -> S {
     S::of(isa).expect("a kernel is bound to its own instruction set")
 }
 
@@ -102,11 +167,9 @@ mod tests {
     #[test]
     fn names_tell_the_tile() {
         for kernel in KERNELS {
-            let Kernel { name, rows, isa_name, .. } = kernel;
-            assert!(
-                name.starts_with(&format!("lut_gemm_{rows}x")) && name.ends_with(&format!("_{isa_name}")),
-                "{name}"
-            );
+            let Kernel { name, rows, bytes, isa_name, .. } = kernel;
+            let start = format!("lut_gemm_{}{rows}x", if *bytes { "bytes_" } else { "" });
+            assert!(name.starts_with(&start) && name.ends_with(&format!("_{isa_name}")), "{name}");
         }
     }
 }
