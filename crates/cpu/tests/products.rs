@@ -10,8 +10,8 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Address, Backend, Region, Run};
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
-    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, TernaryConv2d, TernaryConv2dGradInput,
-    WeightGradient, WeightScale,
+    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, StochasticRounding, TernaryConv2d,
+    TernaryConv2dGradInput, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
 use binary_nets_kernels::Isa;
@@ -432,7 +432,7 @@ fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
             let weight = case.state("w", Meaning::bits(Codes::Sign), kind, &[o, kh, kw, per_group]);
             let alpha = case.state("alpha", Meaning::F32, kind, &[scales]);
-            case.op(BinaryConv2dGradInput { window, groups, input }, &[dy, weight, alpha]);
+            case.op(BinaryConv2dGradInput { window, groups, input, rounding: None }, &[dy, weight, alpha]);
             let weight = latent_order(&numbers(&case.inputs.tensors["w"]), taps, per_group);
             let alpha = case.floats("alpha");
             let of_output = |i: usize| f64::from(alpha[i / (taps * per_group) * scales / o]);
@@ -448,7 +448,7 @@ fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
             .map(|name| case.state(name, Meaning::bits(Codes::Step), StateKind::Parameter, &[o, kh, kw, per_group]));
         let values = ["w_p", "w_n"].map(|name| case.state(name, Meaning::F32, StateKind::Parameter, &[1]));
         let inputs = [dy, planes[0], planes[1], values[0], values[1]];
-        case.op(TernaryConv2dGradInput { window, groups, input }, &inputs);
+        case.op(TernaryConv2dGradInput { window, groups, input, rounding: None }, &inputs);
         let plane = |name: &str| latent_order(&numbers(&case.inputs.tensors[name]), taps, per_group);
         let [w_p, w_n] = ["w_p", "w_n"].map(|name| f64::from(case.floats(name)[0]));
         let weight: Vec<f64> = plane("p").iter().zip(plane("n")).map(|(p, n)| w_p * p - w_n * n).collect();
@@ -464,13 +464,47 @@ fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
             let mut case = Case::new(&format!("binary_conv2d_grad_weight {codes:?} pad {pad_value} {shape:?}"), batch);
             let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-            case.op(BinaryConv2dGradWeight { window, pad_value }, &[x, dy]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]);
             let x = numbers(&case.inputs.tensors["x"]);
             let weight = vec![0.0; o * per_group * taps];
             let sums = gradient_sums(shape, &x, &weight, case.floats("dy"), f64::from(pad_value)).dw;
             // ±1 with 0 around it counts a pixel outside as 1 and takes it away again.
             let magnitudes = gradient_sums(shape, &x, &weight, case.floats("dy"), 1.0).dw;
             close(&case.outputs().outputs["y"], &sums[0], &magnitudes[1], 2 * batch * h * w, &case.name);
+        }
+    }
+}
+
+/// Sums of whole numbers are exact, whoever makes them and in whatever order.
+#[test]
+fn rounded_gradients_are_the_same_everywhere() {
+    let rounding = Some(StochasticRounding { stream: 3 });
+    for shape in gradient_shapes() {
+        let (batch, input, [c, o], groups, window) = shape;
+        let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+        let (bits, planes, kind) = (Meaning::bits(Codes::Sign), Meaning::bits(Codes::Step), StateKind::Parameter);
+
+        let mut case = Case::new(&format!("rounded binary_conv2d_grad_input {shape:?}"), batch);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        let weight = case.state("w", bits, kind, &[o, kh, kw, c / groups]);
+        let alpha = case.state("alpha", Meaning::F32, kind, &[o]);
+        case.op(BinaryConv2dGradInput { window, groups, input, rounding }, &[dy, weight, alpha]);
+        case.outputs();
+
+        let mut case = Case::new(&format!("rounded ternary_conv2d_grad_input {shape:?}"), batch);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        let planes = ["p", "n"].map(|name| case.state(name, planes, kind, &[o, kh, kw, c / groups]));
+        let values = ["w_p", "w_n"].map(|name| case.state(name, Meaning::F32, kind, &[1]));
+        let inputs = [dy, planes[0], planes[1], values[0], values[1]];
+        case.op(TernaryConv2dGradInput { window, groups, input, rounding }, &inputs);
+        case.outputs();
+
+        for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Step, 1)] {
+            let mut case = Case::new(&format!("rounded binary_conv2d_grad_weight {codes:?} {shape:?}"), batch);
+            let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
+            let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding }, &[x, dy]);
+            case.outputs();
         }
     }
 }

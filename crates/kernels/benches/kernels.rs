@@ -237,6 +237,11 @@ fn bench_lut_gemm(report: &Report) {
                 report.line(kernel.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
                     gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
                 });
+                let (columns, stride, each) = (12, 12, tables.len() / 12);
+                let rows = &x[..each * gemm.floats() * stride];
+                report.line(kernel.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
+                    gemm.tables(rows, Order::Columns { columns, stride, each }, black_box(&mut tables));
+                });
                 let len = n.div_ceil(PANEL) * taps * gemm.segment_len(depth);
                 let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
                 let rows: Vec<Row> = (0..m).map(|i| Row { tables: i * depth, out: i * n }).collect();

@@ -197,7 +197,7 @@ fn scale<T: Copy>(dots: &[T], alpha: &[f32], channels: usize, float: impl Fn(T) 
 
 pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), target);
+    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target);
     gradient
         .prepare(target, io.constant[1], |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }])
 }
@@ -205,5 +205,5 @@ pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, target: Targe
 pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
-    BinaryGradWeight::new(&op.window, groups, x, dy, (codes, op.pad_value), target).prepare(target)
+    BinaryGradWeight::new(&op.window, groups, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
 }

@@ -6,10 +6,12 @@
 use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
+use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Fours, Job, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{Job, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::laid;
+use super::magnitudes::{larger, magnitudes, scratch_len};
 use super::patches::Axis;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
@@ -27,6 +29,7 @@ const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
 /// dx from dy.
 pub struct BinaryGradInput {
     gemm: LutGemm,
+    rounding: Option<StochasticRounding>,
     parts: Vec<Part>,
     /// Remainders of target rows and columns by the stride, each a part.
     spread: [usize; 2],
@@ -75,21 +78,29 @@ pub struct Term<'a> {
 }
 
 impl BinaryGradInput {
-    /// For dy `[n, h', w', o]` and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`.
+    /// For dy `[n, h', w', o]` and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`, and dy times their factors is rounded
+    /// as `rounding` says.
     pub fn new(
         window: &Window,
         groups: usize,
         [_, height, width, sources]: [usize; 4],
         [_, rows, columns, targets]: [usize; 4],
         (codes, terms): (Codes, usize),
+        rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Self {
+        // Longer sums of whole numbers would not be exact.
+        let rounding = rounding.filter(|_| window.taps() * sources / groups <= MOST_DEPTH);
+        let gemm = match rounding {
+            None => LutGemm::new(target.isa, codes),
+            Some(_) => LutGemm::of_bytes(target.isa, codes),
+        };
         let axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
         let offsets = |axis: usize| axes[axis].iter().flat_map(|axis| axis.taps.iter().map(|&(_, offset)| offset));
         let first = [0, 1].map(|axis| offsets(axis).min().unwrap_or(0));
         let margin = [0, 1].map(|axis| (offsets(axis).max().unwrap_or(0) - first[axis]) as usize);
         let most = [0, 1].map(|axis| axes[axis].iter().map(|axis| axis.positions).max().unwrap_or(0));
-        let pixel = groups * (sources / groups).div_ceil(FLOATS);
+        let pixel = groups * (sources / groups).div_ceil(gemm.floats());
         let columns_of_tables = most[1] + margin[1];
         let row = columns_of_tables * pixel;
         let strip = (TABLES / (row * size_of::<Table>()).max(1)).saturating_sub(margin[0]).clamp(1, most[0].max(1));
@@ -107,7 +118,8 @@ impl BinaryGradInput {
             }
         }
         Self {
-            gemm: LutGemm::new(target.isa, codes),
+            gemm,
+            rounding,
             parts,
             spread: [axes[0].len(), axes[1].len()],
             source: [height, width, sources],
@@ -131,22 +143,26 @@ impl BinaryGradInput {
         terms: impl for<'a> Fn(&'a Io<'_>) -> [Term<'a>; TERMS] + Copy + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         assert_eq!(TERMS, self.terms, "terms");
-        let sizes = laid::Sizes { laid: self.laid_len(), scratch: target.threads * self.lane_len() };
+        let sizes =
+            laid::Sizes { laid: self.laid_len(), scratch: self.magnitudes_len() + target.threads * self.lane_len() };
         laid::prepare(
             self.gemm.kernel_name(),
             constant,
             sizes,
             self,
             move |gradient, io, laid| gradient.lay(io.threads(), &terms(io), laid),
-            move |gradient, io, laid, lanes| {
-                gradient.run(io.threads(), &terms(io), laid, lanes, io.input(0), io.output(0));
-            },
+            move |gradient, io, laid, scratch| gradient.run(io, &terms(io), laid, scratch),
         )
     }
 
     /// Tables of one group of one source pixel.
     fn depth(&self) -> usize {
-        self.channels[0].div_ceil(FLOATS)
+        self.channels[0].div_ceil(self.gemm.floats())
+    }
+
+    /// Channels of one group of one source pixel, as many as its tables hold.
+    fn padded(&self) -> usize {
+        self.depth() * self.gemm.floats()
     }
 
     /// Tables of one row.
@@ -156,7 +172,7 @@ impl BinaryGradInput {
 
     /// Words of one panel of one part.
     fn panel_len(&self, part: &Part) -> usize {
-        part.taps.len() * LutGemm::segment_words(self.depth())
+        part.taps.len() * self.gemm.segment_len(self.depth())
     }
 
     /// Words of one group of one part.
@@ -177,7 +193,7 @@ impl BinaryGradInput {
 
     /// Elements of a row of dy that becomes tables.
     fn line_len(&self) -> usize {
-        self.source[1] * self.groups * self.depth() * FLOATS
+        self.source[1] * self.groups * self.padded()
     }
 
     /// Scratch elements of a lane: tables, and a row of dy.
@@ -194,9 +210,10 @@ impl BinaryGradInput {
                 (here, laid) = laid.split_at_mut(self.groups * self.group_len(part));
                 threads.for_chunks(here, self.panel_len(part), |i, panel| {
                     let (group, word) = (i / panels, i % panels);
-                    let words_of_taps = panel.chunks_exact_mut(LutGemm::segment_words(self.depth()));
+                    let words_of_taps = panel.chunks_exact_mut(self.gemm.segment_len(self.depth()));
                     for (&tap, laid) in part.taps.iter().zip(words_of_taps) {
-                        for (first, laid) in (0..).step_by(WORD).zip(laid.as_chunks_mut::<PANEL>().0) {
+                        let words_of_tap = laid.chunks_exact_mut(self.gemm.laid_len());
+                        for (first, laid) in (0..).step_by(self.gemm.codes()).zip(words_of_tap) {
                             let row = |k: usize| ((group * sources + first + k) * self.taps + tap) * words(targets);
                             let bits = |k| if first + k < sources { term.packed[row(k) + word] } else { 0 };
                             self.gemm.lay(&std::array::from_fn(bits), laid);
@@ -207,24 +224,47 @@ impl BinaryGradInput {
         }
     }
 
-    fn run(&self, threads: Threads, terms: &[Term<'_>], laid: &[u32], lanes: &mut [u32], dy: &[f32], dx: &mut [f32]) {
+    /// Scratch elements of the largest magnitudes of dy.
+    fn magnitudes_len(&self) -> usize {
+        if self.rounding.is_some() { scratch_len(self.source[2]) } else { 0 }
+    }
+
+    /// What dy times the factors of each term is rounded with.
+    fn roundings<const TERMS: usize>(
+        &self,
+        io: &Io<'_>,
+        terms: &[Term<'_>; TERMS],
+        scratch: &mut [u32],
+    ) -> [Option<Rounding>; TERMS] {
+        let Some(rounding) = self.rounding else { return [None; TERMS] };
+        let (sources, (seed, step)) = (self.source[2], io.run());
+        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(0), sources, bytemuck::cast_slice_mut(scratch));
+        terms.each_ref().map(|term| {
+            let scaled = most.iter().enumerate().map(|(i, most)| term.factors[i * term.factors.len() / sources] * most);
+            Some(rounding.of(scaled.fold(0.0, larger), seed, step))
+        })
+    }
+
+    fn run<const TERMS: usize>(&self, io: &Io<'_>, terms: &[Term<'_>; TERMS], laid: &[u32], scratch: &mut [u32]) {
+        let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
+        let roundings = self.roundings(io, terms, magnitudes);
+        let (threads, dy, dx) = (io.threads(), io.input::<f32>(0), io.output(0));
         let [rows, columns, channels] = self.target;
-        let source_len: usize = self.source.iter().product();
         let most = self.parts.iter().map(|part| part.size[0]).max().unwrap_or(0);
         let term_len = laid.len() / self.terms;
         threads.for_chunks_with(dx, rows * columns * channels, lanes, self.lane_len(), |image, dx, scratch| {
             let (tables, line) = scratch.split_at_mut(self.tables_len());
             let (tables, line) = (bytemuck::cast_slice_mut(tables), bytemuck::cast_slice_mut(line));
-            let dy = &dy[image * source_len..][..source_len];
             for first in (0..most).step_by(self.strip) {
-                for (t, term) in terms.iter().enumerate() {
-                    self.make_tables(dy, term, first, line, tables);
+                for (t, (term, rounding)) in terms.iter().zip(&roundings).enumerate() {
+                    self.make_tables(dy, image, (term, rounding.as_ref()), first, line, tables);
+                    let scale = rounding.map_or(1.0, |rounding| rounding.unit);
                     let mut laid = &laid[t * term_len..][..term_len];
                     for part in &self.parts {
                         for group in 0..self.groups {
                             let panels;
                             (panels, laid) = laid.split_at(self.group_len(part));
-                            self.multiply(part, group, first, tables, panels, t > 0, dx);
+                            self.multiply(part, group, first, tables, panels, (scale, t > 0), dx);
                         }
                     }
                 }
@@ -233,9 +273,17 @@ impl BinaryGradInput {
     }
 
     /// The tables of the source rows that the target rows from `first` on read.
-    fn make_tables(&self, dy: &[f32], term: &Term<'_>, first: usize, line: &mut [f32], tables: &mut [Table]) {
+    fn make_tables(
+        &self,
+        dy: &[f32],
+        image: usize,
+        (term, rounding): (&Term<'_>, Option<&Rounding>),
+        first: usize,
+        line: &mut [f32],
+        tables: &mut [Table],
+    ) {
         let [height, width, sources] = self.source;
-        let padded = self.depth() * FLOATS;
+        let padded = self.padded();
         let pixel = self.groups * self.depth();
         for (i, tables) in tables.chunks_exact_mut(self.row_tables()).enumerate() {
             let row = (first + i) as isize + self.first[0];
@@ -249,13 +297,18 @@ impl BinaryGradInput {
             tables[..start * pixel].fill([0.0; ENTRIES]);
             tables[end * pixel..].fill([0.0; ENTRIES]);
             let column = (start as isize + self.first[1]) as usize;
-            let dy = &dy[(row as usize * width + column) * sources..][..(end - start) * sources];
+            let index = ((image * height + row as usize) * width + column) * sources;
+            let dy = &dy[index..][..(end - start) * sources];
             let line = &mut line[..(end - start) * self.groups * padded];
+            let shape = (self.channels[0], padded, self.groups);
             self.gemm.isa().vectorize(
                 #[inline(always)]
-                || scale(dy, term, self.channels[0], padded, self.groups, line),
+                || match rounding {
+                    None => scale(dy, term, shape, |g, _| g, line),
+                    Some(rounding) => scale(dy, term, shape, |g, i| rounding.round(g, (index + i) as u32), line),
+                },
             );
-            self.gemm.tables(line, Fours::Neighbours, &mut tables[start * pixel..]);
+            self.gemm.tables(line, Order::Neighbours, &mut tables[start * pixel..]);
         }
     }
 
@@ -268,7 +321,7 @@ impl BinaryGradInput {
         first: usize,
         tables: &[Table],
         laid: &[u32],
-        accumulate: bool,
+        (scale, accumulate): (f32, bool),
         dx: &mut [f32],
     ) {
         let [_, columns, channels] = self.target;
@@ -293,6 +346,7 @@ impl BinaryGradInput {
                 depth: self.depth(),
                 laid,
                 columns: self.channels[1],
+                scale,
                 c: dx,
                 accumulate,
             });
@@ -300,22 +354,29 @@ impl BinaryGradInput {
     }
 }
 
-/// Each source channel times its factor; groups of `channels` are padded with zeros.
+/// `finish` of each source channel times its factor and of its index; groups of `channels` are padded with zeros.
 #[inline(always)]
-fn scale(dy: &[f32], term: &Term<'_>, channels: usize, padded: usize, groups: usize, line: &mut [f32]) {
+fn scale(
+    dy: &[f32],
+    term: &Term<'_>,
+    (channels, padded, groups): (usize, usize, usize),
+    finish: impl Fn(f32, usize) -> f32,
+    line: &mut [f32],
+) {
     let Term { factors, sign, .. } = *term;
     let sources = groups * channels;
-    for (dy, line) in dy.chunks_exact(sources).zip(line.chunks_exact_mut(groups * padded)) {
-        for (group, (dy, line)) in dy.chunks_exact(channels).zip(line.chunks_exact_mut(padded)).enumerate() {
-            let (line, rest) = line.split_at_mut(channels);
-            rest.fill(0.0);
-            if factors.len() == sources {
-                let factors = &factors[group * channels..][..channels];
-                line.iter_mut().zip(dy).zip(factors).for_each(|((line, dy), factor)| *line = sign * factor * dy);
-            } else {
-                let factor = sign * factors[group * factors.len() / groups];
-                line.iter_mut().zip(dy).for_each(|(line, dy)| *line = factor * dy);
-            }
+    let lines = dy.chunks_exact(channels).zip(line.chunks_exact_mut(padded));
+    for (i, (dy, line)) in lines.enumerate() {
+        let (group, first) = (i % groups, i * channels);
+        let (line, rest) = line.split_at_mut(channels);
+        rest.fill(0.0);
+        let numbers = line.iter_mut().zip(dy).zip(first..);
+        if factors.len() == sources {
+            let factors = &factors[group * channels..][..channels];
+            numbers.zip(factors).for_each(|(((line, dy), i), factor)| *line = finish(sign * factor * dy, i));
+        } else {
+            let factor = sign * factors[group * factors.len() / groups];
+            numbers.for_each(|((line, dy), i)| *line = finish(factor * dy, i));
         }
     }
 }

@@ -8,15 +8,23 @@ use std::ops::Range;
 use binary_nets_bits::{Codes, tail_mask, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
+use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{FLOATS, Fours, Job, PANEL, Row, Table, WORD};
+use binary_nets_kernels::lut_gemm::{Job, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
 
-use crate::io::Kernel;
+use super::magnitudes::{larger, magnitudes, scratch_len};
+use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
 
-/// Pixels whose products are summed before dw is written, at most.
-const BLOCK: usize = 2048;
+/// Pixels whose products are summed before dw is written, at most. Not a power of two: the tables of all output channels would fall into the same lines of the first
+/// cache.
+const BLOCK: usize = 2040;
+
+const _: () = assert!(BLOCK <= MOST_DEPTH, "sums of whole numbers are exact");
+
+/// Pixels whose rows of dy become tables at a time: whole tables, of fours and of fives.
+const PIXELS: usize = 60;
 
 /// Output channels whose tables of a block of pixels lie in the second cache.
 const ROWS: usize = 12;
@@ -33,6 +41,7 @@ const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
 /// dw from x and dy.
 pub struct BinaryGradWeight {
     gemm: LutGemm,
+    rounding: Option<StochasticRounding>,
     window: Window,
     images: usize,
     /// Rows and columns of x.
@@ -48,7 +57,7 @@ pub struct BinaryGradWeight {
     piece: usize,
     /// Images of one partial sum.
     partial: usize,
-    /// Pixels of one block; a multiple of [`WORD`].
+    /// Pixels of one block; whole words of laid codes.
     block: usize,
     /// The bits of a pixel outside x.
     pad: bool,
@@ -57,22 +66,30 @@ pub struct BinaryGradWeight {
 }
 
 impl BinaryGradWeight {
-    /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]` and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x.
+    /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]` and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x, and dy is rounded as
+    /// `rounding` says.
     pub fn new(
         window: &Window,
         groups: usize,
         [images, height, width, channels]: [usize; 4],
         [_, rows, columns, outputs]: [usize; 4],
         (codes, pad_value): (Codes, u8),
+        rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Self {
+        let gemm = match rounding {
+            None => LutGemm::new(target.isa, codes),
+            Some(_) => LutGemm::of_bytes(target.isa, codes),
+        };
+        let word = gemm.codes();
         let per_group = outputs / groups;
         let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
         let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
         let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
         let partial = images.div_ceil(partials).max(1);
         Self {
-            gemm: LutGemm::new(target.isa, codes),
+            gemm,
+            rounding,
             window: *window,
             images,
             input: [height, width],
@@ -82,7 +99,7 @@ impl BinaryGradWeight {
             outputs,
             piece: per_group / pieces,
             partial,
-            block: BLOCK.min((partial * rows * columns).next_multiple_of(WORD)).max(WORD),
+            block: (BLOCK / word * word).min((partial * rows * columns).next_multiple_of(word)).max(word),
             pad: codes == Codes::Step && pad_value == 1,
             outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
         }
@@ -90,23 +107,33 @@ impl BinaryGradWeight {
 
     /// The kernel: packed codes are input 0, dy is input 1.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
-        let scratch = self.laid_len() + self.partials_len() + self.outsides_len() + target.threads * self.lane_len();
+        let shared = self.laid_len() + self.partials_len() + self.outsides_len() + self.magnitudes_len();
         Prepared {
             name: self.gemm.kernel_name(),
-            scratch: scratch * size_of::<u32>(),
+            scratch: (shared + target.threads * self.lane_len()) * size_of::<u32>(),
             prologue: None,
             in_place: None,
             kernel: Box::new(move |io| {
                 let (laid, scratch) = io.scratch().split_at_mut(self.laid_len());
                 let (partials, scratch) = scratch.split_at_mut(self.partials_len());
-                let (outsides, lanes) = scratch.split_at_mut(self.outsides_len());
+                let (outsides, scratch) = scratch.split_at_mut(self.outsides_len());
+                let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
                 let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
+                let rounding = self.rounding_of(io, magnitudes);
                 self.lay(io.threads(), io.input(0), laid, lanes);
-                self.sum_partials(io.threads(), io.input(1), laid, partials, lanes);
-                self.sum_outsides(io.threads(), io.input(1), outsides);
+                self.sum_partials(io.threads(), (io.input(1), rounding.as_ref()), laid, partials, lanes);
+                self.sum_outsides(io.threads(), (io.input(1), rounding.as_ref()), outsides);
                 self.add_partials(io.threads(), partials, outsides, io.output(0));
             }),
         }
+    }
+
+    /// What dy is rounded with.
+    fn rounding_of(&self, io: &Io<'_>, scratch: &mut [u32]) -> Option<Rounding> {
+        let (rounding, (seed, step)) = (self.rounding?, io.run());
+        let scratch = bytemuck::cast_slice_mut(scratch);
+        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(1), self.outputs, scratch);
+        Some(rounding.of(most.iter().copied().fold(0.0, larger), seed, step))
     }
 
     fn partials(&self) -> usize {
@@ -135,7 +162,7 @@ impl BinaryGradWeight {
 
     /// Laid words of one group of one block.
     fn block_len(&self) -> usize {
-        self.panels() * self.block / WORD * PANEL
+        self.panels() * self.gemm.segment_len(self.block / self.gemm.floats())
     }
 
     /// Words of the laid patches, `[partials, blocks, groups, panels, words, PANEL]`.
@@ -153,10 +180,15 @@ impl BinaryGradWeight {
         if self.outside { (self.partials() * self.window.taps() * self.outputs).next_multiple_of(ENTRIES) } else { 0 }
     }
 
-    /// Scratch elements of a lane: rows of bits that are laid, or tables and the last pixels.
+    /// Scratch elements of the largest magnitudes of dy.
+    fn magnitudes_len(&self) -> usize {
+        if self.rounding.is_some() { scratch_len(self.outputs) } else { 0 }
+    }
+
+    /// Scratch elements of a lane: rows of bits that are laid, or tables.
     fn lane_len(&self) -> usize {
-        let rows = self.panels() * WORD * size_of::<u64>() / size_of::<u32>();
-        rows.max((ROWS * self.block / FLOATS + FLOATS) * ENTRIES)
+        let rows = self.panels() * MOST_CODES * size_of::<u64>() / size_of::<u32>();
+        rows.max(ROWS * self.block / self.gemm.floats() * ENTRIES)
     }
 
     /// The pixels of a block of a partial sum, counted over all images.
@@ -167,24 +199,27 @@ impl BinaryGradWeight {
         start..end.min(start + self.block)
     }
 
+    /// Tables of pixels of one output channel.
+    fn tables_of(&self, pixels: &Range<usize>) -> usize {
+        pixels.len().div_ceil(self.gemm.floats())
+    }
+
     /// Lays the patches of all pixels.
     fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
         threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
             let (block, group) = (i / self.groups, i % self.groups);
             let pixels = self.block_pixels(block / self.blocks(), block % self.blocks());
-            let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<WORD>();
+            let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<MOST_CODES>();
             let rows = &mut rows[..self.panels()];
-            let panel_words = pixels.len().div_ceil(WORD);
-            for word in 0..panel_words {
-                let first = pixels.start + word * WORD;
-                rows.fill([0; WORD]);
-                for (k, pixel) in (first..pixels.end.min(first + WORD)).enumerate() {
+            let (word, each) = (self.gemm.codes(), self.gemm.segment_len(self.tables_of(&pixels)));
+            for (i, first) in pixels.clone().step_by(word).enumerate() {
+                rows.fill([0; MOST_CODES]);
+                for (k, pixel) in (first..pixels.end.min(first + word)).enumerate() {
                     self.patch(codes, group, pixel, |panel, bits| rows[panel][k] |= bits);
                 }
                 for (panel, rows) in rows.iter().enumerate() {
-                    let at = (panel * panel_words + word) * PANEL;
-                    let laid = laid[at..].first_chunk_mut().expect("a panel's words");
-                    self.gemm.lay(rows, laid);
+                    let at = panel * each + i * self.gemm.laid_len();
+                    self.gemm.lay(rows, &mut laid[at..][..self.gemm.laid_len()]);
                 }
             }
         });
@@ -221,8 +256,16 @@ impl BinaryGradWeight {
         }
     }
 
-    fn sum_partials(&self, threads: Threads, dy: &[f32], laid: &[u32], partials: &mut [f32], lanes: &mut [u32]) {
+    fn sum_partials(
+        &self,
+        threads: Threads,
+        (dy, rounding): (&[f32], Option<&Rounding>),
+        laid: &[u32],
+        partials: &mut [f32],
+        lanes: &mut [u32],
+    ) {
         let depth = self.depth();
+        let scale = rounding.map_or(1.0, |rounding| rounding.unit);
         let partials = &mut partials[..self.partials() * self.outputs * depth];
         threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
             let tables: &mut [Table] = bytemuck::cast_slice_mut(scratch);
@@ -234,8 +277,8 @@ impl BinaryGradWeight {
                 let laid = &laid[at * self.block_len()..][..self.block_len()];
                 for start in (0..self.piece).step_by(ROWS) {
                     let outputs = start..self.piece.min(start + ROWS);
-                    let each = pixels.len().div_ceil(FLOATS);
-                    self.make_tables(dy, pixels.clone(), first + start..first + outputs.end, tables);
+                    let each = self.tables_of(&pixels);
+                    self.make_tables((dy, rounding), pixels.clone(), first + start..first + outputs.end, tables);
                     let mut rows = [Row::default(); ROWS];
                     let rows = &mut rows[..outputs.len()];
                     for (j, row) in rows.iter_mut().enumerate() {
@@ -248,6 +291,7 @@ impl BinaryGradWeight {
                         depth: each,
                         laid,
                         columns: depth,
+                        scale,
                         c: dw,
                         accumulate: block > 0,
                     });
@@ -256,29 +300,43 @@ impl BinaryGradWeight {
         });
     }
 
-    /// Tables `[outputs, fours of pixels]`.
-    fn make_tables(&self, dy: &[f32], pixels: Range<usize>, outputs: Range<usize>, tables: &mut [Table]) {
-        let each = pixels.len().div_ceil(FLOATS);
-        let whole = pixels.len() / FLOATS;
-        let columns = outputs.len();
-        let first = pixels.start * self.outputs + outputs.start;
-        if whole > 0 {
-            let end = first + (whole * FLOATS - 1) * self.outputs + columns;
-            self.gemm.tables(&dy[first..end], Fours::Columns { columns, stride: self.outputs, each }, tables);
-        }
-        if whole < each {
+    /// Tables `[outputs, pixels by so many as one holds]`.
+    fn make_tables(
+        &self,
+        (dy, rounding): (&[f32], Option<&Rounding>),
+        pixels: Range<usize>,
+        outputs: Range<usize>,
+        tables: &mut [Table],
+    ) {
+        let order = Order::Columns { columns: outputs.len(), stride: ROWS, each: self.tables_of(&pixels) };
+        for (i, first) in pixels.clone().step_by(PIXELS).enumerate() {
             // Behind the last pixel there is nothing.
-            let mut last = [0.0; FLOATS * ROWS];
-            let pixels = pixels.start + whole * FLOATS..pixels.end;
-            for (last, pixel) in last.chunks_exact_mut(ROWS).zip(pixels) {
-                last[..outputs.len()].copy_from_slice(&dy[pixel * self.outputs..][outputs.clone()]);
-            }
-            self.gemm.tables(&last, Fours::Columns { columns, stride: ROWS, each }, &mut tables[whole..]);
+            let mut lines = [0.0; PIXELS * ROWS];
+            let count = PIXELS.min(pixels.end - first);
+            self.gemm.isa().vectorize(
+                #[inline(always)]
+                || {
+                    for (line, pixel) in lines.chunks_exact_mut(ROWS).zip(first..first + count) {
+                        let index = pixel * self.outputs + outputs.start;
+                        let dy = &dy[index..][..outputs.len()];
+                        match rounding {
+                            None => line[..dy.len()].copy_from_slice(dy),
+                            Some(rounding) => {
+                                for ((line, dy), index) in line.iter_mut().zip(dy).zip(index as u32..) {
+                                    *line = rounding.round(*dy, index);
+                                }
+                            }
+                        }
+                    }
+                },
+            );
+            let lines = &lines[..count.next_multiple_of(self.gemm.floats()) * ROWS];
+            self.gemm.tables(lines, order, &mut tables[i * PIXELS / self.gemm.floats()..]);
         }
     }
 
     /// The sums of dy over the pixels that a tap reads outside x.
-    fn sum_outsides(&self, threads: Threads, dy: &[f32], outsides: &mut [f32]) {
+    fn sum_outsides(&self, threads: Threads, (dy, rounding): (&[f32], Option<&Rounding>), outsides: &mut [f32]) {
         if !self.outside {
             return;
         }
@@ -294,10 +352,16 @@ impl BinaryGradWeight {
             for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
                 let row_inside = inside(0, row % rows, tap / kw);
                 for column in (0..columns).filter(|&column| !(row_inside && inside(1, column, tap % kw))) {
-                    let dy = &dy[(row * columns + column) * self.outputs..][..self.outputs];
+                    let index = (row * columns + column) * self.outputs;
+                    let numbers = sums.iter_mut().zip(&dy[index..][..self.outputs]);
                     self.gemm.isa().vectorize(
                         #[inline(always)]
-                        || sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy),
+                        || match rounding {
+                            None => numbers.for_each(|(sum, dy)| *sum += dy),
+                            Some(rounding) => numbers.zip(index as u32..).for_each(|((sum, dy), index)| {
+                                *sum += rounding.unit * rounding.round(*dy, index);
+                            }),
+                        },
                     );
                 }
             }

@@ -28,6 +28,7 @@ mod gather;
 mod global_norm;
 mod increment;
 mod laid;
+mod magnitudes;
 mod mask;
 mod matmul;
 mod moving_average;

@@ -54,7 +54,7 @@ fn fill<S: ByteLookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, t
                     *number = twice(x);
                 }
                 for (five, table) in numbers.iter().zip(tables).take(x.len() / FLOATS) {
-                    token.fill_table::<SIGNED>(five, bytemuck::cast_mut(table));
+                    token.fill_table::<SIGNED>(five.each_ref(), bytemuck::cast_mut(table));
                 }
             }
         }
@@ -70,7 +70,7 @@ fn fill<S: ByteLookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, t
                         }
                     }
                     for (j, table) in (0..CHUNK.min(columns - first)).zip(&mut tables) {
-                        token.fill_table::<SIGNED>(&numbers.map(|row| row[j]), bytemuck::cast_mut(table));
+                        token.fill_table::<SIGNED>(numbers.each_ref().map(|row| &row[j]), bytemuck::cast_mut(table));
                     }
                 }
             }

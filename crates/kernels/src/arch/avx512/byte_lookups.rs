@@ -36,12 +36,12 @@ impl ByteLookups for Avx512 {
     }
 
     #[inline(always)]
-    fn fill_table<const SIGNED: bool>(self, x: &[[i16; 2]; 5], table: &mut [i16; 32]) {
+    fn fill_table<const SIGNED: bool>(self, x: [&[i16; 2]; 5], table: &mut [i16; 32]) {
         // SAFETY: `self` proves AVX-512 BW; the arrays have 32 elements of 2 bytes.
         unsafe {
             // −x is !x + 1: the ones of all negative numbers come first.
             let mut sums = if SIGNED { _mm512_loadu_si512(ONES.as_ptr().cast()) } else { _mm512_setzero_si512() };
-            for (x, mask) in x.iter().zip(&MASKS) {
+            for (x, mask) in x.into_iter().zip(&MASKS) {
                 let (x, mask) = (_mm512_set1_epi32(bytemuck::cast(*x)), _mm512_loadu_si512(mask.as_ptr().cast()));
                 let term = if SIGNED { _mm512_xor_si512(x, mask) } else { _mm512_and_si512(x, mask) };
                 sums = _mm512_add_epi16(sums, term);
