@@ -10,7 +10,8 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Address, Backend, Region, Run};
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
-    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, TernaryConv2d, WeightGradient, WeightScale,
+    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, StochasticRounding, TernaryConv2d,
+    TernaryConv2dGradInput, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
 use binary_nets_kernels::Isa;
@@ -330,18 +331,80 @@ fn close(got: &Values, expected: &[f64], magnitude: &[f64], terms: usize, name: 
     }
 }
 
-/// The binary gradients differ in their packers alone, which the conformance suite compares with the reference.
+/// Sums over all products of a convolution, and the sums of their magnitudes: of dx `[n, h, w, c]` and of dw `[o, c/groups, kh, kw]`.
+struct Sums {
+    dx: [Vec<f64>; 2],
+    dw: [Vec<f64>; 2],
+}
+
+/// Scattered from every product of the forward convolution with dy; `outside` stands around x.
+fn gradient_sums(
+    (batch, input, [c, o], groups, window): Shape,
+    x: &[f64],
+    w: &[f64],
+    dy: &[f32],
+    outside: f64,
+) -> Sums {
+    let ([h, wide], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+    let per_group = c / groups;
+    let mut dx = [(); 2].map(|()| vec![0.0; batch * input[0] * input[1] * c]);
+    let mut dw = [(); 2].map(|()| vec![0.0; o * per_group * kh * kw]);
+    for (y, &dy) in dy.iter().enumerate() {
+        let (output, column, row, image) = (y % o, y / o % wide, y / o / wide % h, y / o / wide / h);
+        for weight in 0..per_group * kh * kw {
+            let (k, i, j) = (weight / (kh * kw), weight / kw % kh, weight % kw);
+            let source = (window.source(0, input[0], row, i), window.source(1, input[1], column, j));
+            let weight = output * per_group * kh * kw + weight;
+            let mut value = outside;
+            if let (Some(row), Some(column)) = source {
+                let at = ((image * input[0] + row) * input[1] + column) * c + output / (o / groups) * per_group + k;
+                let term = f64::from(dy) * w[weight];
+                dx[0][at] += term;
+                dx[1][at] += term.abs();
+                value = x[at];
+            }
+            let term = f64::from(dy) * value;
+            dw[0][weight] += term;
+            dw[1][weight] += term.abs();
+        }
+    }
+    Sums { dx, dw }
+}
+
+fn numbers(values: &Values) -> Vec<f64> {
+    match values {
+        Values::F32(x) => x.iter().map(|&x| f64::from(x)).collect(),
+        Values::Codes(x) => x.iter().map(|&x| f64::from(x)).collect(),
+        Values::I64(x) => x.iter().map(|&x| x as f64).collect(),
+    }
+}
+
+/// `[o, kh, kw, c]` as `[o, c, kh, kw]`.
+fn latent_order(w: &[f64], taps: usize, channels: usize) -> Vec<f64> {
+    let of_output = |w: &[f64]| (0..channels * taps).map(|i| w[i % taps * channels + i / taps]).collect::<Vec<_>>();
+    w.chunks_exact(taps * channels).flat_map(of_output).collect()
+}
+
+/// Shapes of gradients: those of the forward convolutions, and more pixels than are summed at a time, or than have their tables at a time.
+fn gradient_shapes() -> Vec<Shape> {
+    let more = [
+        (10, [40, 40], [3, 4], 1, Window::square(3, 1, 1)),
+        (2, [30, 31], [3, 64], 1, Window::square(3, 1, 1)),
+        (2, [61, 60], [2, 64], 1, Window::square(3, 2, 1)),
+    ];
+    shapes().into_iter().chain(more).collect()
+}
+
 #[test]
 fn gradients_agree_with_f64_everywhere() {
-    for shape in shapes() {
+    for shape in gradient_shapes() {
         let (batch, input, [c, o], groups, window) = shape;
         let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
-        let (bits, parameter) = (Meaning::bits(Codes::Sign), StateKind::Parameter);
         let per_group = c / groups;
 
         let mut dx = Case::new(&format!("conv2d_grad_input {shape:?}"), batch);
         let dy = dx.input("dy", Meaning::F32, &[h, w, o]);
-        let weight = dx.state("w", Meaning::F32, parameter, &[o, per_group, kh, kw]);
+        let weight = dx.state("w", Meaning::F32, StateKind::Parameter, &[o, per_group, kh, kw]);
         dx.op(Conv2dGradInput { window, groups, input }, &[dy, weight]);
 
         let mut dw = Case::new(&format!("conv2d_grad_weight {shape:?}"), batch);
@@ -349,41 +412,100 @@ fn gradients_agree_with_f64_everywhere() {
         let dy = dw.input("dy", Meaning::F32, &[h, w, o]);
         dw.op(Conv2dGradWeight { window, groups }, &[x, dy]);
 
-        // Sums and sums of magnitudes, scattered from every product of the forward convolution.
-        let mut dx_sums = [(); 2].map(|()| vec![0.0; batch * input[0] * input[1] * c]);
-        let mut dw_sums = [(); 2].map(|()| vec![0.0; o * per_group * kh * kw]);
-        for y in 0..batch * h * w * o {
-            let (output, column, row, image) = (y % o, y / o % w, y / o / w % h, y / o / w / h);
-            for weight in 0..per_group * kh * kw {
-                let (k, i, j) = (weight / (kh * kw), weight / kw % kh, weight % kw);
-                let source = (window.source(0, input[0], row, i), window.source(1, input[1], column, j));
-                let (Some(row), Some(column)) = source else { continue };
-                let channel = output / (o / groups) * per_group + k;
-                let x = ((image * input[0] + row) * input[1] + column) * c + channel;
-                let weight = output * per_group * kh * kw + weight;
-                let dx_term = f64::from(dx.floats("dy")[y]) * f64::from(dx.floats("w")[weight]);
-                let dw_term = f64::from(dw.floats("dy")[y]) * f64::from(dw.floats("x")[x]);
-                dx_sums[0][x] += dx_term;
-                dx_sums[1][x] += dx_term.abs();
-                dw_sums[0][weight] += dw_term;
-                dw_sums[1][weight] += dw_term.abs();
-            }
+        let (x, weight) = (numbers(&dw.inputs.tensors["x"]), numbers(&dx.inputs.tensors["w"]));
+        let sums = gradient_sums(shape, &x, &weight, dx.floats("dy"), 0.0).dx;
+        close(&dx.outputs().outputs["y"], &sums[0], &sums[1], o / groups * kh * kw, &dx.name);
+        let sums = gradient_sums(shape, &x, &weight, dw.floats("dy"), 0.0).dw;
+        close(&dw.outputs().outputs["y"], &sums[0], &sums[1], batch * h * w, &dw.name);
+    }
+}
+
+#[test]
+fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
+    for shape in gradient_shapes() {
+        let (batch, input, [c, o], groups, window) = shape;
+        let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+        let (taps, per_group) = (kh * kw, c / groups);
+
+        for (scales, kind) in [(1, StateKind::Constant), (groups, StateKind::Parameter), (o, StateKind::Parameter)] {
+            let mut case = Case::new(&format!("binary_conv2d_grad_input α {scales} {shape:?}"), batch);
+            let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+            let weight = case.state("w", Meaning::bits(Codes::Sign), kind, &[o, kh, kw, per_group]);
+            let alpha = case.state("alpha", Meaning::F32, kind, &[scales]);
+            case.op(BinaryConv2dGradInput { window, groups, input, rounding: None }, &[dy, weight, alpha]);
+            let weight = latent_order(&numbers(&case.inputs.tensors["w"]), taps, per_group);
+            let alpha = case.floats("alpha");
+            let of_output = |i: usize| f64::from(alpha[i / (taps * per_group) * scales / o]);
+            let weight: Vec<f64> = weight.iter().enumerate().map(|(i, w)| w * of_output(i)).collect();
+            let x = vec![0.0; batch * input[0] * input[1] * c];
+            let sums = gradient_sums(shape, &x, &weight, case.floats("dy"), 0.0).dx;
+            close(&case.outputs().outputs["y"], &sums[0], &sums[1], o / groups * taps + 4, &case.name);
         }
-        close(&dx.outputs().outputs["y"], &dx_sums[0], &dx_sums[1], o / groups * kh * kw, &dx.name);
-        close(&dw.outputs().outputs["y"], &dw_sums[0], &dw_sums[1], batch * h * w, &dw.name);
 
-        let mut case = Case::new(&format!("binary_conv2d_grad_input {shape:?}"), batch);
+        let mut case = Case::new(&format!("ternary_conv2d_grad_input {shape:?}"), batch);
         let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-        let weight = case.state("w", bits, parameter, &[o, kh, kw, c / groups]);
-        let alpha = case.state("alpha", Meaning::F32, parameter, &[o]);
-        case.op(BinaryConv2dGradInput { window, groups, input }, &[dy, weight, alpha]);
+        let planes = ["p", "n"]
+            .map(|name| case.state(name, Meaning::bits(Codes::Step), StateKind::Parameter, &[o, kh, kw, per_group]));
+        let values = ["w_p", "w_n"].map(|name| case.state(name, Meaning::F32, StateKind::Parameter, &[1]));
+        let inputs = [dy, planes[0], planes[1], values[0], values[1]];
+        case.op(TernaryConv2dGradInput { window, groups, input, rounding: None }, &inputs);
+        let plane = |name: &str| latent_order(&numbers(&case.inputs.tensors[name]), taps, per_group);
+        let [w_p, w_n] = ["w_p", "w_n"].map(|name| f64::from(case.floats(name)[0]));
+        let weight: Vec<f64> = plane("p").iter().zip(plane("n")).map(|(p, n)| w_p * p - w_n * n).collect();
+        let x = vec![0.0; batch * input[0] * input[1] * c];
+        let sums = gradient_sums(shape, &x, &weight, case.floats("dy"), 0.0).dx;
+        // Where both planes have a bit, what they add may cancel.
+        let magnitude: Vec<f64> =
+            plane("p").iter().zip(plane("n")).map(|(p, n)| (w_p * p).abs() + (w_n * n).abs()).collect();
+        let magnitudes = gradient_sums(shape, &x, &magnitude, case.floats("dy"), 0.0).dx;
+        close(&case.outputs().outputs["y"], &sums[0], &magnitudes[1], 2 * o / groups * taps + 4, &case.name);
+
+        for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Sign, 1), (Codes::Step, 0), (Codes::Step, 1)] {
+            let mut case = Case::new(&format!("binary_conv2d_grad_weight {codes:?} pad {pad_value} {shape:?}"), batch);
+            let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
+            let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]);
+            let x = numbers(&case.inputs.tensors["x"]);
+            let weight = vec![0.0; o * per_group * taps];
+            let sums = gradient_sums(shape, &x, &weight, case.floats("dy"), f64::from(pad_value)).dw;
+            // ±1 with 0 around it counts a pixel outside as 1 and takes it away again.
+            let magnitudes = gradient_sums(shape, &x, &weight, case.floats("dy"), 1.0).dw;
+            close(&case.outputs().outputs["y"], &sums[0], &magnitudes[1], 2 * batch * h * w, &case.name);
+        }
+    }
+}
+
+/// Sums of whole numbers are exact, whoever makes them and in whatever order.
+#[test]
+fn rounded_gradients_are_the_same_everywhere() {
+    let rounding = Some(StochasticRounding { stream: 3 });
+    for shape in gradient_shapes() {
+        let (batch, input, [c, o], groups, window) = shape;
+        let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+        let (bits, planes, kind) = (Meaning::bits(Codes::Sign), Meaning::bits(Codes::Step), StateKind::Parameter);
+
+        let mut case = Case::new(&format!("rounded binary_conv2d_grad_input {shape:?}"), batch);
+        let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+        let weight = case.state("w", bits, kind, &[o, kh, kw, c / groups]);
+        let alpha = case.state("alpha", Meaning::F32, kind, &[o]);
+        case.op(BinaryConv2dGradInput { window, groups, input, rounding }, &[dy, weight, alpha]);
         case.outputs();
 
-        let mut case = Case::new(&format!("binary_conv2d_grad_weight {shape:?}"), batch);
-        let x = case.input("x", Meaning::Bit { codes: Codes::Sign, groups }, &[input[0], input[1], c]);
+        let mut case = Case::new(&format!("rounded ternary_conv2d_grad_input {shape:?}"), batch);
         let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-        case.op(BinaryConv2dGradWeight { window, pad_value: 1 }, &[x, dy]);
+        let planes = ["p", "n"].map(|name| case.state(name, planes, kind, &[o, kh, kw, c / groups]));
+        let values = ["w_p", "w_n"].map(|name| case.state(name, Meaning::F32, kind, &[1]));
+        let inputs = [dy, planes[0], planes[1], values[0], values[1]];
+        case.op(TernaryConv2dGradInput { window, groups, input, rounding }, &inputs);
         case.outputs();
+
+        for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Step, 1)] {
+            let mut case = Case::new(&format!("rounded binary_conv2d_grad_weight {codes:?} {shape:?}"), batch);
+            let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
+            let dy = case.input("dy", Meaning::F32, &[h, w, o]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding }, &[x, dy]);
+            case.outputs();
+        }
     }
 }
 

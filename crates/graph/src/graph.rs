@@ -62,6 +62,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The ops of all nodes, in order, for attributes that no shape depends on.
+    pub(crate) fn ops_mut(&mut self) -> impl Iterator<Item = &mut Op> {
+        self.nodes.iter_mut().map(|node| &mut node.op)
+    }
+
     /// All values, in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = Value> + use<> {
         (0..self.values.len() as u32).map(Value)

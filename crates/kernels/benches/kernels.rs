@@ -5,8 +5,8 @@
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{
-    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, Matrix, binary_conv2d, gemm, image_conv2d, pack_codes,
-    pack_weights, unpack_codes,
+    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, binary_conv2d, gemm, image_conv2d, lut_gemm,
+    pack_codes, pack_weights,
 };
 use std::{
     hint::black_box,
@@ -212,21 +212,63 @@ fn bench_gemm(report: &Report) {
     }
 }
 
+fn bench_lut_gemm(report: &Report) {
+    use lut_gemm::{Job, MOST_CODES, Order, PANEL, Row, Table};
+    for kernel in lut_gemm::KERNELS {
+        if kernel.isa().is_none() {
+            continue;
+        }
+        for codes in [Codes::Sign, Codes::Step] {
+            let gemm = LutGemm::with_kernel(kernel, codes).expect("listed");
+            let rows: [u64; MOST_CODES] = words(MOST_CODES).try_into().expect("as many");
+            let mut laid = vec![0; gemm.laid_len()];
+            report.line(kernel.name(), &format!("lay {codes:?}"), gemm.codes() * PANEL / 8, "GB/s", || {
+                gemm.lay(black_box(&rows), black_box(&mut laid));
+            });
+            // Pixels, floats of one, taps, columns: gradients by the input of 3×3 convolutions, whose tables serve nine taps, and by their weights.
+            for (m, k, taps, n) in
+                [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (12, 2048, 1, 576)]
+            {
+                let depth = k / gemm.floats();
+                let x: Vec<f32> = floats(m * depth * gemm.floats()).iter().map(|x| (127.0 * x).round()).collect();
+                let mut tables = vec![Table::default(); m * depth];
+                let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
+                let bytes = size_of_val(tables.as_slice());
+                report.line(kernel.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
+                    gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
+                });
+                let (columns, stride, each) = (12, 12, tables.len() / 12);
+                let rows = &x[..each * gemm.floats() * stride];
+                report.line(kernel.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
+                    gemm.tables(rows, Order::Columns { columns, stride, each }, black_box(&mut tables));
+                });
+                let len = n.div_ceil(PANEL) * taps * gemm.segment_len(depth);
+                let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
+                let rows: Vec<Row> = (0..m).map(|i| Row { tables: i * depth, out: i * n }).collect();
+                // All taps read the row's own tables: as many as there are, without the room around an image.
+                let segments = vec![0; taps];
+                let mut c = vec![0.0; m * n];
+                report.line(kernel.name(), &shape, m * n * depth * gemm.floats() * taps, "GMAC/s", || {
+                    let (tables, rows, segments, laid) = (&tables, &rows, &segments, &laid);
+                    let c = black_box(&mut c[..]);
+                    gemm.run(Job { tables, rows, segments, depth, laid, columns: n, scale: 1.0, c, accumulate: false });
+                });
+            }
+        }
+    }
+}
+
 fn bench_packers(report: &Report) {
     for isa in Isa::available() {
         for (rows, channels) in [(3136, 64), (784, 16), (196, 256)] {
             let layout = BitLayout { rows, groups: 1, channels };
-            let mut x = floats(rows * channels);
+            let x = floats(rows * channels);
             let mut packed = vec![0; layout.len()];
             let bytes = x.len() * 4;
             let shape = format!("{rows}x{channels}");
             let name = format!("pack_codes_{}", isa.name());
             report.line(&name, &shape, bytes, "GB/s", || {
                 pack_codes(isa, Codes::Sign, &x, layout, black_box(&mut packed));
-            });
-            let name = format!("unpack_codes_{}", isa.name());
-            report.line(&name, &shape, bytes, "GB/s", || {
-                unpack_codes(isa, Codes::Sign, &packed, layout, black_box(&mut x));
             });
         }
         let name = format!("pack_weights_{}", isa.name());
@@ -248,5 +290,6 @@ fn main() {
     bench_binary_conv2d(&report);
     bench_image_conv2d(&report);
     bench_gemm(&report);
+    bench_lut_gemm(&report);
     bench_packers(&report);
 }

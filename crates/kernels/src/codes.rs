@@ -22,24 +22,6 @@ pub fn pack_codes(isa: Isa, codes: Codes, x: &[f32], layout: BitLayout, out: &mu
     }
 }
 
-/// Unpacks `packed: [rows, groups, words]` into the values of its codes, `out: [rows, groups · channels]`.
-///
-/// # Panics
-/// If a slice does not have exactly the length that `layout` gives.
-pub fn unpack_codes(isa: Isa, codes: Codes, packed: &[u64], layout: BitLayout, out: &mut [f32]) {
-    assert_eq!(packed.len(), layout.len(), "length of the packed input");
-    assert_eq!(out.len(), layout.rows * layout.row_channels(), "length of the output");
-    match isa {
-        Isa::Scalar => unpack(Scalar, codes, packed, layout, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(token) => unpack(token, codes, packed, layout, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(token) => unpack(token, codes, packed, layout, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(token) => unpack(token, codes, packed, layout, out),
-    }
-}
-
 /// Packs the signs of weights `w: [outputs, channels, taps]` into `out: [outputs, taps, words]`; bit 1 is −1.
 ///
 /// # Panics
@@ -166,35 +148,6 @@ fn word<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32; 64]) -> 
         word |= mask(token, token.load(x)) << (i * S::LANES);
     }
     word
-}
-
-#[inline(always)]
-fn unpack<S: Floats>(token: S, codes: Codes, packed: &[u64], layout: BitLayout, out: &mut [f32]) {
-    token.vectorize(
-        #[inline(always)]
-        || {
-            if layout.is_empty() {
-                return;
-            }
-            let (off, on) = codes.values();
-            let (off, on) = (token.splat(off as f32), token.splat(on as f32));
-            for (packed, out) in packed.chunks_exact(layout.words()).zip(out.chunks_exact_mut(layout.channels)) {
-                for (&word, out) in packed.iter().zip(out.chunks_mut(64)) {
-                    let full = out.len() - out.len() % S::LANES;
-                    let (full, tail) = out.split_at_mut(full);
-                    let start = full.len();
-                    for (i, out) in full.chunks_exact_mut(S::LANES).enumerate() {
-                        token.store(token.select(word >> (i * S::LANES), on, off), out);
-                    }
-                    if !tail.is_empty() {
-                        let mut padded = [0.0; 64];
-                        token.store(token.select(word >> start, on, off), &mut padded);
-                        tail.copy_from_slice(&padded[..tail.len()]);
-                    }
-                }
-            }
-        },
-    );
 }
 
 /// Channels outermost, so that the loop over taps reads memory in order and becomes vector code.

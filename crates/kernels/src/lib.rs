@@ -3,8 +3,7 @@
 //! Every kernel is written once over the small vector traits of [`vector`], and each instruction set implements those traits in
 //! its folder of `arch`. A token that only detection can build ([`Isa`]) proves the features, so no caller can pick a kernel
 //! that this machine lacks. Kernels stand in static lists ([`binary_conv2d::KERNELS`], [`image_conv2d::KERNELS`],
-//! [`gemm::KERNELS`]): being listed makes a
-//! kernel selectable, tested and benchmarked.
+//! [`gemm::KERNELS`], [`lut_gemm::KERNELS`]): being listed makes a kernel selectable, tested and benchmarked.
 //!
 //! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
 
@@ -22,16 +21,19 @@ mod error;
 pub mod gemm;
 pub mod image_conv2d;
 mod isa;
+pub mod lut_gemm;
 pub mod naive;
 mod quantize;
+mod row;
 mod ternary_conv2d;
 pub mod vector;
 
 pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};
-pub use codes::{pack_between, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
+pub use codes::{pack_between, pack_codes, pack_weight_bits, pack_weights};
 pub use error::KernelError;
 pub use gemm::{Gemm, Matrix};
 pub use image_conv2d::ImageConv2d;
 pub use isa::{Isa, IsaError};
+pub use lut_gemm::LutGemm;
 pub use quantize::quantize;
 pub use ternary_conv2d::TernaryConv2d;

@@ -4,6 +4,7 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
+use crate::lut_gemm::transpose;
 
 /// Proof that this machine has an instruction set: only detection builds one.
 pub trait Token: Copy + 'static {
@@ -42,8 +43,49 @@ pub trait Floats: Token {
     fn negative(self, v: Self::F32) -> u64;
     /// Bit i = lane i is above zero.
     fn positive(self, v: Self::F32) -> u64;
-    /// Lane i = bit i of `bits` ? `on` : `off`.
-    fn select(self, bits: u64, on: Self::F32, off: Self::F32) -> Self::F32;
+}
+
+/// Vectors of f32 that are looked up in tables; in a product of floats and codes each lane is one column.
+pub trait Lookups: Floats {
+    /// Bits, of which the lowest four of each lane are its place in a table.
+    type Places: Copy;
+
+    /// The first elements of `x`.
+    fn load_places(self, x: &[u32]) -> Self::Places;
+    /// The next four bits of every lane; zeros come in.
+    fn next_places(self, places: Self::Places) -> Self::Places;
+    /// `sums + table[place]`, lane by lane, in tables of [sums of four](crate::lut_gemm::Table) of signed floats or of subsets of floats.
+    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: Self::Places, sums: Self::F32) -> Self::F32;
+    /// Bit k of lane i becomes bit i of row k.
+    #[inline(always)]
+    fn transpose(self, rows: &[u64; 32], lanes: &mut [u32; 64]) {
+        transpose(rows, lanes);
+    }
+}
+
+/// Vectors of i16 that are looked up in tables; in a product of bytes and codes each lane is one column.
+pub trait ByteLookups: Token {
+    /// The vector.
+    type I16: Copy;
+    /// Its elements.
+    const LANES: usize;
+    /// Bits, of which the lowest five of each lane are its place in a table.
+    type Places: Copy;
+
+    /// 0 in every lane.
+    fn zero_i16(self) -> Self::I16;
+    /// All 32 sums of five numbers, each twice in `x`: of signed numbers or of subsets, by the bits of the place.
+    fn fill_table<const SIGNED: bool>(self, x: [&[i16; 2]; 5], table: &mut [i16; 32]);
+    /// The first elements of `x`.
+    fn load_places(self, x: &[u16]) -> Self::Places;
+    /// The next five bits of every lane; zeros come in.
+    fn next_places(self, places: Self::Places) -> Self::Places;
+    /// `sums + table[place]`, lane by lane; the caller knows that it fits.
+    fn add_looked_up(self, table: &[i16; 32], places: Self::Places, sums: Self::I16) -> Self::I16;
+    /// Adds the lanes to the first elements of `totals`.
+    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
+    /// Bit k of lane i becomes bit i of row k.
+    fn transpose(self, rows: &[u64; 15], lanes: &mut [u16; 64]);
 }
 
 /// Vectors of i32: sums of products, or pairs of i16 whose products they are.

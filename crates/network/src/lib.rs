@@ -42,7 +42,7 @@ pub use evaluate::Evaluation;
 pub use frozen_network::FrozenNetwork;
 pub use layer_times::{LayerKind, LayerTime};
 pub use network::{Dump, Network};
-pub use options::TrainingOptions;
+pub use options::{Gradients, TrainingOptions};
 pub use snapshot::Snapshot;
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;

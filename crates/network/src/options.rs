@@ -15,21 +15,34 @@ pub struct TrainingOptions {
     pub accumulate: usize,
     /// The largest norm of all gradients together: larger ones are scaled down to it.
     pub clip_norm: Option<f32>,
+    /// How the gradients of binary convolutions are multiplied.
+    pub gradients: Gradients,
     /// The decay of the averages that follow trained parameters and running statistics, in `[0, 1)`.
     pub average: Option<f64>,
 }
 
+/// How the gradients of binary and ternary convolutions are multiplied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gradients {
+    /// In f32.
+    #[default]
+    F32,
+    /// As whole numbers of −127 to 127, rounded at random so that their mean stays.
+    Fixed,
+}
+
 impl Default for TrainingOptions {
-    /// One batch an update, no clipping, no averages.
+    /// One batch an update, no clipping, no averages, gradients in f32.
     fn default() -> Self {
-        Self { accumulate: 1, clip_norm: None, average: None }
+        Self { accumulate: 1, clip_norm: None, average: None, gradients: Gradients::F32 }
     }
 }
 
 impl TrainingOptions {
     /// Fails with [`NetworkError::Argument`] where an option is impossible.
     pub(crate) fn check(&self) -> Result<(), NetworkError> {
-        let Self { accumulate, clip_norm, average } = self;
+        let Self { accumulate, clip_norm, average, gradients: _ } = self;
         let wrong = |name: &str, expected: &str, got: String| {
             Err(NetworkError::Argument(format!("{name}: expected {expected}, got {got}")))
         };

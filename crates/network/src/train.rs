@@ -7,7 +7,7 @@ use binary_nets_exec::{Backend, ExecError, Run, first_non_finite};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
-    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, round_gradients,
 };
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
@@ -15,7 +15,7 @@ use binary_nets_graph::{Graph, GraphError, Op};
 use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
 use crate::teacher::taught;
-use crate::{NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
+use crate::{Gradients, NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
 
 /// The compiled step of a network.
 pub(crate) struct Trainer<B: Backend> {
@@ -104,6 +104,9 @@ impl<B: Backend> Network<B> {
         let paths: Vec<&str> = updates.iter().map(|u| u.path.as_str()).collect();
         let mut differentiated = differentiate(&forward, "loss", &paths)?;
         attach_statistics(&mut differentiated.graph, None)?;
+        if options.gradients == Gradients::Fixed {
+            round_gradients(&mut differentiated.graph);
+        }
         let graph = updating(&differentiated, updates, options)?;
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
         let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };

@@ -11,13 +11,14 @@ use binary_nets_exec::ExecError;
 use binary_nets_formats::checkpoint::{decode, encode};
 use binary_nets_graph::ops::Sgd;
 use binary_nets_graph::passes::{Update, UpdateRule};
-use binary_nets_network::{Network, NetworkError, StepReport, TensorView, TrainingOptions};
+use binary_nets_network::{Gradients, Network, NetworkError, StepReport, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, compile_with, cpu, dataset, everything, loader, network, objective, states, train,
     without_norms,
 };
 
-const ALL: TrainingOptions = TrainingOptions { accumulate: 3, clip_norm: Some(0.5), average: Some(0.9) };
+const ALL: TrainingOptions =
+    TrainingOptions { accumulate: 3, clip_norm: Some(0.5), average: Some(0.9), gradients: Gradients::Fixed };
 
 fn accumulating(accumulate: usize) -> TrainingOptions {
     TrainingOptions { accumulate, ..TrainingOptions::default() }
@@ -40,7 +41,7 @@ fn several_batches_update_like_one_large_one() {
                 .into_iter()
                 .map(|update| Update { rule: UpdateRule::Sgd(sgd.clone()), ..update })
                 .collect();
-            let options = TrainingOptions { accumulate, clip_norm, average: None };
+            let options = TrainingOptions { accumulate, clip_norm, average: None, gradients: Gradients::F32 };
             network.compile_training(&objective(), &updates, batch, &options).unwrap();
             network
         };

@@ -261,7 +261,7 @@ impl NativeNetwork {
         })
     }
 
-    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null }` where nothing is said.
+    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null, "gradients": "f32" }` where nothing is said.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn compile_training<'env>(
         &self,

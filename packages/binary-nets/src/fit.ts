@@ -5,6 +5,7 @@ import {
   checkFunction,
   checkInteger,
   checkNumber,
+  checkOneOf,
   checkOptions,
   checkString,
   reject,
@@ -23,6 +24,11 @@ import type { Schedule } from './schedules.js'
 import { openSource, type Source } from './source.js'
 import type { Outputs } from './trace.js'
 import { means, NOTHING, plus, type Training } from './training.js'
+
+const GRADIENTS = ['f32', 'fixed'] as const
+
+/** How the gradients of binary convolutions are multiplied. */
+export type Gradients = (typeof GRADIENTS)[number]
 
 export interface FitOptions<O extends Outputs> extends Abortable {
   /** What to train on. */
@@ -44,6 +50,11 @@ export interface FitOptions<O extends Outputs> extends Abortable {
    * the parameters; the network keeps both, and {@link Network.swapAverages} exchanges them. Default: none are kept.
    */
   readonly average?: number
+  /**
+   * How the gradients of binary and ternary convolutions are multiplied: `'f32'`, or `'fixed'`, as whole numbers of −127 to 127 with a unit for each tensor, rounded at
+   * random so that their mean stays (Gupta et al. 2015). Default: `'f32'`.
+   */
+  readonly gradients?: Gradients
   /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
   readonly optimizer: Optimizers
   /** Default: `crossEntropy()`. */
@@ -103,11 +114,11 @@ export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<
 function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   checkOptions('fit', options, [
     ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
-    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars'],
+    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars', 'gradients'],
   ])
   const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
     options
-  const { accumulate, clipNorm, average, scalars = {} } = options
+  const { accumulate, clipNorm, average, gradients, scalars = {} } = options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
@@ -120,6 +131,7 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   if (accumulate !== undefined) checkInteger('fit', 'accumulate', accumulate)
   if (clipNorm !== undefined) checkNumber('fit', 'clipNorm', clipNorm, { min: Number.MIN_VALUE })
   if (average !== undefined) checkNumber('fit', 'average', average, { min: 0, max: 1 - Number.EPSILON })
+  if (gradients !== undefined) checkOneOf('fit', 'gradients', gradients, GRADIENTS)
   for (const [name, schedule] of Object.entries(scalars)) checkFunction('fit', `scalars: ${name}`, schedule)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)
   if (seed !== undefined) checkInteger('fit', 'seed', seed, { min: 0 })
@@ -150,8 +162,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
     checkScalars(network, options.scalars ?? {})
-    const { accumulate = 1, clipNorm = null, average = null } = options
-    const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average })
+    const { accumulate = 1, clipNorm = null, average = null, gradients = 'f32' } = options
+    const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average, gradients })
     await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize, step))
     const schedules = { progress: (step: number, total: number) => step / total, ...options.scalars, ...learningRates }
 

@@ -20,7 +20,7 @@ export {
   weighted,
 } from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
-export { type FitOptions, fit, type StepEvent } from './fit.js'
+export { type FitOptions, fit, type Gradients, type StepEvent } from './fit.js'
 export { type FreezeAccuracy, FreezeReport, type FusedRow } from './freeze-report.js'
 export {
   type FrozenEvaluation,

@@ -1,9 +1,12 @@
 //! Bits, as the code values that they stand for.
 
 use binary_nets_graph::Shape;
-use binary_nets_graph::ops::{BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, SurrogateSlope, WeightScale};
+use binary_nets_graph::ops::{
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, StochasticRounding, SurrogateSlope,
+    WeightScale,
+};
 
-use super::{conv2d as float, round};
+use super::{Randomness, conv2d as float, round};
 use crate::Tensor;
 
 /// Whether a mask's bit is 1; masks are Step codes.
@@ -67,6 +70,37 @@ pub fn conv2d(op: &BinaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Tensor {
     }
 }
 
-pub fn grad_input(op: &BinaryConv2dGradInput, dy: &Tensor, bits: &Tensor, alpha: &Tensor, shape: &Shape) -> Tensor {
-    float::grad_input(&op.window, dy, &scaled(bits, alpha), shape)
+pub fn grad_input(
+    op: &BinaryConv2dGradInput,
+    dy: &Tensor,
+    bits: &Tensor,
+    alpha: &Tensor,
+    shape: &Shape,
+    randomness: Randomness,
+) -> Tensor {
+    let Some(rounding) = op.rounding else { return float::grad_input(&op.window, dy, &scaled(bits, alpha), shape) };
+    let outputs = dy.shape[3];
+    let scaled_dy = Tensor::from_fn(&dy.shape, |p| round(scale_of(alpha, p[3], outputs) * dy.at(p)));
+    let one = Tensor::new([1], vec![1.0]);
+    float::grad_input(&op.window, &rounded(rounding, &scaled_dy, randomness), &scaled(bits, &one), shape)
+}
+
+pub fn grad_weight(
+    op: &BinaryConv2dGradWeight,
+    x: &Tensor,
+    dy: &Tensor,
+    shape: &Shape,
+    randomness: Randomness,
+) -> Tensor {
+    let dy = op.rounding.map_or_else(|| dy.clone(), |rounding| rounded(rounding, dy, randomness));
+    float::grad_weight(&op.window, x, &dy, f64::from(op.pad_value), shape)
+}
+
+/// The whole numbers that a tensor is rounded to, times what one stands for.
+pub fn rounded(rounding: StochasticRounding, g: &Tensor, Randomness { seed, step }: Randomness) -> Tensor {
+    let most = g.data.iter().fold(0.0f64, |most, g| most.max(g.abs()));
+    let rounding = rounding.of(most as f32, seed, step);
+    let numbers =
+        g.data.iter().zip(0..).map(|(&g, i)| f64::from(rounding.unit) * f64::from(rounding.round(g as f32, i)));
+    Tensor::new(g.shape.clone(), numbers.collect())
 }

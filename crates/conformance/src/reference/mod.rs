@@ -149,14 +149,16 @@ fn apply(
         Op::SurrogateGrad(op) => vec![inputs[0].zip(inputs[1], |x, dy| dy * binary::surrogate(op.gradient, x))],
         Op::BinarizeWeight(op) => binary::binarize_weight(op, inputs[0], shapes[0]),
         Op::BinaryConv2d(op) => vec![binary::conv2d(op, inputs, shapes[0])],
-        Op::BinaryConv2dGradInput(op) => vec![binary::grad_input(op, inputs[0], inputs[1], inputs[2], shapes[0])],
+        Op::BinaryConv2dGradInput(op) => {
+            vec![binary::grad_input(op, inputs[0], inputs[1], inputs[2], shapes[0], randomness)]
+        }
         Op::BinaryConv2dGradWeight(op) => {
-            vec![conv2d::grad_weight(&op.window, inputs[0], inputs[1], f64::from(op.pad_value), shapes[0])]
+            vec![binary::grad_weight(op, inputs[0], inputs[1], shapes[0], randomness)]
         }
         Op::TernarizeWeight(op) => ternary::ternarize_weight(op, inputs[0], shapes[0]),
         Op::TernarizeWeightGrad(op) => ternary::ternarize_weight_grad(op, inputs),
         Op::TernaryConv2d(op) => ternary::conv2d(op, inputs, shapes[0]),
-        Op::TernaryConv2dGradInput(op) => vec![ternary::grad_input(op, inputs, shapes[0])],
+        Op::TernaryConv2dGradInput(op) => vec![ternary::grad_input(op, inputs, shapes[0], randomness)],
         Op::BatchNorm(op) => batch_norm::forward(op, inputs[0], inputs[1], inputs[2]),
         Op::BatchNormGrad(op) => batch_norm::grad(op, inputs),
         Op::BatchNormInference(op) => {

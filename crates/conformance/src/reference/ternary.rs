@@ -5,7 +5,8 @@ use binary_nets_graph::ops::{
     NegativeGradient, TernarizeWeight, TernarizeWeightGrad, TernaryConv2d, TernaryConv2dGradInput,
 };
 
-use super::{conv2d as float, round};
+use super::binary::rounded;
+use super::{Randomness, conv2d as float, round};
 use crate::Tensor;
 
 /// Where w `[o, c, kh, kw]` is above Δ and where below −Δ, as `[o, kh, kw, c]`.
@@ -52,8 +53,15 @@ pub fn conv2d(op: &TernaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Vec<Tens
 }
 
 /// dx through `q = w_p·positive − w_n·negative`.
-pub fn grad_input(op: &TernaryConv2dGradInput, inputs: &[&Tensor], shape: &Shape) -> Tensor {
+pub fn grad_input(op: &TernaryConv2dGradInput, inputs: &[&Tensor], shape: &Shape, randomness: Randomness) -> Tensor {
     let &[dy, positive, negative, w_p, w_n] = inputs else { panic!("ternary_conv2d_grad_input takes 5 inputs") };
-    let q = latent(positive).zip(&latent(negative), |p, n| p * w_p.data[0] - n * w_n.data[0]);
-    float::grad_input(&op.window, dy, &q, shape)
+    let Some(rounding) = op.rounding else {
+        let q = latent(positive).zip(&latent(negative), |p, n| p * w_p.data[0] - n * w_n.data[0]);
+        return float::grad_input(&op.window, dy, &q, shape);
+    };
+    let through = |plane: &Tensor, value: f64| {
+        let dy = rounded(rounding, &dy.map(|dy| round(value * dy)), randomness);
+        float::grad_input(&op.window, &dy, &latent(plane), shape)
+    };
+    through(positive, w_p.data[0]).zip(&through(negative, -w_n.data[0]), |p, n| p + n)
 }

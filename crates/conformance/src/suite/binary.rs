@@ -2,8 +2,8 @@
 
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
-    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Sign, Step, Surrogate, SurrogateGrad,
-    SurrogateSlope, WeightGradient, WeightScale,
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Sign, Step, StochasticRounding,
+    Surrogate, SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Op, Window};
 
@@ -104,6 +104,9 @@ fn convolutions() -> Vec<Case> {
     cases
 }
 
+/// Gradients in f32, and of whole numbers.
+pub(super) const ROUNDINGS: [Option<StochasticRounding>; 2] = [None, Some(StochasticRounding { stream: 5 })];
+
 /// The integers, and every kind of α.
 fn forward(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes, pad_value: u8) -> Case {
     let mut b = Builder::new(format!("binary_conv2d/{name}"));
@@ -126,14 +129,14 @@ fn grad_input(name: &str, [c, o, groups]: [usize; 3], window: Window) -> Case {
     let latent = b.state(&[o, c / groups, window.kernel[0], window.kernel[1]], Fill::Turning);
     let bits =
         b.ops(BinarizeWeight { scale: WeightScale::None, gradient: WeightGradient::Identity, groups }, &[latent])[0];
-    let outputs: Vec<_> = [1, groups, o]
-        .into_iter()
-        .map(|scales| {
-            let alpha = b.state(&[scales], Fill::Positive);
-            b.op(BinaryConv2dGradInput { window, groups, input: IMAGE }, &[dy, bits, alpha])
-        })
-        .collect();
-    b.outputs(&outputs)
+    let mut outputs = Vec::new();
+    for scales in [1, groups, o] {
+        let alpha = b.state(&[scales], Fill::Positive);
+        for rounding in ROUNDINGS {
+            outputs.push(b.op(BinaryConv2dGradInput { window, groups, input: IMAGE, rounding }, &[dy, bits, alpha]));
+        }
+    }
+    b.at_step(3, &outputs)
 }
 
 fn grad_weight(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes, pad_value: u8) -> Case {
@@ -142,6 +145,6 @@ fn grad_weight(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Co
     let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
     let x = b.op(coding(codes, groups), &[x]);
     let dy = b.input(&[height, width, o], Fill::Uniform(1.0));
-    let dw = b.op(BinaryConv2dGradWeight { window, pad_value }, &[x, dy]);
-    b.outputs(&[dw])
+    let outputs = ROUNDINGS.map(|rounding| b.op(BinaryConv2dGradWeight { window, pad_value, rounding }, &[x, dy]));
+    b.at_step(3, &outputs)
 }

@@ -7,7 +7,7 @@ use binary_nets_graph::ops::{
 };
 
 use super::Case;
-use super::binary::{IMAGE, coding, windows};
+use super::binary::{IMAGE, ROUNDINGS, coding, windows};
 use super::builder::{Builder, CHANNELS, Fill};
 
 pub fn cases() -> Vec<Case> {
@@ -106,9 +106,12 @@ fn grad_input(name: &str, [c, o, groups]: [usize; 3], window: Window) -> Case {
     let latent = b.state(&[o, c / groups, kh, kw], Fill::Uniform(1.0));
     let values = [(); 2].map(|()| b.state(&[1], Fill::Positive));
     let computed = b.ops(ternarize(0.3), &[latent, values[0], values[1]]);
-    let outputs = [planes, [computed[0], computed[1]]].map(|planes| {
+    let mut outputs = Vec::new();
+    for planes in [planes, [computed[0], computed[1]]] {
         let inputs = [dy, planes[0], planes[1], values[0], values[1]];
-        b.op(TernaryConv2dGradInput { window, groups, input: IMAGE }, &inputs)
-    });
-    b.outputs(&outputs)
+        for rounding in ROUNDINGS {
+            outputs.push(b.op(TernaryConv2dGradInput { window, groups, input: IMAGE, rounding }, &inputs));
+        }
+    }
+    b.at_step(3, &outputs)
 }

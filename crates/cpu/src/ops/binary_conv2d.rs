@@ -1,4 +1,4 @@
-//! The binary convolution: dot products of bits; its gradients are float products with one operand unpacked block by block.
+//! The binary convolution: dot products of bits; its gradients are products of floats and bits.
 
 use std::ops::Range;
 
@@ -10,11 +10,10 @@ use binary_nets_kernels::binary_conv2d::Dot;
 use binary_nets_kernels::{self as kernels, Conv2dGeometry, Isa, KernelError};
 use bytemuck::Pod;
 
+use super::binary_grad_input::{BinaryGradInput, Term};
+use super::binary_grad_weight::BinaryGradWeight;
 use super::conv2d::extents;
 use super::laid;
-use super::patch_product::{PatchProduct, Weights};
-use super::patch_weight_gradient::PatchWeightGradient;
-use super::patches::Images;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -196,30 +195,15 @@ fn scale<T: Copy>(dots: &[T], alpha: &[f32], channels: usize, float: impl Fn(T) 
     }
 }
 
-pub fn prepare_grad_input(
-    op: &BinaryConv2dGradInput,
-    io: &IoMeta,
-    target: Target,
-) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
-    let constant = io.constant[1] && io.constant[2];
-    Ok(product.prepare(
-        target,
-        constant,
-        |io| Images::Floats(io.input(0)),
-        move |io| Weights::Bits { packed: io.input(1), alpha: io.input(2), sources: dy[3] },
-    ))
+    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target);
+    gradient
+        .prepare(target, io.constant[1], |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }])
 }
 
-pub fn prepare_grad_weight(
-    op: &BinaryConv2dGradWeight,
-    io: &IoMeta,
-    target: Target,
-) -> Result<Prepared<Kernel>, ExecError> {
+pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
-    let gradient = PatchWeightGradient::new(&op.window, groups, x, dy, target.isa);
-    let pad = f32::from(op.pad_value);
-    Ok(gradient.prepare(target, move |io| Images::Bits { packed: io.input(0), codes, groups, pad }))
+    BinaryGradWeight::new(&op.window, groups, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
 }

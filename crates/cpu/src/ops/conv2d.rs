@@ -6,7 +6,6 @@ use binary_nets_graph::ops::{Conv2d, Conv2dGradInput, Conv2dGradWeight};
 
 use super::patch_product::{PatchProduct, Weights};
 use super::patch_weight_gradient::PatchWeightGradient;
-use super::patches::Images;
 use crate::{io::Kernel, target::Target};
 
 pub fn prepare(op: &Conv2d, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
@@ -25,18 +24,13 @@ pub fn prepare_grad_input(op: &Conv2dGradInput, io: &IoMeta, target: Target) -> 
 
 /// A product of float images with float weights, which lie in `steps` of group, source channel and target channel.
 fn prepare_product(product: PatchProduct, steps: [usize; 3], io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    product.prepare(
-        target,
-        io.constant[1],
-        |io| Images::Floats(io.input(0)),
-        move |io| Weights::Floats { w: io.input(1), steps },
-    )
+    product.prepare(target, io.constant[1], move |io| Weights { w: io.input(1), steps })
 }
 
 pub fn prepare_grad_weight(op: &Conv2dGradWeight, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let gradient = PatchWeightGradient::new(&op.window, op.groups, x, dy, target.isa);
-    Ok(gradient.prepare(target, |io| Images::Floats(io.input(0))))
+    Ok(gradient.prepare(target))
 }
 
 /// The extents of a feature map or of weights.

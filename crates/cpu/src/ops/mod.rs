@@ -9,6 +9,8 @@ mod assign;
 mod batch_norm;
 mod binarize_weight;
 mod binary_conv2d;
+mod binary_grad_input;
+mod binary_grad_weight;
 mod blocks;
 mod bop;
 mod clamp;
@@ -26,6 +28,7 @@ mod gather;
 mod global_norm;
 mod increment;
 mod laid;
+mod magnitudes;
 mod mask;
 mod matmul;
 mod moving_average;
@@ -79,8 +82,8 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::SurrogateGrad(op) => surrogate::prepare(op, target),
         Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, target)?,
         Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, target)?,
-        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target)?,
-        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target)?,
+        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target),
+        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target),
         Op::TernarizeWeight(op) => ternarize_weight::prepare(op, io, target),
         Op::TernarizeWeightGrad(op) => ternarize_weight::prepare_grad(op, io, target),
         Op::TernaryConv2d(op) => ternary_conv2d::prepare(op, io, target)?,

@@ -8,7 +8,7 @@ use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
 use super::laid;
-use super::patches::{Axis, Frame, Images, Patches};
+use super::patches::{Axis, Frame, Patches};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -32,8 +32,6 @@ pub struct PatchProduct {
     groups: usize,
     /// Source and target channels of one group.
     channels: [usize; 2],
-    /// Taps of the kernel.
-    taps: usize,
 }
 
 /// The target pixels of one remainder by the spread, which share their taps.
@@ -48,78 +46,23 @@ struct Part {
     block: usize,
 }
 
-/// Weights as they come.
-pub enum Weights<'a> {
-    /// Element (group, source channel, target channel, tap) at the sum of index · step; taps are neighbours.
-    Floats {
-        /// The elements.
-        w: &'a [f32],
-        /// Steps of group, source channel, target channel.
-        steps: [usize; 3],
-    },
-    /// α times the signs of packed bits `[source channels of all groups, taps, words of target channels]`.
-    Bits {
-        /// The words.
-        packed: &'a [u64],
-        /// One α for each of as many consecutive source channels.
-        alpha: &'a [f32],
-        /// Source channels of all groups.
-        sources: usize,
-    },
-    /// `w_p`, 0 and `−w_n` by two planes of packed bits, each as [`Weights::Bits`] are.
-    Ternary {
-        /// Where the weights are positive, and where negative.
-        planes: [&'a [u64]; 2],
-        /// `w_p` and `w_n`.
-        values: [f32; 2],
-    },
+/// Weights as they come: element (group, source channel, target channel, tap) at the sum of index · step; taps are neighbours.
+pub struct Weights<'a> {
+    /// The elements.
+    pub w: &'a [f32],
+    /// Steps of group, source channel, target channel.
+    pub steps: [usize; 3],
 }
 
 impl Weights<'_> {
-    /// Target channels from `first` on, for one source channel of a group and one of `taps` taps.
+    /// Target channels from `first` on, for one source channel of a group and one tap.
     #[inline(always)]
-    fn row(
-        &self,
-        [group, source, sources]: [usize; 3],
-        (tap, taps): (usize, usize),
-        first: usize,
-        targets: usize,
-        row: &mut [f32],
-    ) {
-        match *self {
-            Weights::Floats { w, steps } => {
-                let from = &w[group * steps[0] + source * steps[1] + first * steps[2] + tap..];
-                for (row, w) in row.iter_mut().zip(from.iter().step_by(steps[2])) {
-                    *row = *w;
-                }
-            }
-            Weights::Bits { packed, alpha, sources: all } => {
-                let source = group * sources + source;
-                let alpha = alpha[source * alpha.len() / all].to_bits();
-                let bit = bits(packed, source * taps + tap, first, targets);
-                for (i, row) in row.iter_mut().enumerate() {
-                    *row = f32::from_bits(alpha ^ (bit(i) << 31));
-                }
-            }
-            Weights::Ternary { planes, values } => {
-                let at = (group * sources + source) * taps + tap;
-                let [positive, negative] = planes.map(|plane| bits(plane, at, first, targets));
-                let [w_p, w_n] = values.map(f32::to_bits);
-                let masked = |value: u32, bit: u32| f32::from_bits(value & 0u32.wrapping_sub(bit));
-                for (i, row) in row.iter_mut().enumerate() {
-                    *row = masked(w_p, positive(i)) - masked(w_n, negative(i));
-                }
-            }
+    fn row(&self, [group, source]: [usize; 2], tap: usize, first: usize, row: &mut [f32]) {
+        let from = &self.w[group * self.steps[0] + source * self.steps[1] + first * self.steps[2] + tap..];
+        for (row, w) in row.iter_mut().zip(from.iter().step_by(self.steps[2])) {
+            *row = *w;
         }
     }
-}
-
-/// The bits of the target channels from `first` on, in row `row` of packed bits.
-#[inline(always)]
-fn bits(packed: &[u64], row: usize, first: usize, targets: usize) -> impl Fn(usize) -> u32 + use<> {
-    // Panels are as wide as a power of two up to 64, so a row of one lies in one word.
-    let word = packed[row * binary_nets_bits::words(targets) + first / 64] >> (first % 64);
-    move |i| ((word >> i) & 1) as u32
 }
 
 impl PatchProduct {
@@ -175,16 +118,14 @@ impl PatchProduct {
             target: [target[1], target[2], target[3]],
             groups,
             channels: [sources / groups, target[3] / groups],
-            taps: window.taps(),
         }
     }
 
-    /// The kernel: images and weights as `images` and `weights` find them, the latter laid once where they are constant.
+    /// The kernel: images are input 0, weights are what `weights` finds, laid once where they are constant.
     pub fn prepare(
         self,
         target: Target,
         constant: bool,
-        images: impl for<'a> Fn(&'a Io<'_>) -> Images<'a> + Send + Sync + 'static,
         weights: impl for<'a> Fn(&'a Io<'_>) -> Weights<'a> + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         let sizes = laid::Sizes { laid: self.laid_len(), scratch: target.threads * self.lane_len() };
@@ -194,7 +135,7 @@ impl PatchProduct {
             sizes,
             self,
             move |product, io, panels| product.lay(io.threads(), &weights(io), panels),
-            move |product, io, panels, lanes| product.run(io.threads(), images(io), panels, lanes, io.output(0)),
+            move |product, io, panels, lanes| product.run(io.threads(), io.input(0), panels, lanes, io.output(0)),
         )
     }
 
@@ -238,7 +179,7 @@ impl PatchProduct {
                         for (k, row) in panel.chunks_exact_mut(width).enumerate() {
                             let (tap, source) = (part.taps[k / sources], k % sources);
                             let (row, rest) = row.split_at_mut(valid);
-                            weights.row([group, source, sources], (tap, self.taps), first, targets, row);
+                            weights.row([group, source], tap, first, row);
                             rest.fill(0.0);
                         }
                     },
@@ -247,14 +188,14 @@ impl PatchProduct {
         }
     }
 
-    fn run(&self, threads: Threads, images: Images<'_>, laid: &[f32], lanes: &mut [f32], out: &mut [f32]) {
+    fn run(&self, threads: Threads, images: &[f32], laid: &[f32], lanes: &mut [f32], out: &mut [f32]) {
         let [rows, columns, channels] = self.target;
         let image_len = rows * columns * channels;
         threads.for_chunks_with(out, self.chunk * image_len, lanes, self.lane_len(), |i, out, scratch| {
             let (frames, scratch) = scratch.split_at_mut(self.chunk * self.frame.len());
             let (patches, result) = scratch.split_at_mut(self.patches_len());
             let first = i * self.chunk;
-            let images = images.framed(self.isa, &self.frame, first..self.images.min(first + self.chunk), frames);
+            let images = self.frame.framed(images, first..self.images.min(first + self.chunk), frames);
             let mut laid = laid;
             for part in &self.parts {
                 let count = out.len() / image_len * part.patches.pixels();

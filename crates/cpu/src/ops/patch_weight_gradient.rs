@@ -9,8 +9,8 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
-use super::patches::{Axis, Frame, Images, Patches};
-use crate::io::{Io, Kernel};
+use super::patches::{Axis, Frame, Patches};
+use crate::io::Kernel;
 use crate::target::Target;
 use crate::threads::Threads;
 
@@ -76,12 +76,8 @@ impl PatchWeightGradient {
         }
     }
 
-    /// The kernel: images as `images` finds them, dy is input 1.
-    pub fn prepare(
-        self,
-        target: Target,
-        images: impl for<'a> Fn(&'a Io<'_>) -> Images<'a> + Send + Sync + 'static,
-    ) -> Prepared<Kernel> {
+    /// The kernel: images are input 0, dy is input 1.
+    pub fn prepare(self, target: Target) -> Prepared<Kernel> {
         Prepared {
             name: self.gemm.kernel_name(),
             scratch: (self.partials_len() + target.threads * self.lane_len()) * size_of::<f32>(),
@@ -89,7 +85,7 @@ impl PatchWeightGradient {
             in_place: None,
             kernel: Box::new(move |io| {
                 let (partials, lanes) = io.scratch().split_at_mut(self.partials_len());
-                self.sum_partials(io.threads(), images(io), io.input(1), partials, lanes);
+                self.sum_partials(io.threads(), io.input(0), io.input(1), partials, lanes);
                 self.add_partials(io.threads(), partials, io.output(0));
             }),
         }
@@ -110,7 +106,7 @@ impl PatchWeightGradient {
         self.batch * self.frame.len() + self.patches.len(self.block)
     }
 
-    fn sum_partials(&self, threads: Threads, images: Images<'_>, dy: &[f32], partials: &mut [f32], lanes: &mut [f32]) {
+    fn sum_partials(&self, threads: Threads, images: &[f32], dy: &[f32], partials: &mut [f32], lanes: &mut [f32]) {
         let depth = self.patches.depth();
         let panel_columns = self.patches.len(1);
         threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
@@ -122,7 +118,7 @@ impl PatchWeightGradient {
             for start in (first..end).step_by(self.batch) {
                 let batch = start..end.min(start + self.batch);
                 let count = batch.len() * self.patches.pixels();
-                let framed = images.framed(self.isa, &self.frame, batch, frames);
+                let framed = self.frame.framed(images, batch, frames);
                 for pixel in (0..count).step_by(self.block) {
                     let pixels = pixel..count.min(pixel + self.block);
                     let size = (self.piece, depth, pixels.len());

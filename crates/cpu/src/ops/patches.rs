@@ -1,14 +1,12 @@
 //! Patches of images as rows of a matrix, a few pixels at a time.
 //!
 //! A convolution and its gradients are products with a matrix whose rows are the patches under the taps. That matrix is never stored: an image
-//! is placed in a frame of padding, so that no tap needs a check, and the patches of a block of pixels are gathered from there. Images of
-//! floats and of bits differ only in how they are framed.
+//! is placed in a frame of padding, so that no tap needs a check, and the patches of a block of pixels are gathered from there.
 
 use std::ops::Range;
 
-use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_graph::Window;
-use binary_nets_kernels::{Isa, Matrix, unpack_codes};
+use binary_nets_kernels::{Isa, Matrix};
 
 /// The taps along one axis of positions that all read the same ones.
 #[derive(Clone, Debug)]
@@ -82,66 +80,34 @@ impl Frame {
         [self.before, self.after] == [[0; 2]; 2]
     }
 
-    /// Places an image: `row(y, row)` writes row `y`, and `pad` stands around them.
-    pub fn place<T: Copy>(&self, pad: T, framed: &mut [T], row: impl Fn(usize, &mut [T])) {
-        let (top, rest) = framed.split_at_mut(self.before[0] * self.row());
-        let (image, bottom) = rest.split_at_mut(self.size[0] * self.row());
-        top.fill(pad);
-        bottom.fill(pad);
-        for (y, line) in image.chunks_exact_mut(self.row()).enumerate() {
-            let (left, rest) = line.split_at_mut(self.before[1] * self.channels);
-            let (inside, right) = rest.split_at_mut(self.size[1] * self.channels);
-            left.fill(pad);
-            right.fill(pad);
-            row(y, inside);
+    /// Some of the images `[n, h, w, c]`, framed by zeros: in `scratch`, unless they already lie like that.
+    pub fn framed<'s>(&self, x: &'s [f32], images: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
+        let image_len = self.size[0] * self.size[1] * self.channels;
+        let x = &x[images.start * image_len..images.end * image_len];
+        if self.is_bare() {
+            return x;
         }
-    }
-}
-
-/// Where the images of patches come from.
-#[derive(Clone, Copy)]
-pub enum Images<'a> {
-    /// `[n, h, w, c]`; 0 stands outside.
-    Floats(&'a [f32]),
-    /// Packed codes `[n, h, w, groups, words]`.
-    Bits {
-        /// The words.
-        packed: &'a [u64],
-        /// What the bits mean.
-        codes: Codes,
-        /// Groups of channels, each on a word of its own.
-        groups: usize,
-        /// The number that stands outside.
-        pad: f32,
-    },
-}
-
-impl Images<'_> {
-    /// Some of the images, framed, as floats: in `scratch`, unless they already lie like that.
-    pub fn framed<'s>(&'s self, isa: Isa, frame: &Frame, images: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
-        let [height, width] = frame.size;
-        let image_len = height * width * frame.channels;
-        let scratch = match *self {
-            Images::Floats(x) if frame.is_bare() => return &x[images.start * image_len..images.end * image_len],
-            _ => &mut scratch[..images.len() * frame.len()],
-        };
-        for (image, framed) in images.zip(scratch.chunks_exact_mut(frame.len())) {
-            match *self {
-                Images::Floats(x) => {
-                    let row_len = width * frame.channels;
-                    let x = &x[image * image_len..][..image_len];
-                    frame.place(0.0, framed, |y, row| row.copy_from_slice(&x[y * row_len..][..row_len]));
-                }
-                Images::Bits { packed, codes, groups, pad } => {
-                    let layout = BitLayout { rows: width, groups, channels: frame.channels / groups };
-                    let first = image * height;
-                    frame.place(pad, framed, |y, row| {
-                        unpack_codes(isa, codes, &packed[(first + y) * layout.len()..][..layout.len()], layout, row);
-                    });
-                }
-            }
+        let scratch = &mut scratch[..images.len() * self.len()];
+        for (x, framed) in x.chunks_exact(image_len).zip(scratch.chunks_exact_mut(self.len())) {
+            self.place(x, framed);
         }
         scratch
+    }
+
+    /// Places an image in its frame.
+    fn place(&self, x: &[f32], framed: &mut [f32]) {
+        let (top, rest) = framed.split_at_mut(self.before[0] * self.row());
+        let (image, bottom) = rest.split_at_mut(self.size[0] * self.row());
+        top.fill(0.0);
+        bottom.fill(0.0);
+        let rows = x.chunks_exact(self.size[1] * self.channels);
+        for (row, line) in rows.zip(image.chunks_exact_mut(self.row())) {
+            let (left, rest) = line.split_at_mut(self.before[1] * self.channels);
+            let (inside, right) = rest.split_at_mut(self.size[1] * self.channels);
+            left.fill(0.0);
+            right.fill(0.0);
+            inside.copy_from_slice(row);
+        }
     }
 }
 

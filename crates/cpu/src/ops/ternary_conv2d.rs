@@ -1,5 +1,6 @@
 //! The ternary convolution: two sums of bits a pixel and output.
 
+use binary_nets_bits::Codes;
 use binary_nets_exec::{ExecError, IoMeta, Layout, Prepared, Storage};
 use binary_nets_graph::ops::{TernaryConv2d, TernaryConv2dGradInput};
 use binary_nets_kernels::binary_conv2d::Dot;
@@ -7,10 +8,9 @@ use binary_nets_kernels::{self as kernels, Isa};
 use bytemuck::Pod;
 
 use super::binary_conv2d::{Strips, geometry, packing};
+use super::binary_grad_input::{BinaryGradInput, Term};
 use super::conv2d::extents;
 use super::laid;
-use super::patch_product::{PatchProduct, Weights};
-use super::patches::Images;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -129,11 +129,12 @@ impl Forward {
 
 pub fn prepare_grad_input(op: &TernaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let product = PatchProduct::grad_input(&op.window, op.groups, dy, dx, target.isa);
-    product.prepare(
-        target,
-        io.constant[1..].iter().all(|&constant| constant),
-        |io| Images::Floats(io.input(0)),
-        |io| Weights::Ternary { planes: [io.input(1), io.input(2)], values: [io.number(3), io.number(4)] },
-    )
+    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Step, 2), op.rounding, target);
+    gradient.prepare(target, io.constant[1] && io.constant[2], |io| {
+        [(1, 3, 1.0), (2, 4, -1.0)].map(|(plane, value, sign)| Term {
+            packed: io.input(plane),
+            factors: io.input(value),
+            sign,
+        })
+    })
 }

@@ -8,7 +8,7 @@ use crate::summary::Macs;
 use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta, Window};
 
 use super::conv2d::{input_shape, mac_count, output_shape, weight_shape};
-use super::expect;
+use super::{StochasticRounding, expect};
 
 /// Binary convolution: XOR and popcount over packed bits.
 ///
@@ -34,6 +34,9 @@ pub struct BinaryConv2dGradInput {
     pub groups: usize,
     /// The extents (height, width) of x.
     pub input: [usize; 2],
+    /// How dy is rounded, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<StochasticRounding>,
 }
 
 /// `dq` of [`BinaryConv2d`]. Inputs: codes, dy. Output: `f32[o, c/groups, kh, kw]`, the latent's shape.
@@ -44,6 +47,9 @@ pub struct BinaryConv2dGradWeight {
     pub window: Window,
     /// The number that stands outside the image, 0 or 1.
     pub pad_value: u8,
+    /// How dy is rounded, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<StochasticRounding>,
 }
 
 /// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`.
@@ -98,9 +104,14 @@ impl Operator for BinaryConv2d {
         let Meaning::Bit { groups, .. } = b.input(0).meaning else { return Err(b.not_differentiable()) };
         let Self { window, pad_value } = *self;
         let input = [b.input(0).shape[1], b.input(0).shape[2]];
-        let dx =
-            b.wants(0).then(|| b.emit(BinaryConv2dGradInput { window, groups, input }, &[dy, w, alpha])).transpose()?;
-        let dq = b.wants(1).then(|| b.emit(BinaryConv2dGradWeight { window, pad_value }, &[x, dy])).transpose()?;
+        let dx = b
+            .wants(0)
+            .then(|| b.emit(BinaryConv2dGradInput { window, groups, input, rounding: None }, &[dy, w, alpha]))
+            .transpose()?;
+        let dq = b
+            .wants(1)
+            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]))
+            .transpose()?;
         Ok(vec![dx, dq, None])
     }
 

@@ -9,7 +9,7 @@ use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta, Window};
 use super::binary_conv2d::check_pad_value;
 use super::conv2d::{input_shape, mac_count, output_shape};
 use super::ternarize_weight::{check_values, plane_extents};
-use super::{BinaryConv2dGradWeight, expect};
+use super::{BinaryConv2dGradWeight, StochasticRounding, expect};
 
 /// Convolution with weights `w_p`, 0 and `−w_n`: two sums of integers over packed bits, `d_p` of the codes under positive weights and `d_n` of those under
 /// negative ones.
@@ -39,6 +39,9 @@ pub struct TernaryConv2dGradInput {
     pub groups: usize,
     /// The extents (height, width) of x.
     pub input: [usize; 2],
+    /// How dy is rounded, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<StochasticRounding>,
 }
 
 impl Operator for TernaryConv2d {
@@ -73,9 +76,13 @@ impl Operator for TernaryConv2d {
         };
         let Meaning::Bit { groups, .. } = b.input(0).meaning else { return Err(b.not_differentiable()) };
         let Self { window, pad_value } = *self;
-        let through = TernaryConv2dGradInput { window, groups, input: [b.input(0).shape[1], b.input(0).shape[2]] };
+        let input = [b.input(0).shape[1], b.input(0).shape[2]];
+        let through = TernaryConv2dGradInput { window, groups, input, rounding: None };
         let dx = b.wants(0).then(|| b.emit(through, &[dy, positive, negative, w_p, w_n])).transpose()?;
-        let dq = b.wants(1).then(|| b.emit(BinaryConv2dGradWeight { window, pad_value }, &[x, dy])).transpose()?;
+        let dq = b
+            .wants(1)
+            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]))
+            .transpose()?;
         Ok(vec![dx, dq, None, None, None])
     }
 

@@ -17,6 +17,7 @@ mod fusion_report;
 mod per_image;
 mod precompute;
 mod rewrite;
+mod round_gradients;
 
 pub use accumulate_gradients::{ACCUMULATED, GRADIENT, accumulate_gradients, accumulated_gradients};
 pub use attach_averages::{AVERAGE, attach_averages};
@@ -33,3 +34,4 @@ pub use fuse::fuse;
 pub use fusion_report::{FusionRow, Writes, fused_names, fusion_report, writes};
 pub use per_image::per_image;
 pub use precompute::precompute;
+pub use round_gradients::round_gradients;

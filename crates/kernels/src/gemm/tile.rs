@@ -8,6 +8,7 @@
 //! ```
 
 use super::{Job, Matrix};
+use crate::row::{load_row, store_row};
 use crate::vector::Floats;
 
 /// Products between two visits of C. A panel's block has 512 × 64 elements at most, 128 KiB.
@@ -140,34 +141,5 @@ fn multiply_add<S: Floats, const M: usize, const N: usize>(
         for (acc, b) in acc.iter_mut().zip(columns) {
             *acc = token.mul_add(a, b, *acc);
         }
-    }
-}
-
-/// A partial row is padded with zeros.
-#[inline(always)]
-fn load_row<S: Floats, const N: usize>(token: S, acc: &mut [S::F32; N], c: &[f32]) {
-    let mut padded = [0.0; 64];
-    let full = c.len() == N * S::LANES;
-    if !full {
-        padded[..c.len()].copy_from_slice(c);
-    }
-    let c = if full { c } else { &padded[..N * S::LANES] };
-    for (acc, c) in acc.iter_mut().zip(c.chunks_exact(S::LANES)) {
-        *acc = token.load(c);
-    }
-}
-
-#[inline(always)]
-fn store_row<S: Floats, const N: usize>(token: S, acc: &[S::F32; N], c: &mut [f32]) {
-    if c.len() == N * S::LANES {
-        for (acc, c) in acc.iter().zip(c.chunks_exact_mut(S::LANES)) {
-            token.store(*acc, c);
-        }
-    } else {
-        let mut padded = [0.0; 64];
-        for (acc, c) in acc.iter().zip(padded.chunks_exact_mut(S::LANES)) {
-            token.store(*acc, c);
-        }
-        c.copy_from_slice(&padded[..c.len()]);
     }
 }

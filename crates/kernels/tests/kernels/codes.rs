@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use binary_nets_bits::{BitLayout, Codes};
-use binary_nets_kernels::{Isa, pack_between, pack_codes, pack_weight_bits, pack_weights, unpack_codes};
+use binary_nets_kernels::{Isa, pack_between, pack_codes, pack_weight_bits, pack_weights};
 
 const SPECIAL: [f32; 8] = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45, -1e-45, -f32::NAN];
 
@@ -38,12 +38,6 @@ fn codes_lie_where_the_layout_says() {
                 let mut packed = vec![u64::MAX; layout.len()];
                 pack_codes(isa, codes, &x, layout, &mut packed);
                 assert_eq!(packed, expected, "{} {codes:?} {layout:?}", isa.name());
-
-                let mut unpacked = vec![f32::NAN; x.len()];
-                unpack_codes(isa, codes, &packed, layout, &mut unpacked);
-                for (x, y) in x.iter().zip(unpacked) {
-                    assert_eq!(codes.value(codes.bit(*x)) as f32, y, "{} {codes:?} {layout:?}", isa.name());
-                }
             }
         }
     }

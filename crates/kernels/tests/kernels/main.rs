@@ -4,6 +4,7 @@ mod binary_conv2d;
 mod codes;
 mod gemm;
 mod image_conv2d;
+mod lut_gemm;
 mod quantize;
 mod random;
 mod ternary_conv2d;

@@ -45,14 +45,4 @@ impl Floats for Avx2 {
         let mask = unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, _mm256_setzero_ps())) };
         mask as u64
     }
-
-    #[inline(always)]
-    fn select(self, bits: u64, on: __m256, off: __m256) -> __m256 {
-        // SAFETY: `self` proves AVX2.
-        unsafe {
-            let lane_bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), lane_bit), lane_bit);
-            _mm256_blendv_ps(off, on, _mm256_castsi256_ps(set))
-        }
-    }
 }

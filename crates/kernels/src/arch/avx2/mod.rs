@@ -4,6 +4,7 @@
 mod bytes;
 mod floats;
 mod integers;
+mod lookups;
 mod pairs;
 mod words;
 

@@ -43,10 +43,4 @@ impl Floats for Avx512 {
         // SAFETY: `self` proves AVX-512.
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps()).into() }
     }
-
-    #[inline(always)]
-    fn select(self, bits: u64, on: __m512, off: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_mask_blend_ps(bits as __mmask16, off, on) }
-    }
 }

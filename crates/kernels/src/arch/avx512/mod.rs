@@ -1,8 +1,10 @@
 //! AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
+mod byte_lookups;
 mod floats;
 mod integers;
+mod lookups;
 mod pairs;
 mod quads;
 mod words;

@@ -43,12 +43,6 @@ impl Floats for Neon {
         // SAFETY: `self` proves NEON.
         unsafe { bits(self, vcgtzq_f32(v)) }
     }
-
-    #[inline(always)]
-    fn select(self, bits: u64, on: float32x4_t, off: float32x4_t) -> float32x4_t {
-        // SAFETY: `self` proves NEON.
-        unsafe { vbslq_f32(vtstq_u32(vdupq_n_u32(bits as u32), lane_bits(self)), on, off) }
-    }
 }
 
 /// Bit i = lane i of a comparison.

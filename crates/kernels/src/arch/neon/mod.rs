@@ -3,6 +3,7 @@
 
 mod floats;
 mod integers;
+mod lookups;
 mod pairs;
 mod words;
 

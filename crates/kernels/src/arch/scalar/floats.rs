@@ -34,9 +34,4 @@ impl Floats for Scalar {
     fn positive(self, v: f32) -> u64 {
         u64::from(v > 0.0)
     }
-
-    #[inline(always)]
-    fn select(self, bits: u64, on: f32, off: f32) -> f32 {
-        if bits & 1 == 1 { on } else { off }
-    }
 }

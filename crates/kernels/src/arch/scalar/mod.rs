@@ -2,6 +2,7 @@
 
 mod floats;
 mod integers;
+mod lookups;
 mod pairs;
 mod words;
 

@@ -1,0 +1,386 @@
+//! The gradient of a convolution of codes by its weights: dyᵀ times patches of bits, by look-up tables of dy.
+//!
+//! The sum over pixels falls into partial sums over runs of images and into blocks of output channels; both follow from the shape alone. Each partial
+//! sum is one ascending chain over its pixels, four at a time, and they are added in order, so the threads do not matter.
+
+use std::ops::Range;
+
+use binary_nets_bits::{Codes, tail_mask, words};
+use binary_nets_exec::Prepared;
+use binary_nets_graph::Window;
+use binary_nets_graph::ops::{Rounding, StochasticRounding};
+use binary_nets_kernels::LutGemm;
+use binary_nets_kernels::lut_gemm::{Job, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
+
+use super::magnitudes::{larger, magnitudes, scratch_len};
+use crate::io::{Io, Kernel};
+use crate::target::Target;
+use crate::threads::Threads;
+
+/// Pixels whose products are summed before dw is written, at most. Not a power of two: the tables of all output channels would fall into the same lines of the first
+/// cache.
+const BLOCK: usize = 2040;
+
+const _: () = assert!(BLOCK <= MOST_DEPTH, "sums of whole numbers are exact");
+
+/// Pixels whose rows of dy become tables at a time: whole tables, of fours and of fives.
+const PIXELS: usize = 60;
+
+/// Output channels whose tables of a block of pixels lie in the second cache.
+const ROWS: usize = 12;
+
+/// Pieces of work to aim at: as many threads can help.
+const PIECES: usize = 8;
+
+/// Output channels of a piece, at least.
+const LEAST_CHANNELS: usize = 64;
+
+/// f32 elements of a table.
+const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
+
+/// dw from x and dy.
+pub struct BinaryGradWeight {
+    gemm: LutGemm,
+    rounding: Option<StochasticRounding>,
+    window: Window,
+    images: usize,
+    /// Rows and columns of x.
+    input: [usize; 2],
+    /// Rows and columns of dy.
+    output: [usize; 2],
+    groups: usize,
+    /// Channels of one group of x.
+    channels: usize,
+    /// Output channels of all groups.
+    outputs: usize,
+    /// Output channels of one piece.
+    piece: usize,
+    /// Images of one partial sum.
+    partial: usize,
+    /// Pixels of one block; whole words of laid codes.
+    block: usize,
+    /// The bits of a pixel outside x.
+    pad: bool,
+    /// Whether what stands outside is 0 where bits mean −1 and 1: such pixels count as 1 at first, and are taken away in the end.
+    outside: bool,
+}
+
+impl BinaryGradWeight {
+    /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]` and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x, and dy is rounded as
+    /// `rounding` says.
+    pub fn new(
+        window: &Window,
+        groups: usize,
+        [images, height, width, channels]: [usize; 4],
+        [_, rows, columns, outputs]: [usize; 4],
+        (codes, pad_value): (Codes, u8),
+        rounding: Option<StochasticRounding>,
+        target: Target,
+    ) -> Self {
+        let gemm = match rounding {
+            None => LutGemm::new(target.isa, codes),
+            Some(_) => LutGemm::of_bytes(target.isa, codes),
+        };
+        let word = gemm.codes();
+        let per_group = outputs / groups;
+        let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
+        let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
+        let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
+        let partial = images.div_ceil(partials).max(1);
+        Self {
+            gemm,
+            rounding,
+            window: *window,
+            images,
+            input: [height, width],
+            output: [rows, columns],
+            groups,
+            channels: channels / groups,
+            outputs,
+            piece: per_group / pieces,
+            partial,
+            block: (BLOCK / word * word).min((partial * rows * columns).next_multiple_of(word)).max(word),
+            pad: codes == Codes::Step && pad_value == 1,
+            outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
+        }
+    }
+
+    /// The kernel: packed codes are input 0, dy is input 1.
+    pub fn prepare(self, target: Target) -> Prepared<Kernel> {
+        let shared = self.laid_len() + self.partials_len() + self.outsides_len() + self.magnitudes_len();
+        Prepared {
+            name: self.gemm.kernel_name(),
+            scratch: (shared + target.threads * self.lane_len()) * size_of::<u32>(),
+            prologue: None,
+            in_place: None,
+            kernel: Box::new(move |io| {
+                let (laid, scratch) = io.scratch().split_at_mut(self.laid_len());
+                let (partials, scratch) = scratch.split_at_mut(self.partials_len());
+                let (outsides, scratch) = scratch.split_at_mut(self.outsides_len());
+                let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
+                let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
+                let rounding = self.rounding_of(io, magnitudes);
+                self.lay(io.threads(), io.input(0), laid, lanes);
+                self.sum_partials(io.threads(), (io.input(1), rounding.as_ref()), laid, partials, lanes);
+                self.sum_outsides(io.threads(), (io.input(1), rounding.as_ref()), outsides);
+                self.add_partials(io.threads(), partials, outsides, io.output(0));
+            }),
+        }
+    }
+
+    /// What dy is rounded with.
+    fn rounding_of(&self, io: &Io<'_>, scratch: &mut [u32]) -> Option<Rounding> {
+        let (rounding, (seed, step)) = (self.rounding?, io.run());
+        let scratch = bytemuck::cast_slice_mut(scratch);
+        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(1), self.outputs, scratch);
+        Some(rounding.of(most.iter().copied().fold(0.0, larger), seed, step))
+    }
+
+    fn partials(&self) -> usize {
+        self.images.div_ceil(self.partial)
+    }
+
+    /// Pixels of one image of dy.
+    fn pixels(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Bits of one patch.
+    fn depth(&self) -> usize {
+        self.window.taps() * self.channels
+    }
+
+    /// Panels of one patch.
+    fn panels(&self) -> usize {
+        self.depth().div_ceil(PANEL)
+    }
+
+    /// Blocks of one partial sum.
+    fn blocks(&self) -> usize {
+        (self.partial * self.pixels()).div_ceil(self.block)
+    }
+
+    /// Laid words of one group of one block.
+    fn block_len(&self) -> usize {
+        self.panels() * self.gemm.segment_len(self.block / self.gemm.floats())
+    }
+
+    /// Words of the laid patches, `[partials, blocks, groups, panels, words, PANEL]`.
+    fn laid_len(&self) -> usize {
+        self.partials() * self.blocks() * self.groups * self.block_len()
+    }
+
+    /// Elements of the partial sums, `[partials, outputs, taps · channels]`.
+    fn partials_len(&self) -> usize {
+        (self.partials() * self.outputs * self.depth()).next_multiple_of(ENTRIES)
+    }
+
+    /// Elements of the sums of dy over pixels whose tap lies outside, `[partials, taps, outputs]`.
+    fn outsides_len(&self) -> usize {
+        if self.outside { (self.partials() * self.window.taps() * self.outputs).next_multiple_of(ENTRIES) } else { 0 }
+    }
+
+    /// Scratch elements of the largest magnitudes of dy.
+    fn magnitudes_len(&self) -> usize {
+        if self.rounding.is_some() { scratch_len(self.outputs) } else { 0 }
+    }
+
+    /// Scratch elements of a lane: rows of bits that are laid, or tables.
+    fn lane_len(&self) -> usize {
+        let rows = self.panels() * MOST_CODES * size_of::<u64>() / size_of::<u32>();
+        rows.max(ROWS * self.block / self.gemm.floats() * ENTRIES)
+    }
+
+    /// The pixels of a block of a partial sum, counted over all images.
+    fn block_pixels(&self, partial: usize, block: usize) -> Range<usize> {
+        let first = partial * self.partial * self.pixels();
+        let end = self.images.min((partial + 1) * self.partial) * self.pixels();
+        let start = (first + block * self.block).min(end);
+        start..end.min(start + self.block)
+    }
+
+    /// Tables of pixels of one output channel.
+    fn tables_of(&self, pixels: &Range<usize>) -> usize {
+        pixels.len().div_ceil(self.gemm.floats())
+    }
+
+    /// Lays the patches of all pixels.
+    fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
+        threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
+            let (block, group) = (i / self.groups, i % self.groups);
+            let pixels = self.block_pixels(block / self.blocks(), block % self.blocks());
+            let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<MOST_CODES>();
+            let rows = &mut rows[..self.panels()];
+            let (word, each) = (self.gemm.codes(), self.gemm.segment_len(self.tables_of(&pixels)));
+            for (i, first) in pixels.clone().step_by(word).enumerate() {
+                rows.fill([0; MOST_CODES]);
+                for (k, pixel) in (first..pixels.end.min(first + word)).enumerate() {
+                    self.patch(codes, group, pixel, |panel, bits| rows[panel][k] |= bits);
+                }
+                for (panel, rows) in rows.iter().enumerate() {
+                    let at = panel * each + i * self.gemm.laid_len();
+                    self.gemm.lay(rows, &mut laid[at..][..self.gemm.laid_len()]);
+                }
+            }
+        });
+    }
+
+    /// Gives the bits of one patch, [taps, channels] without gaps, to `set(word, bits)`.
+    #[inline(always)]
+    fn patch(&self, codes: &[u64], group: usize, pixel: usize, mut set: impl FnMut(usize, u64)) {
+        let (image, place) = (pixel / self.pixels(), pixel % self.pixels());
+        let (row, column) = (place / self.output[1], place % self.output[1]);
+        let per_pixel = words(self.channels);
+        let [kh, kw] = self.window.kernel;
+        for tap in 0..kh * kw {
+            let source_row = self.window.source(0, self.input[0], row, tap / kw);
+            let source_column = self.window.source(1, self.input[1], column, tap % kw);
+            let source = source_row.zip(source_column);
+            for word in 0..per_pixel {
+                let bits = match source {
+                    Some((y, x)) => {
+                        let pixel = (image * self.input[0] + y) * self.input[1] + x;
+                        codes[(pixel * self.groups + group) * per_pixel + word]
+                    }
+                    None if !self.pad => continue,
+                    None if word + 1 == per_pixel => tail_mask(self.channels),
+                    None => u64::MAX,
+                };
+                let at = tap * self.channels + word * PANEL;
+                set(at / PANEL, bits << (at % PANEL));
+                let valid = PANEL.min(self.channels - word * PANEL);
+                if at % PANEL + valid > PANEL {
+                    set(at / PANEL + 1, bits >> (PANEL - at % PANEL));
+                }
+            }
+        }
+    }
+
+    fn sum_partials(
+        &self,
+        threads: Threads,
+        (dy, rounding): (&[f32], Option<&Rounding>),
+        laid: &[u32],
+        partials: &mut [f32],
+        lanes: &mut [u32],
+    ) {
+        let depth = self.depth();
+        let scale = rounding.map_or(1.0, |rounding| rounding.unit);
+        let partials = &mut partials[..self.partials() * self.outputs * depth];
+        threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
+            let tables: &mut [Table] = bytemuck::cast_slice_mut(scratch);
+            let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
+            let group = first / (self.outputs / self.groups);
+            for block in 0..self.blocks() {
+                let pixels = self.block_pixels(partial, block);
+                let at = (partial * self.blocks() + block) * self.groups + group;
+                let laid = &laid[at * self.block_len()..][..self.block_len()];
+                for start in (0..self.piece).step_by(ROWS) {
+                    let outputs = start..self.piece.min(start + ROWS);
+                    let each = self.tables_of(&pixels);
+                    self.make_tables((dy, rounding), pixels.clone(), first + start..first + outputs.end, tables);
+                    let mut rows = [Row::default(); ROWS];
+                    let rows = &mut rows[..outputs.len()];
+                    for (j, row) in rows.iter_mut().enumerate() {
+                        *row = Row { tables: j * each, out: (start + j) * depth };
+                    }
+                    self.gemm.run(Job {
+                        tables,
+                        rows,
+                        segments: &[0],
+                        depth: each,
+                        laid,
+                        columns: depth,
+                        scale,
+                        c: dw,
+                        accumulate: block > 0,
+                    });
+                }
+            }
+        });
+    }
+
+    /// Tables `[outputs, pixels by so many as one holds]`.
+    fn make_tables(
+        &self,
+        (dy, rounding): (&[f32], Option<&Rounding>),
+        pixels: Range<usize>,
+        outputs: Range<usize>,
+        tables: &mut [Table],
+    ) {
+        let order = Order::Columns { columns: outputs.len(), stride: ROWS, each: self.tables_of(&pixels) };
+        for (i, first) in pixels.clone().step_by(PIXELS).enumerate() {
+            // Behind the last pixel there is nothing.
+            let mut lines = [0.0; PIXELS * ROWS];
+            let count = PIXELS.min(pixels.end - first);
+            self.gemm.isa().vectorize(
+                #[inline(always)]
+                || {
+                    for (line, pixel) in lines.chunks_exact_mut(ROWS).zip(first..first + count) {
+                        let index = pixel * self.outputs + outputs.start;
+                        let dy = &dy[index..][..outputs.len()];
+                        match rounding {
+                            None => line[..dy.len()].copy_from_slice(dy),
+                            Some(rounding) => {
+                                for ((line, dy), index) in line.iter_mut().zip(dy).zip(index as u32..) {
+                                    *line = rounding.round(*dy, index);
+                                }
+                            }
+                        }
+                    }
+                },
+            );
+            let lines = &lines[..count.next_multiple_of(self.gemm.floats()) * ROWS];
+            self.gemm.tables(lines, order, &mut tables[i * PIXELS / self.gemm.floats()..]);
+        }
+    }
+
+    /// The sums of dy over the pixels that a tap reads outside x.
+    fn sum_outsides(&self, threads: Threads, (dy, rounding): (&[f32], Option<&Rounding>), outsides: &mut [f32]) {
+        if !self.outside {
+            return;
+        }
+        let [rows, columns] = self.output;
+        let kw = self.window.kernel[1];
+        let outsides = &mut outsides[..self.partials() * self.window.taps() * self.outputs];
+        threads.for_chunks(outsides, self.outputs, |i, sums| {
+            let (partial, tap) = (i / self.window.taps(), i % self.window.taps());
+            sums.fill(0.0);
+            let inside =
+                |axis: usize, at: usize, tap: usize| self.window.source(axis, self.input[axis], at, tap).is_some();
+            let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
+            for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
+                let row_inside = inside(0, row % rows, tap / kw);
+                for column in (0..columns).filter(|&column| !(row_inside && inside(1, column, tap % kw))) {
+                    let index = (row * columns + column) * self.outputs;
+                    let numbers = sums.iter_mut().zip(&dy[index..][..self.outputs]);
+                    self.gemm.isa().vectorize(
+                        #[inline(always)]
+                        || match rounding {
+                            None => numbers.for_each(|(sum, dy)| *sum += dy),
+                            Some(rounding) => numbers.zip(index as u32..).for_each(|((sum, dy), index)| {
+                                *sum += rounding.unit * rounding.round(*dy, index);
+                            }),
+                        },
+                    );
+                }
+            }
+        });
+    }
+
+    /// Adds the partial sums, in order, and turns `[o, taps, c]` into `[o, c, taps]`.
+    fn add_partials(&self, threads: Threads, partials: &[f32], outsides: &[f32], dw: &mut [f32]) {
+        let (depth, taps) = (self.depth(), self.window.taps());
+        threads.for_chunks(dw, depth, |output, dw| {
+            for (channel, dw) in dw.chunks_exact_mut(taps).enumerate() {
+                for (tap, dw) in dw.iter_mut().enumerate() {
+                    let at = output * depth + tap * self.channels + channel;
+                    let sums = partials[at..].iter().step_by(self.outputs * depth).take(self.partials());
+                    let outside = outsides.get(tap * self.outputs + output..).unwrap_or(&[]);
+                    *dw = sums.sum::<f32>()
+                        - outside.iter().step_by(taps * self.outputs).take(self.partials()).sum::<f32>();
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,41 @@
+//! The largest magnitudes of channels.
+
+use binary_nets_kernels::Isa;
+
+use crate::threads::Threads;
+
+/// Pieces of work to aim at: as many threads can help.
+const PIECES: usize = 8;
+
+/// Elements of scratch that [`magnitudes`] needs.
+pub fn scratch_len(channels: usize) -> usize {
+    (PIECES * channels).next_multiple_of(16)
+}
+
+/// The largest magnitude of each channel of `x: [pixels, channels]`, a NaN where there is one.
+pub fn magnitudes<'a>(threads: Threads, isa: Isa, x: &[f32], channels: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+    let all = &mut scratch[..PIECES * channels];
+    let piece = (x.len() / channels).div_ceil(PIECES).max(1) * channels;
+    threads.for_chunks(all, channels, |i, most| {
+        let x = &x[x.len().min(i * piece)..x.len().min((i + 1) * piece)];
+        most.fill(0.0);
+        isa.vectorize(
+            #[inline(always)]
+            || {
+                x.chunks_exact(channels)
+                    .for_each(|x| most.iter_mut().zip(x).for_each(|(most, x)| *most = larger(*most, *x)))
+            },
+        );
+    });
+    let (first, rest) = all.split_at_mut(channels);
+    for most in rest.chunks_exact(channels) {
+        first.iter_mut().zip(most).for_each(|(first, most)| *first = larger(*first, *most));
+    }
+    first
+}
+
+/// The larger of a magnitude and another number's: as bits, because there NaNs are the largest.
+#[inline(always)]
+pub fn larger(most: f32, x: f32) -> f32 {
+    f32::from_bits(most.to_bits().max(x.abs().to_bits()))
+}

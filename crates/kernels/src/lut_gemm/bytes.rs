@@ -1,0 +1,185 @@
+//! The tile of whole numbers of −127 to 127: M rows × N vectors of columns.
+//!
+//! ```text
+//! for each panel of B, for each M rows of A:
+//!     total = 0
+//!     for each segment, for each table of it: sum[i, j] += table[i][place[j]]        in 16 bits
+//!         before a sum could overflow: total += sum, sum = 0                          in 32 bits
+//!     C = scale · total (+ C)
+//! ```
+
+use binary_nets_bits::Codes;
+
+use super::order::rows as rows_of;
+use super::{Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
+use crate::vector::ByteLookups;
+
+/// Numbers of one table.
+pub(super) const FLOATS: usize = 5;
+
+/// Tables whose places lie in one word.
+const TABLES: usize = 3;
+
+/// Codes of a column that lie in one laid word.
+pub(super) const WORD: usize = TABLES * FLOATS;
+
+/// Words whose sums fit into 16 bits.
+const WORDS: usize = i16::MAX as usize / (WORD * MOST as usize);
+
+/// Numbers that are made bytes at a time.
+const CHUNK: usize = 64;
+
+/// The number, twice. Adding 1.5 · 2²³ moves a whole number to the end of the mantissa.
+#[inline(always)]
+fn twice(x: f32) -> [i16; 2] {
+    [(x + 12_582_912.0).to_bits() as i16; 2]
+}
+
+/// Makes tables of as many fives as `x` has.
+#[inline(always)]
+pub(super) fn tables<S: ByteLookups>(token: S, codes: Codes, x: &[f32], order: Order, tables: &mut [Table]) {
+    match codes {
+        Codes::Sign => fill::<S, true>(token, x, order, tables),
+        Codes::Step => fill::<S, false>(token, x, order, tables),
+    }
+}
+
+#[inline(always)]
+fn fill<S: ByteLookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, tables: &mut [Table]) {
+    match order {
+        Order::Neighbours => {
+            for (x, tables) in x.chunks(CHUNK * FLOATS).zip(tables.chunks_mut(CHUNK)) {
+                let mut numbers = [[[0; 2]; FLOATS]; CHUNK];
+                for (number, &x) in numbers.as_flattened_mut().iter_mut().zip(x) {
+                    *number = twice(x);
+                }
+                for (five, table) in numbers.iter().zip(tables).take(x.len() / FLOATS) {
+                    token.fill_table::<SIGNED>(five.each_ref(), bytemuck::cast_mut(table));
+                }
+            }
+        }
+        Order::Columns { columns, stride, each } => {
+            for (i, x) in x.chunks(FLOATS * stride).enumerate() {
+                let rows = rows_of::<FLOATS>(x, columns, stride);
+                let mut tables = tables[i..].iter_mut().step_by(each);
+                for first in (0..columns).step_by(CHUNK) {
+                    let mut numbers = [[[0; 2]; CHUNK]; FLOATS];
+                    for (numbers, row) in numbers.iter_mut().zip(rows) {
+                        for (number, &x) in numbers.iter_mut().zip(&row[first..]) {
+                            *number = twice(x);
+                        }
+                    }
+                    for (j, table) in (0..CHUNK.min(columns - first)).zip(&mut tables) {
+                        token.fill_table::<SIGNED>(numbers.each_ref().map(|row| &row[j]), bytemuck::cast_mut(table));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lays the first [`WORD`] codes of 64 columns.
+#[inline(always)]
+pub(super) fn lay<S: ByteLookups>(token: S, rows: &[u64; MOST_CODES], laid: &mut [u32]) {
+    let laid: &mut [[u16; PANEL]] = bytemuck::cast_slice_mut(laid);
+    token.transpose(rows.first_chunk().expect("fewer than 32"), &mut laid[0]);
+}
+
+/// Elements of laid codes of one segment of `depth` tables in one panel: 32 bits hold the words of two columns.
+pub(super) fn segment_len(depth: usize) -> usize {
+    depth.div_ceil(TABLES) * PANEL / 2
+}
+
+/// The whole job with tiles of `M` rows × `N` vectors of columns.
+#[inline(always)]
+pub(super) fn run<S: ByteLookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
+    const { assert!(N * S::LANES == PANEL, "a tile is as wide as a panel") };
+    let panel = job.segments.len() * segment_len(job.depth);
+    for column in (0..job.columns).step_by(PANEL) {
+        let laid: &[u16] = bytemuck::cast_slice(&job.laid[column / PANEL * panel..][..panel]);
+        let block = Block { laid, column, columns: PANEL.min(job.columns - column) };
+        for rows in job.rows.chunks(M) {
+            // `M` is at most 8.
+            match rows.len() {
+                1 => tile::<S, 1, N>(token, rows, job, &block),
+                2 => tile::<S, 2, N>(token, rows, job, &block),
+                3 => tile::<S, 3, N>(token, rows, job, &block),
+                4 => tile::<S, 4, N>(token, rows, job, &block),
+                5 => tile::<S, 5, N>(token, rows, job, &block),
+                6 => tile::<S, 6, N>(token, rows, job, &block),
+                7 => tile::<S, 7, N>(token, rows, job, &block),
+                _ => tile::<S, 8, N>(token, rows, job, &block),
+            }
+        }
+    }
+}
+
+/// One panel.
+struct Block<'a> {
+    /// `[segments, words, PANEL]`.
+    laid: &'a [u16],
+    /// The column of C that its first lane stands for.
+    column: usize,
+    /// How many columns count.
+    columns: usize,
+}
+
+/// `M` rows of C, over one panel.
+#[inline(always)]
+fn tile<S: ByteLookups, const M: usize, const N: usize>(token: S, rows: &[Row], job: &mut Job<'_>, block: &Block<'_>) {
+    let Job { tables, segments, depth, scale, accumulate, ref mut c, .. } = *job;
+    let rows: &[Row; M] = rows.try_into().expect("M rows");
+    let mut totals = [[0i32; PANEL]; M];
+    let mut sums = [[token.zero_i16(); N]; M];
+    let mut words = 0;
+    for (&segment, laid) in segments.iter().zip(block.laid.chunks_exact(depth.div_ceil(TABLES) * PANEL)) {
+        let mut runs = [&tables[..0]; M];
+        for (run, row) in runs.iter_mut().zip(rows) {
+            *run = &tables[row.tables + segment..][..depth];
+        }
+        for (word, laid) in laid.chunks_exact(PANEL).enumerate() {
+            if words == WORDS {
+                widen(token, &mut sums, &mut totals);
+                words = 0;
+            }
+            words += 1;
+            let mut places = [token.load_places(laid); N];
+            for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::LANES)) {
+                *places = token.load_places(laid);
+            }
+            for at in word * TABLES..depth.min((word + 1) * TABLES) {
+                for (sums, run) in sums.iter_mut().zip(runs) {
+                    for (sums, places) in sums.iter_mut().zip(places) {
+                        *sums = token.add_looked_up(bytemuck::cast_ref(&run[at]), places, *sums);
+                    }
+                }
+                for places in &mut places {
+                    *places = token.next_places(*places);
+                }
+            }
+        }
+    }
+    widen(token, &mut sums, &mut totals);
+    for (totals, row) in totals.iter().zip(rows) {
+        let c = &mut c[row.out + block.column..][..block.columns];
+        for (c, &total) in c.iter_mut().zip(totals) {
+            let product = scale * total as f32;
+            *c = if accumulate { *c + product } else { product };
+        }
+    }
+}
+
+/// Moves sums to totals.
+#[inline(always)]
+fn widen<S: ByteLookups, const M: usize, const N: usize>(
+    token: S,
+    sums: &mut [[S::I16; N]; M],
+    totals: &mut [[i32; PANEL]; M],
+) {
+    for (sums, totals) in sums.iter_mut().zip(totals) {
+        for (sums, totals) in sums.iter_mut().zip(totals.chunks_exact_mut(S::LANES)) {
+            token.add_to(*sums, totals);
+            *sums = token.zero_i16();
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! In which order floats lie that become tables.
+
+/// Where the floats of a table stand, of which there are [`LutGemm::floats`](super::LutGemm::floats).
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// Side by side: table i from the i-th so many.
+    Neighbours,
+    /// One below the other in rows `stride` apart, of which `columns` count: the table of column j of the i-th so many rows is number `j · each + i`.
+    Columns {
+        /// Columns that become tables.
+        columns: usize,
+        /// From one row to the next.
+        stride: usize,
+        /// From the tables of one column to those of the next.
+        each: usize,
+    },
+}
+
+/// The beginnings of `K` rows.
+#[inline(always)]
+pub(super) fn rows<const K: usize>(x: &[f32], columns: usize, stride: usize) -> [&[f32]; K] {
+    let mut rest = x;
+    std::array::from_fn(|_| {
+        let row = &rest[..columns];
+        rest = rest.get(stride..).unwrap_or(&[]);
+        row
+    })
+}
