@@ -18,12 +18,14 @@ const LIMIT = 240
 const STEPS = quick ? { small: 1, imagenet: 2, digits: 10 } : { small: 2, imagenet: 4, digits: 20 }
 
 const given = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-const report = new Report('bench:training')
+const isProfile = process.argv.includes('--profile')
+const report = new Report(isProfile ? 'bench:training:profile' : 'bench:training')
 const percent = (part) => `${(100 * part).toFixed(1)} %`
 
-if (process.argv.includes('--profile')) profile()
+if (isProfile) profile()
 else compare()
-report.end()
+// A quick look is none to keep.
+if (!quick) report.end()
 
 function ours(name, threads, steps, options = []) {
   const command = [process.execPath, 'bench/training-step.mjs', name, String(threads), String(steps), ...options]
@@ -73,7 +75,8 @@ function compare() {
       if (result === undefined) return []
       const times = (other) => {
         const peer = best.get(`${name} ${other}`)
-        return peer === undefined || other === key ? '' : `${(peer.ms / result.ms).toFixed(2)} ×`
+        const isFair = other !== key && (key === '2') === (other === '1')
+        return peer === undefined || !isFair ? '' : `${(peer.ms / result.ms).toFixed(2)} ×`
       }
       return [
         [
@@ -83,7 +86,7 @@ function compare() {
           `${result.peakMiB.toFixed(0)} MiB`,
           times('binary'),
           times('float'),
-          key === '2' ? times('1') : '',
+          times('1'),
         ],
       ]
     }
@@ -103,7 +106,8 @@ function profile() {
   const folder = given.find((argument) => !(argument in networks))
   const images = folder === undefined ? [] : ['--images', folder]
   const { name: title, size, batch } = networks[name]
-  const { wall, waited, data, ops } = ours(name, 1, quick ? 3 : 8, ['--augment', '--profile', ...images])
+  const steps = quick ? 3 : 8
+  const { wall, waited, data, ops } = ours(name, 1, steps, ['--augment', '--profile', ...images])
 
   const total = sum(ops)
   report.say(`${title}, one thread: where the time of a step goes`)
@@ -118,7 +122,6 @@ function profile() {
       })
     }),
   )
-  const steps = quick ? 3 : 8
   report.say()
   report.say(
     `All ops ${(1000 * total).toFixed(1)} ms; a step of the run ${(wall / steps).toFixed(1)} ms, the mean of ${steps}`,
