@@ -66,11 +66,42 @@ test('epochs and steps are reported', async (t) => {
   )
   t.true(events.every(({ steps, epochs }) => steps === 8 && epochs === 3))
   const last = events.at(-1)
+  t.true(events.every(({ waited }) => waited >= 0 && waited < 10))
   t.is(last?.secondsLeft, 0)
   t.is(last?.loss, epochs[2]?.train.loss)
   t.is(last?.top1, epochs[2]?.train.top1)
   t.is(epochs[2]?.train.samples, 256)
   t.deepEqual(epochs[2]?.validation, await net.evaluate(validation), 'what an epoch reports is what the network does')
+})
+
+test('a profile has the parts of a step of the run, and changes nothing', async (t) => {
+  using net = await create()
+  await t.throwsAsync(net.profileStep(), { code: 'BNETS_ARGUMENT', message: /no training step has been compiled/ })
+  await fit(net, { ...options, epochs: 1 }).done
+  const before = weights(net)
+  const times = await net.profileStep({ repeats: 2 })
+  t.deepEqual(weights(net), before)
+  t.deepEqual([...new Set(times.map(({ part }) => part))], ['forward', 'backward', 'update'])
+  t.true(times.every(({ kernel, seconds }) => kernel !== '' && seconds >= 0))
+  t.true(times.some(({ seconds }) => seconds > 0))
+  const paths = (sought: string) => times.filter(({ op }) => op === sought).map(({ part, path }) => `${part} ${path}`)
+  t.deepEqual(paths('binary_conv2d'), ['forward layer1.conv'])
+  t.deepEqual(paths('binary_conv2d_grad_weight'), ['backward layer1.conv'])
+  t.deepEqual(
+    paths('adam').length,
+    net.parameters().filter(({ kind }) => kind !== 'statistic').length,
+    'an update for each parameter',
+  )
+  const refused = (options: object, message: RegExp) =>
+    t.throwsAsync(net.profileStep(options), { code: 'BNETS_ARGUMENT', message })
+  await refused({ repeats: 0 }, /profileStep: repeats should be an integer from 1 to 10000, got 0/)
+  await refused({ image: [] }, /there is no option image; there are: repeats, signal/)
+
+  // The run that comes next is the one that would have come.
+  using twin = await create()
+  await fit(twin, { ...options, epochs: 1 }).done
+  for (const each of [net, twin]) await fit(each, { ...options, epochs: 1 }).done
+  t.deepEqual(weights(net), weights(twin))
 })
 
 test('the mean loss of an epoch is that of its batches', async (t) => {
@@ -257,8 +288,10 @@ test('data from an async iterable', async (t) => {
     },
     { classes: CLASSES, batches: 8 },
   )
-  await fit(net, { ...options, train: batches }).done
+  const waits: number[] = []
+  await fit(net, { ...options, train: batches, onStep: ({ waited }) => waits.push(waited) }).done
   t.is(opened, 3)
+  t.true(waits.length === 24 && waits.every((waited) => waited > 0))
 
   using same = await create()
   await fit(same, { ...options, loader: { sampler: 'sequential' } }).done

@@ -58,6 +58,7 @@ const SOURCES: Table = {
   'io-errors': ['errors'],
   'replace-file': [],
   'layer-time': [],
+  'op-time': [],
   'run-options': ['arguments'],
   prediction: ['run-options', 'arguments'],
   frozen: [
@@ -67,7 +68,7 @@ const SOURCES: Table = {
   network: [
     ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],
     ...['losses', 'optimizers', 'confusion', 'load-report', 'run-options', 'tensor', 'trace', 'sym', 'spec'],
-    ...['arguments', 'errors'],
+    ...['op-time', 'arguments', 'errors'],
   ],
   history: ['replace-file', 'io-errors'],
   source: ['abort', 'native', 'data', 'training', 'arguments', 'errors'],
@@ -81,7 +82,7 @@ const SOURCES: Table = {
   index: [
     ...['sym', 'trace', 'layers', 'models', 'losses', 'optimizers', 'schedules', 'data', 'images', 'image-source'],
     ...['network', 'frozen', 'prediction', 'summary', 'confusion', 'load-report', 'freeze-report', 'tensor'],
-    ...['layer-time', 'run-options', 'training', 'run', 'fit', 'progress', 'errors', 'native'],
+    ...['layer-time', 'op-time', 'run-options', 'training', 'run', 'fit', 'progress', 'errors', 'native'],
   ],
 }
 

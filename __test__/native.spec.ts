@@ -300,13 +300,17 @@ test('a confusion matrix has a row for each class', async (t) => {
 test('a profile times the ops of a step', async (t) => {
   const net = await create()
   const before = weights(net)
-  const times: { op: string; path: string; kernel: string; seconds: number }[] = JSON.parse(
-    await net.profile({ image, label }, lr, 3),
+  const times: { part: string; op: string; path: string; kernel: string; seconds: number }[] = JSON.parse(
+    await net.profileStep(3),
   )
   t.deepEqual(
-    times.filter(({ op }) => op === 'conv2d').map(({ path }) => path),
-    ['conv0', 'conv1'],
+    times.filter(({ op }) => op === 'conv2d').map(({ part, path }) => [part, path]),
+    [
+      ['forward', 'conv0'],
+      ['forward', 'conv1'],
+    ],
   )
+  t.deepEqual([...new Set(times.map(({ part }) => part))], ['forward', 'backward', 'update'])
   t.true(times.every(({ kernel, seconds }) => kernel !== '' && seconds >= 0))
   t.true(times.some(({ seconds }) => seconds > 0))
   t.deepEqual(weights(net), before)
@@ -557,7 +561,7 @@ const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid
   predict: [own.net.predict.bind(own.net), [image, BATCH, ['logits']]],
   confusion: [own.net.confusion.bind(own.net), [own.batches]],
   setTeacher: [own.net.setTeacher.bind(own.net), [null]],
-  profile: [own.net.profile.bind(own.net), [{ image, label }, lr, 1]],
+  profileStep: [own.net.profileStep.bind(own.net), [1]],
   recalibrate: [own.net.recalibrate.bind(own.net), [own.batches, 1]],
   compileTraining: [own.net.compileTraining.bind(own.net), [objective, updates, BATCH]],
 }

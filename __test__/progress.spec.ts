@@ -13,7 +13,7 @@ const event = (step: number): StepEvent => ({
     top1: 0.875,
     batchLoss: 0.6,
   },
-  ...{ imagesPerSecond: 12_345.6, secondsLeft: 75.2 },
+  ...{ imagesPerSecond: 12_345.6, waited: 0, secondsLeft: 75.2 },
 })
 
 /** What is written to a terminal of some columns, or to a file. */

@@ -1,11 +1,11 @@
 // `npm run bench:inference`: one image of 224×224, from raw pixels to 1000 logits, on one core: frozen networks against onnxruntime on the float ResNet-18 and,
 // where BINARY_NETS_PYTHON names a Python with numpy, onnx, onnxruntime and openvino, against onnxruntime's int8 and OpenVINO's binary network. Each in a process of its
 // own, in turn, several rounds, the best of all. `-- --record` also writes bench/record/<date>-bench-inference.md.
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binaryResnet18, biRealResnet18, fromArrays, groupNetResnet18, image, Network, resnet18 } from 'binary-nets'
+import { measured } from './measured.mjs'
 import { Report } from './report.mjs'
 
 const ROUNDS = 5
@@ -47,20 +47,6 @@ for (const [name, model] of [
 ]) {
   await (await frozen(model)).save(file(`${name}.bnn`))
   await (await frozen(model, { ends: 'int8', calibration })).save(file(`${name}-int8.bnn`))
-}
-
-/** Runs a command, pinned to the last core or to as many as it has threads, and reads the line of JSON that it prints. */
-function measured([command, ...args], threads = 1, environment = {}) {
-  const last = availableParallelism() - 1
-  const cores = Array.from({ length: threads }, (_, i) => last - i).join(',')
-  const pin = process.platform === 'linux' ? ['taskset', '-c', cores] : []
-  const [first, ...rest] = [...pin, command, ...args]
-  const { status, stdout, stderr, error } = spawnSync(first, rest, {
-    encoding: 'utf8',
-    env: { ...process.env, ...environment },
-  })
-  if (status !== 0) throw new Error(stderr || error?.message)
-  return JSON.parse(stdout.trim().split('\n').at(-1))
 }
 
 const ours = (name, threads, images = 1) => [

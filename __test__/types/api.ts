@@ -26,6 +26,7 @@ import {
   loadFrozen,
   mnist,
   Network,
+  type OpTime,
   type Prediction,
   reidBinaryResnet18,
   relu,
@@ -113,6 +114,9 @@ for await (const epoch of run) {
   // @ts-expect-error there may have been no validation
   epoch.validation.top1 satisfies number
 }
+;(await digits.profileStep({ repeats: 3 })) satisfies OpTime[]
+// @ts-expect-error the batch is that of the run
+await digits.profileStep({ image: pixels })
 // @ts-expect-error an optimizer is needed
 fit(digits, { train, epochs: 1 })
 // @ts-expect-error there is no such option

@@ -5,7 +5,7 @@ use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::augment::augment_random;
 use crate::{Augmentation, DataError, Dataset, Sampler, SamplerState};
@@ -93,6 +93,7 @@ pub struct Loader {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     state: SamplerState,
+    waited: Duration,
 }
 
 impl Loader {
@@ -127,7 +128,7 @@ impl Loader {
             batch_done: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let mut loader = Self { shared, threads: Vec::new(), state };
+        let mut loader = Self { shared, threads: Vec::new(), state, waited: Duration::ZERO };
         for worker in 0..workers {
             let shared = Arc::clone(&loader.shared);
             let thread = thread::Builder::new().name(format!("data-{worker}")).spawn(move || work(&shared));
@@ -149,7 +150,10 @@ impl Loader {
     /// As [`Self::next_batch`], but once `cancelled` is set it waits no longer than a moment and fails with [`DataError::Cancelled`]; the batch comes with
     /// the next call.
     pub fn next_batch_unless(&mut self, cancelled: &AtomicBool) -> Result<Option<Batch>, DataError> {
-        match self.shared.wait(cancelled)? {
+        let start = Instant::now();
+        let outcome = self.shared.wait(cancelled);
+        self.waited += start.elapsed();
+        match outcome? {
             Outcome::Filled(samples) => {
                 self.state.position += samples.len() as u64;
                 Ok(Some(Batch { samples, home: Arc::clone(&self.shared) }))
@@ -165,6 +169,11 @@ impl Loader {
     /// The state after what was handed out, whatever has been prepared beyond: the state to save in a checkpoint.
     pub fn state(&self) -> SamplerState {
         self.state
+    }
+
+    /// How long all calls together have waited for their batches.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// What the batches are made of.

@@ -319,6 +319,7 @@ fn a_wait_that_is_cancelled_ends_and_loses_nothing() {
         assert!(matches!(loader.next_batch_unless(&cancelled), Err(DataError::Cancelled)));
         other.join().unwrap();
         assert_eq!(loader.state(), SamplerState::default());
+        assert!(loader.waited() >= Duration::from_millis(20), "{:?}", loader.waited());
         dataset.0.store(true, Ordering::Relaxed);
         for indices in [[0, 1], [2, 3]] {
             assert_eq!(loader.next_batch().unwrap().unwrap().indices, indices);

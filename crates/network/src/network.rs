@@ -134,6 +134,12 @@ impl<B: Backend> Network<B> {
 
     /// Moves what is in both tables to the addresses of a new one.
     fn move_states(&mut self, states: StateTable) -> Result<(), ExecError> {
+        (self.state, self.states) = (self.copy_states(&states)?, states);
+        Ok(())
+    }
+
+    /// A copy of what is in both tables, at the addresses of the other one.
+    pub(crate) fn copy_states(&self, states: &StateTable) -> Result<B::Buffer, ExecError> {
         let memory = self.backend.allocate(states.bytes())?;
         for State { path, .. } in states.states() {
             if let (Some(from), Some(to)) = (self.states.address(path), states.address(path)) {
@@ -142,8 +148,7 @@ impl<B: Backend> Network<B> {
                 self.backend.write(&memory, to, &bytes);
             }
         }
-        (self.state, self.states) = (memory, states);
-        Ok(())
+        Ok(memory)
     }
 
     /// Plans a graph over this network's states.

@@ -14,7 +14,7 @@ use binary_nets_graph::ops::{Adam, Arithmetic, Bop, Fill, Reduce, Reduction, Sca
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec};
 use binary_nets_graph::{GraphError, Meaning, Op};
-use binary_nets_network::{Network, NetworkError, TensorView, TrainingOptions};
+use binary_nets_network::{Network, NetworkError, Part, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
 };
@@ -381,14 +381,17 @@ fn a_profile_times_the_ops_of_a_step_and_changes_nothing() {
     let before = everything(&network);
     let batch = loader(&data, SamplerState::default()).next_batch().unwrap().unwrap();
     let tensors = [("image", TensorView::U8(&batch.images)), ("label", TensorView::U32(&batch.labels))];
-    let times = network.profile_step(&tensors, &RATES, NonZero::new(3).unwrap()).unwrap();
+    let times = network.profile_step(NonZero::new(3).unwrap()).unwrap();
     assert!(everything(&network) == before);
     for op in ["binary_conv2d", "binary_conv2d_grad_input", "binary_conv2d_grad_weight"] {
-        let found: Vec<_> = times.iter().filter(|time| time.op == op).collect();
-        assert!(found.len() == 1 && found[0].path == "conv2" && found[0].seconds > 0.0, "{op}: {found:?}");
-        assert!(network.kernels().contains(&format!("{op}: {}", found[0].kernel)));
+        let found: Vec<_> = times.iter().filter(|row| row.time.op == op).collect();
+        assert!(found.len() == 1 && found[0].time.path == "conv2" && found[0].time.seconds > 0.0, "{op}: {found:?}");
+        assert!(network.kernels().contains(&format!("{op}: {}", found[0].time.kernel)));
+        assert_eq!(found[0].part, if op == "binary_conv2d" { Part::Forward } else { Part::Backward });
     }
-    assert!(times.iter().all(|time| time.op != "adam" && time.op != "sgd"), "no updates");
+    assert!(times.is_sorted_by_key(|row| row.part as u8));
+    let is_update = |op| ["update_statistics", "increment", "adam", "sgd"].contains(&op);
+    assert!(times.iter().all(|row| (row.part == Part::Update) == is_update(row.time.op)), "{times:?}");
 
     // The step that comes next is the one that would have come.
     let mut twin = trainable(cpu(2));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_graph::passes::Update;
@@ -297,8 +297,10 @@ impl NativeNetwork {
             let mut lease = lease(loader)?;
             Ok(move |network: &mut Network<Cpu>| {
                 let start = Instant::now();
-                let report = network.train_next(lease.loader()?, &named(&scalars))?;
-                Ok(report.map(|report| NativeStep::new(report, start)))
+                let loader = lease.loader()?;
+                let before = loader.waited();
+                let report = network.train_next(loader, &named(&scalars))?;
+                Ok(report.map(|report| NativeStep::new(report, start, loader.waited().saturating_sub(before))))
             })
         };
         self.long(env, prepare, |_, step| Ok(step))
@@ -317,7 +319,8 @@ impl NativeNetwork {
             let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
             Ok(move |network: &mut Network<Cpu>| {
                 let start = Instant::now();
-                Ok(NativeStep::new(network.train_step(&views(&batch), &named(&scalars))?, start))
+                let report = network.train_step(&views(&batch), &named(&scalars))?;
+                Ok(NativeStep::new(report, start, Duration::ZERO))
             })
         };
         self.long(env, prepare, |_, step| Ok(step))
@@ -379,21 +382,17 @@ impl NativeNetwork {
         self.long(env, prepare, |_, ()| Ok(()))
     }
 
-    /// The times of the compiled training step's ops but its updates, each the best of several runs, as JSON `[{ op, path, kernel, seconds }]`.
+    /// The times of the compiled training step's ops, each the best of several runs, on the batch of the last update, as JSON `[{ part, op, path, kernel, seconds }]`.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn profile<'env>(
+    pub fn profile_step<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "Record<string, Uint8Array | Uint32Array | Float32Array>")] batch: Unknown,
-        #[napi(ts_arg_type = "Record<string, number>")] scalars: Unknown,
         #[napi(ts_arg_type = "number")] repeats: Unknown,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
-            let batch = Fields::new(batch, "batch")?.each(Tensor::new)?;
-            let scalars = Fields::new(scalars, "scalars")?.each(argument::number)?;
             let repeats = argument::positive(repeats, "repeats", MAX_REPEATS)?;
             Ok(move |network: &mut Network<Cpu>| {
-                let times = network.profile_step(&views(&batch), &named(&scalars), repeats)?;
+                let times = network.profile_step(repeats)?;
                 serde_json::to_string(&times).map_err(|e| Failure::new(Code::Internal, e.to_string()))
             })
         };

@@ -1,7 +1,7 @@
 //! What goes in and out of networks.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use binary_nets_formats::model::Constant;
 use binary_nets_formats::packed::Storage;
@@ -27,6 +27,8 @@ pub struct NativeStep {
     pub updated: bool,
     /// The time that it took, with waiting for the batch.
     pub milliseconds: f64,
+    /// The part of it that was waiting for the batch.
+    pub waited: f64,
 }
 
 /// How many signs of latent weights changed.
@@ -151,13 +153,14 @@ impl NativeResized {
 }
 
 impl NativeStep {
-    pub fn new(report: StepReport, start: Instant) -> Self {
+    pub fn new(report: StepReport, start: Instant, waited: Duration) -> Self {
         Self {
             loss: report.loss.into(),
             metrics: report.metrics.into_iter().map(|(name, value)| (name, value.into())).collect(),
             samples: report.samples as u32,
             updated: report.updated,
             milliseconds: start.elapsed().as_secs_f64() * 1e3,
+            waited: waited.as_secs_f64() * 1e3,
         }
     }
 }

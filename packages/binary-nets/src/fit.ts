@@ -15,7 +15,7 @@ import { BinaryNetsError } from './errors.js'
 import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
-import { callLong, type NativeNetwork } from './native.js'
+import { callLong, type NativeNetwork, type NativeStep } from './native.js'
 import { inside, Network, objectiveOf, setTeacher } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
@@ -96,6 +96,8 @@ export interface StepEvent {
   /** The loss of this step's batch alone. */
   readonly batchLoss: number
   readonly imagesPerSecond: number
+  /** How long this step waited for its batch, in seconds. */
+  readonly waited: number
   /** Until the run's last step, if the others take as long as this epoch's so far; validations not counted. */
   readonly secondsLeft: number
 }
@@ -241,7 +243,7 @@ async function trainEpoch<O extends Outputs>(
     const sums = plus(at.sums, report.samples, report.loss, report.metrics, seconds)
     const training = { ...at, step: at.step + 1, sums, loader: source.place() }
     self.training = training
-    await options.onStep?.(stepEvent(training, options.epochs, report.loss))
+    await options.onStep?.(stepEvent(training, options.epochs, report))
   }
 }
 
@@ -252,12 +254,17 @@ async function withSigns(at: Training, native: NativeNetwork): Promise<Training>
   return { ...at, signs: Buffer.from(signs).toString('base64') }
 }
 
-function stepEvent({ epoch, step, batches, sums }: Training, epochs: number, batchLoss: number): StepEvent {
+function stepEvent(
+  { epoch, step, batches, sums }: Training,
+  epochs: number,
+  { loss: batchLoss, waited }: NativeStep,
+): StepEvent {
   const { loss, top1, samples } = means(sums)
   const left = epochs * batches - epoch * batches - step
   return {
     ...{ epoch, epochs, step, steps: batches, loss, top1, batchLoss },
     imagesPerSecond: samples / sums.seconds,
+    waited: waited / 1000,
     secondsLeft: (left * sums.seconds) / step,
   }
 }

@@ -65,6 +65,7 @@ export {
   type LoadWeightsOptions,
   Network,
 } from './network.js'
+export type { OpTime } from './op-time.js'
 export {
   type AdamOptions,
   adam,

@@ -22,6 +22,7 @@ import { crossEntropy, type Loss, type Teacher } from './losses.js'
 import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
 import { call, callLong, NativeFrozenNetwork, type NativeLoader, NativeNetwork, version } from './native.js'
+import type { OpTime } from './op-time.js'
 import type { Parameter } from './optimizers.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
@@ -438,6 +439,21 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
       ...(training.best && { best: training.best }),
     }
     return { library: `binary-nets ${version()}`, steps: this.step, ...run }
+  }
+
+  /**
+   * Where the time of a training step goes, op by op in the order in which they run, each run on its own and with all threads. The step is that of the run that {@link fit} makes
+   * or made last, on the batch of its last update. Nothing changes: updates are made to a copy.
+   */
+  async profileStep(
+    options: Abortable & {
+      /** How many times each op runs; the shortest time counts. Default: 10. */
+      readonly repeats?: number
+    } = {},
+  ): Promise<OpTime[]> {
+    checkOptions('profileStep', options, ['repeats', 'signal'])
+    const repeats = checkInteger('profileStep', 'repeats', options.repeats ?? 10, { min: 1, max: 10_000 })
+    return JSON.parse(await this.#ask(options, (native) => native.profileStep(repeats)))
   }
 
   /** Exchanges parameters and running statistics with their moving averages, which `fit` keeps where it is given `average`; a second call takes them back. */

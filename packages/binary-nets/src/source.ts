@@ -96,14 +96,17 @@ async function iterableSource(
         stream = new Stream(data, epoch)
         return null
       }
-      const batch = checkBatch(await draw(signal), made, batchSize, data.targets)
+      const start = performance.now()
+      const drawn = await draw(signal)
+      const waited = performance.now() - start
+      const batch = checkBatch(drawn, made, batchSize, data.targets)
       const report = await callLong(
         () => network.trainBatch(batch, scalars),
         signal,
         () => network.cancel(),
       )
       made += 1
-      return report
+      return { ...report, waited }
     },
     place: () => null,
     close,

@@ -1,0 +1,140 @@
+// `npm run bench:training [-- --quick]`: a training step on one core and on two, SGD with momentum, and, where BINARY_NETS_PYTHON names a Python with torch, PyTorch's step of the same
+// network and batch: emulated, which is codes and signs as floats in convolutions of floats, and the float network. Each in a process of its own, in turn, several rounds, the best of
+// all; PyTorch in the memory format that suits it better. `-- --record` also writes bench/record/<date>-bench-training.md.
+//
+// `npm run bench:training -- --profile [<network>] [<folder>]`: where the time of a step goes, op by op, and what decoding and varying images costs. The folder has
+// `train/<class>/*`; without one the images lie in memory.
+import { spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { measured } from './measured.mjs'
+import { Report } from './report.mjs'
+import { networks } from './training-networks.mjs'
+
+const quick = process.argv.includes('--quick')
+const ROUNDS = quick ? 1 : 3
+/** No round begins after so many seconds. */
+const LIMIT = 240
+/** Steps of a round, after one that warms up. */
+const STEPS = quick ? { small: 1, imagenet: 2, digits: 10 } : { small: 2, imagenet: 4, digits: 20 }
+
+const given = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const isProfile = process.argv.includes('--profile')
+const report = new Report(isProfile ? 'bench:training:profile' : 'bench:training')
+const percent = (part) => `${(100 * part).toFixed(1)} %`
+
+if (isProfile) profile()
+else compare()
+// A quick look is none to keep.
+if (!quick) report.end()
+
+function ours(name, threads, steps, options = []) {
+  const command = [process.execPath, 'bench/training-step.mjs', name, String(threads), String(steps), ...options]
+  return measured(command, threads)
+}
+
+function compare() {
+  const python = process.env.BINARY_NETS_PYTHON
+  const torch = python !== undefined && spawnSync(python, ['-c', 'import torch']).status === 0
+  const best = new Map()
+  /** Keeps the best of the rounds. */
+  const keep = (key, { ms, peakMiB }) => {
+    const before = best.get(key)
+    if (before === undefined || ms < before.ms) best.set(key, { ms, peakMiB })
+  }
+  const formats = new Map()
+  const pytorch = (name, kind) => {
+    const key = `${name} ${kind}`
+    // The first round tells which one is better.
+    for (const format of formats.get(key) ?? (quick ? ['channels_last'] : ['channels_last', 'contiguous'])) {
+      const steps = Math.ceil(STEPS[name] / 2)
+      const result = measured([python, 'bench/peers/torch_training.py', name, kind, format, '1', String(steps)])
+      if (result.ms <= (best.get(key)?.ms ?? result.ms)) formats.set(key, [format])
+      keep(key, result)
+    }
+  }
+
+  const start = performance.now()
+  let rounds = 0
+  for (; rounds < ROUNDS && (performance.now() - start) / 1000 < LIMIT; rounds++) {
+    for (const name of ['small', 'imagenet', 'digits']) {
+      keep(`${name} 1`, ours(name, 1, STEPS[name]))
+      if (torch) pytorch(name, 'binary')
+      if (availableParallelism() > 1) keep(`${name} 2`, ours(name, 2, STEPS[name]))
+      if (torch) pytorch(name, 'float')
+    }
+    // Four bases take long, and have no peer: they run once, for their memory.
+    if (!quick && rounds === 0) keep('bases 1', ours('bases', 1, 1))
+  }
+
+  report.say(
+    `A training step, one core where not said otherwise, the best of ${rounds} round${rounds === 1 ? '' : 's'}; how many times faster`,
+  )
+  const rows = Object.entries(networks).flatMap(([name, { name: title, batch }]) => {
+    const row = (label, key) => {
+      const result = best.get(`${name} ${key}`)
+      if (result === undefined) return []
+      const times = (other) => {
+        const peer = best.get(`${name} ${other}`)
+        const isFair = other !== key && (key === '2') === (other === '1')
+        return peer === undefined || !isFair ? '' : `${(peer.ms / result.ms).toFixed(2)} ×`
+      }
+      return [
+        [
+          label,
+          result.ms.toFixed(1),
+          ((1000 * batch) / result.ms).toFixed(0),
+          `${result.peakMiB.toFixed(0)} MiB`,
+          times('binary'),
+          times('float'),
+          times('1'),
+        ],
+      ]
+    }
+    return [
+      ...row(title, '1'),
+      ...row('  two threads', '2'),
+      ...row('  PyTorch, emulated', 'binary'),
+      ...row('  PyTorch, float', 'float'),
+    ]
+  })
+  report.table(['', 'ms', 'images/s', 'peak memory', 'PyTorch, emulated', 'PyTorch, float', 'one thread'], rows)
+  if (!torch) report.say('\nBINARY_NETS_PYTHON names no Python with torch: PyTorch is left out.')
+}
+
+function profile() {
+  const name = given.find((argument) => argument in networks) ?? 'small'
+  const folder = given.find((argument) => !(argument in networks))
+  const images = folder === undefined ? [] : ['--images', folder]
+  const { name: title, size, batch } = networks[name]
+  const steps = quick ? 3 : 8
+  const { wall, waited, data, ops } = ours(name, 1, steps, ['--augment', '--profile', ...images])
+
+  const total = sum(ops)
+  report.say(`${title}, one thread: where the time of a step goes`)
+  report.table(
+    ['', 'ops', 'ms', 'share'],
+    ['forward', 'backward', 'update'].flatMap((part) => {
+      const own = ops.filter((op) => op.part === part)
+      const kinds = [...new Set(own.map(({ op }) => op))].map((kind) => [kind, own.filter(({ op }) => op === kind)])
+      const rows = kinds.sort(([, a], [, b]) => sum(b) - sum(a))
+      return [[part, own], ...rows.map(([kind, ops]) => [`  ${kind}`, ops])].map(([label, ops]) => {
+        return [label, String(ops.length), (1000 * sum(ops)).toFixed(2), percent(sum(ops) / total)]
+      })
+    }),
+  )
+  report.say()
+  report.say(
+    `All ops ${(1000 * total).toFixed(1)} ms; a step of the run ${(wall / steps).toFixed(1)} ms, the mean of ${steps}`,
+  )
+  report.say()
+  report.say(
+    `Batches of ${batch} images of ${size}×${size}, ${folder === undefined ? 'from memory' : 'decoded from files'}, cropped and mirrored, on the same core:`,
+  )
+  report.say(`  a step waits ${(waited / steps).toFixed(2)} ms for its batch, ${percent(waited / wall)} of its time`)
+  if (data !== undefined)
+    report.say(`  making one takes ${(data / steps).toFixed(2)} ms of the core, ${percent(data / wall)} of a step`)
+}
+
+function sum(ops) {
+  return ops.reduce((sum, { seconds }) => sum + seconds, 0)
+}
