@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use binary_nets_bits::{Codes, tail_mask, words};
+use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
@@ -27,7 +27,7 @@ const _: () = assert!(BLOCK <= MOST_DEPTH, "sums of whole numbers are exact");
 const PIXELS: usize = 60;
 
 /// Output channels whose tables of a block of pixels lie in the second cache.
-const ROWS: usize = 12;
+const ROWS: usize = 16;
 
 /// Pieces of work to aim at: as many threads can help.
 const PIECES: usize = 8;
@@ -212,10 +212,11 @@ impl BinaryGradWeight {
             let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<MOST_CODES>();
             let rows = &mut rows[..self.panels()];
             let (word, each) = (self.gemm.codes(), self.gemm.segment_len(self.tables_of(&pixels)));
+            let mut places = self.places(pixels.start);
             for (i, first) in pixels.clone().step_by(word).enumerate() {
                 rows.fill([0; MOST_CODES]);
-                for (k, pixel) in (first..pixels.end.min(first + word)).enumerate() {
-                    self.patch(codes, group, pixel, |panel, bits| rows[panel][k] |= bits);
+                for (k, place) in (0..word.min(pixels.end - first)).zip(&mut places) {
+                    self.patch(codes, group, place, |panel, bits| rows[panel][k] |= bits);
                 }
                 for (panel, rows) in rows.iter().enumerate() {
                     let at = panel * each + i * self.gemm.laid_len();
@@ -225,32 +226,40 @@ impl BinaryGradWeight {
         });
     }
 
+    /// Image, row and column of the pixels from one on, without end.
+    fn places(&self, pixel: usize) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let [rows, columns] = self.output;
+        let first = [pixel / self.pixels(), pixel % self.pixels() / columns, pixel % columns];
+        std::iter::successors(Some(first), move |&[image, row, column]| {
+            Some(match (row + 1 == rows, column + 1 == columns) {
+                (_, false) => [image, row, column + 1],
+                (false, true) => [image, row + 1, 0],
+                (true, true) => [image + 1, 0, 0],
+            })
+        })
+    }
+
     /// Gives the bits of one patch, [taps, channels] without gaps, to `set(word, bits)`.
     #[inline(always)]
-    fn patch(&self, codes: &[u64], group: usize, pixel: usize, mut set: impl FnMut(usize, u64)) {
-        let (image, place) = (pixel / self.pixels(), pixel % self.pixels());
-        let (row, column) = (place / self.output[1], place % self.output[1]);
-        let per_pixel = words(self.channels);
+    fn patch(&self, codes: &[u64], group: usize, [image, row, column]: [usize; 3], mut set: impl FnMut(usize, u64)) {
+        let [height, width] = self.input;
         let [kh, kw] = self.window.kernel;
-        for tap in 0..kh * kw {
-            let source_row = self.window.source(0, self.input[0], row, tap / kw);
-            let source_column = self.window.source(1, self.input[1], column, tap % kw);
-            let source = source_row.zip(source_column);
-            for word in 0..per_pixel {
-                let bits = match source {
-                    Some((y, x)) => {
-                        let pixel = (image * self.input[0] + y) * self.input[1] + x;
-                        codes[(pixel * self.groups + group) * per_pixel + word]
+        let per_pixel = words(self.channels);
+        let mut at = 0;
+        for ky in 0..kh {
+            let source_row = self.window.source(0, height, row, ky).map(|y| (image * height + y) * width);
+            for kx in 0..kw {
+                let source = source_row.zip(self.window.source(1, width, column, kx));
+                let bits = source.map(|(row, x)| &codes[((row + x) * self.groups + group) * per_pixel..][..per_pixel]);
+                for word in 0..per_pixel {
+                    let valid = PANEL.min(self.channels - word * PANEL);
+                    let outside = if self.pad { u64::MAX >> (PANEL - valid) } else { 0 };
+                    let bits = bits.map_or(outside, |bits| bits[word]);
+                    set(at / PANEL, bits << (at % PANEL));
+                    if at % PANEL + valid > PANEL {
+                        set(at / PANEL + 1, bits >> (PANEL - at % PANEL));
                     }
-                    None if !self.pad => continue,
-                    None if word + 1 == per_pixel => tail_mask(self.channels),
-                    None => u64::MAX,
-                };
-                let at = tap * self.channels + word * PANEL;
-                set(at / PANEL, bits << (at % PANEL));
-                let valid = PANEL.min(self.channels - word * PANEL);
-                if at % PANEL + valid > PANEL {
-                    set(at / PANEL + 1, bits >> (PANEL - at % PANEL));
+                    at += valid;
                 }
             }
         }
@@ -319,13 +328,11 @@ impl BinaryGradWeight {
                     for (line, pixel) in lines.chunks_exact_mut(ROWS).zip(first..first + count) {
                         let index = pixel * self.outputs + outputs.start;
                         let dy = &dy[index..][..outputs.len()];
-                        match rounding {
-                            None => line[..dy.len()].copy_from_slice(dy),
-                            Some(rounding) => {
-                                for ((line, dy), index) in line.iter_mut().zip(dy).zip(index as u32..) {
-                                    *line = rounding.round(*dy, index);
-                                }
-                            }
+                        match (rounding, dy.as_chunks::<ROWS>()) {
+                            (None, _) => line[..dy.len()].copy_from_slice(dy),
+                            // As many as a constant says: whole vectors.
+                            (Some(rounding), ([dy], [])) => round(rounding, dy, index, line),
+                            (Some(rounding), _) => round(rounding, dy, index, line),
                         }
                     }
                 },
@@ -372,15 +379,29 @@ impl BinaryGradWeight {
     fn add_partials(&self, threads: Threads, partials: &[f32], outsides: &[f32], dw: &mut [f32]) {
         let (depth, taps) = (self.depth(), self.window.taps());
         threads.for_chunks(dw, depth, |output, dw| {
-            for (channel, dw) in dw.chunks_exact_mut(taps).enumerate() {
-                for (tap, dw) in dw.iter_mut().enumerate() {
-                    let at = output * depth + tap * self.channels + channel;
-                    let sums = partials[at..].iter().step_by(self.outputs * depth).take(self.partials());
-                    let outside = outsides.get(tap * self.outputs + output..).unwrap_or(&[]);
-                    *dw = sums.sum::<f32>()
-                        - outside.iter().step_by(taps * self.outputs).take(self.partials()).sum::<f32>();
+            for partial in 0..self.partials() {
+                let sums = &partials[(partial * self.outputs + output) * depth..][..depth];
+                for (tap, sums) in sums.chunks_exact(self.channels).enumerate() {
+                    for (dw, sum) in dw[tap..].iter_mut().step_by(taps).zip(sums) {
+                        *dw = if partial == 0 { *sum } else { *dw + sum };
+                    }
+                }
+            }
+            if self.outside {
+                for tap in 0..taps {
+                    let sums = outsides[tap * self.outputs + output..].iter().step_by(taps * self.outputs);
+                    let outside: f32 = sums.take(self.partials()).sum();
+                    dw[tap..].iter_mut().step_by(taps).for_each(|dw| *dw -= outside);
                 }
             }
         });
+    }
+}
+
+/// Rounds elements from number `index` on.
+#[inline(always)]
+fn round(rounding: &Rounding, dy: &[f32], index: usize, line: &mut [f32]) {
+    for ((line, dy), index) in line.iter_mut().zip(dy).zip(index as u32..) {
+        *line = rounding.round(*dy, index);
     }
 }

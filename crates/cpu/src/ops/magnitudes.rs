@@ -22,8 +22,9 @@ pub fn magnitudes<'a>(threads: Threads, isa: Isa, x: &[f32], channels: usize, sc
         isa.vectorize(
             #[inline(always)]
             || {
-                x.chunks_exact(channels)
-                    .for_each(|x| most.iter_mut().zip(x).for_each(|(most, x)| *most = larger(*most, *x)))
+                for x in x.chunks_exact(channels) {
+                    most.iter_mut().zip(x).for_each(|(most, x)| *most = larger(*most, *x));
+                }
             },
         );
     });

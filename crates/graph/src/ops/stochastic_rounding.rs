@@ -44,6 +44,7 @@ impl Rounding {
     ///
     /// `u` is in 2¹⁶ steps from 0 to 1: the upper bits of `hash(index ^ k₀) ^ k₁`, by the hash that Wellons found (2018, "hash prospector").
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it becomes vector code inside the kernels that call it")]
     pub fn round(&self, g: f32, index: u32) -> f32 {
         let [k0, k1] = self.key;
         let mut x = index ^ k0;

@@ -32,7 +32,7 @@ const fn patterns(codes: Codes) -> [[f32; 16]; FLOATS] {
     let mut patterns = [[off; 16]; FLOATS];
     let mut i = 0;
     while i < FLOATS * 16 {
-        if i % 16 >> (i / 16) & 1 == 1 {
+        if ((i % 16) >> (i / 16)) & 1 == 1 {
             patterns[i / 16][i % 16] = on;
         }
         i += 1;

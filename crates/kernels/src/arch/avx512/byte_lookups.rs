@@ -7,7 +7,7 @@ const MASKS: [[i16; 32]; 5] = {
     let mut masks = [[0; 32]; 5];
     let mut i = 0;
     while i < 5 * 32 {
-        masks[i / 32][i % 32] = -((i % 32 >> (i / 32) & 1) as i16);
+        masks[i / 32][i % 32] = -((((i % 32) >> (i / 32)) & 1) as i16);
         i += 1;
     }
     masks
