@@ -17,9 +17,8 @@ use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
 
-/// Pixels whose products are summed before dw is written, at most. Not a power of two: the tables of all output channels would fall into the same lines of the first
-/// cache.
-const BLOCK: usize = 2040;
+/// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
+const BLOCK: usize = 1920;
 
 const _: () = assert!(BLOCK <= MOST_DEPTH, "sums of whole numbers are exact");
 
@@ -82,6 +81,7 @@ impl BinaryGradWeight {
             Some(_) => LutGemm::of_bytes(target.isa, codes),
         };
         let word = gemm.codes();
+        assert!(BLOCK.is_multiple_of(word), "a block ends with a word");
         let per_group = outputs / groups;
         let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
         let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
@@ -99,7 +99,7 @@ impl BinaryGradWeight {
             outputs,
             piece: per_group / pieces,
             partial,
-            block: (BLOCK / word * word).min((partial * rows * columns).next_multiple_of(word)).max(word),
+            block: BLOCK.min((partial * rows * columns).next_multiple_of(word)).max(word),
             pad: codes == Codes::Step && pad_value == 1,
             outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
         }
@@ -188,7 +188,7 @@ impl BinaryGradWeight {
     /// Scratch elements of a lane: rows of bits that are laid, or tables.
     fn lane_len(&self) -> usize {
         let rows = self.panels() * MOST_CODES * size_of::<u64>() / size_of::<u32>();
-        rows.max(ROWS * self.block / self.gemm.floats() * ENTRIES)
+        rows.max(ROWS * self.stride(self.block) * ENTRIES)
     }
 
     /// The pixels of a block of a partial sum, counted over all images.
@@ -202,6 +202,11 @@ impl BinaryGradWeight {
     /// Tables of pixels of one output channel.
     fn tables_of(&self, pixels: &Range<usize>) -> usize {
         pixels.len().div_ceil(self.gemm.floats())
+    }
+
+    /// From the tables of one output channel to the next: odd, or those of all channels would fall into the same lines of the first cache.
+    fn stride(&self, pixels: usize) -> usize {
+        pixels.div_ceil(self.gemm.floats()) | 1
     }
 
     /// Lays the patches of all pixels.
@@ -286,12 +291,12 @@ impl BinaryGradWeight {
                 let laid = &laid[at * self.block_len()..][..self.block_len()];
                 for start in (0..self.piece).step_by(ROWS) {
                     let outputs = start..self.piece.min(start + ROWS);
-                    let each = self.tables_of(&pixels);
+                    let (each, stride) = (self.tables_of(&pixels), self.stride(pixels.len()));
                     self.make_tables((dy, rounding), pixels.clone(), first + start..first + outputs.end, tables);
                     let mut rows = [Row::default(); ROWS];
                     let rows = &mut rows[..outputs.len()];
                     for (j, row) in rows.iter_mut().enumerate() {
-                        *row = Row { tables: j * each, out: (start + j) * depth };
+                        *row = Row { tables: j * stride, out: (start + j) * depth };
                     }
                     self.gemm.run(Job {
                         tables,
@@ -317,7 +322,7 @@ impl BinaryGradWeight {
         outputs: Range<usize>,
         tables: &mut [Table],
     ) {
-        let order = Order::Columns { columns: outputs.len(), stride: ROWS, each: self.tables_of(&pixels) };
+        let order = Order::Columns { columns: outputs.len(), stride: ROWS, each: self.stride(pixels.len()) };
         for (i, first) in pixels.clone().step_by(PIXELS).enumerate() {
             // Behind the last pixel there is nothing.
             let mut lines = [0.0; PIXELS * ROWS];
