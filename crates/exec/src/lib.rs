@@ -15,11 +15,12 @@ mod plan;
 mod profile;
 mod program;
 mod schedule;
+mod slots;
 mod state_table;
 mod storage;
 mod verify;
 
-pub use backend::{Backend, InPlace, IoMeta, Prepared, Prologue, Run};
+pub use backend::{Backend, InPlace, IoMeta, Prepared, Prologue, Replaced, Run};
 pub use diagnose::first_non_finite;
 pub use error::ExecError;
 pub use memory::{ALIGNMENT, Address, Memory, Region, align};

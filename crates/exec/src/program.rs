@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use binary_nets_graph::ValueMeta;
 
-use crate::{Address, InPlace, Layout};
+use crate::{Address, Layout, Replaced};
 
 /// A loop over prepared kernels.
 pub struct Program<K> {
@@ -39,7 +39,7 @@ pub struct Step<K> {
     /// Which of its inputs it updates in place.
     pub writes: &'static [usize],
     /// The output that replaces an input, if one does.
-    pub in_place: Option<InPlace>,
+    pub replaced: Option<Replaced>,
     /// Its scratch memory, in the workspace.
     pub scratch: Address,
     /// What fills `resident`, once.
