@@ -50,6 +50,7 @@ const SOURCES: Table = {
   tensor: ['errors'],
   summary: ['table'],
   training: [],
+  'training-plan': ['table'],
   metadata: ['training', 'errors'],
   matching: [],
   confusion: ['table'],
@@ -66,6 +67,7 @@ const SOURCES: Table = {
   ],
   network: [
     ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],
+    'training-plan',
     ...['losses', 'optimizers', 'confusion', 'load-report', 'run-options', 'tensor', 'trace', 'sym', 'spec'],
     ...['arguments', 'errors'],
   ],
@@ -74,6 +76,7 @@ const SOURCES: Table = {
   run: ['training', 'errors'],
   fit: [
     ...['network', 'native', 'data', 'source', 'run', 'history', 'io-errors', 'training', 'losses', 'optimizers'],
+    'training-plan',
     ...['schedules', 'run-options', 'trace', 'arguments', 'errors'],
   ],
   progress: ['fit', 'bar', 'arguments'],
@@ -82,6 +85,7 @@ const SOURCES: Table = {
     ...['sym', 'trace', 'layers', 'models', 'losses', 'optimizers', 'schedules', 'data', 'images', 'image-source'],
     ...['network', 'frozen', 'prediction', 'summary', 'confusion', 'load-report', 'freeze-report', 'tensor'],
     ...['layer-time', 'run-options', 'training', 'run', 'fit', 'progress', 'errors', 'native'],
+    'training-plan',
   ],
 }
 

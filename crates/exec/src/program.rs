@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use binary_nets_graph::ValueMeta;
 
-use crate::{Address, Layout, Replaced};
+use crate::{Address, Held, Layout, Replaced};
 
 /// A loop over prepared kernels.
 pub struct Program<K> {
@@ -18,6 +18,7 @@ pub struct Program<K> {
     pub(crate) output_bytes: usize,
     pub(crate) inputs: Vec<Binding>,
     pub(crate) outputs: Vec<Binding>,
+    pub(crate) held: Vec<Held>,
 }
 
 /// One node of a program.

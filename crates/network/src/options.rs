@@ -1,5 +1,6 @@
 //! What training does with gradients and parameters besides updating them.
 
+use binary_nets_exec::MemoryPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::NetworkError;
@@ -17,19 +18,21 @@ pub struct TrainingOptions {
     pub clip_norm: Option<f32>,
     /// The decay of the averages that follow trained parameters and running statistics, in `[0, 1)`.
     pub average: Option<f64>,
+    /// What a step keeps and what it computes again; the bits of its results are the same.
+    pub memory: MemoryPolicy,
 }
 
 impl Default for TrainingOptions {
-    /// One batch an update, no clipping, no averages.
+    /// One batch an update, no clipping, no averages, balanced memory.
     fn default() -> Self {
-        Self { accumulate: 1, clip_norm: None, average: None }
+        Self { accumulate: 1, clip_norm: None, average: None, memory: MemoryPolicy::default() }
     }
 }
 
 impl TrainingOptions {
     /// Fails with [`NetworkError::Argument`] where an option is impossible.
     pub(crate) fn check(&self) -> Result<(), NetworkError> {
-        let Self { accumulate, clip_norm, average } = self;
+        let Self { accumulate, clip_norm, average, memory: _ } = self;
         let wrong = |name: &str, expected: &str, got: String| {
             Err(NetworkError::Argument(format!("{name}: expected {expected}, got {got}")))
         };

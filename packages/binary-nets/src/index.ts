@@ -64,6 +64,7 @@ export {
   type FreezeOptions,
   type LoadWeightsOptions,
   Network,
+  type PlanOptions,
 } from './network.js'
 export {
   type AdamOptions,
@@ -124,3 +125,4 @@ export {
   trace,
 } from './trace.js'
 export type { Evaluation } from './training.js'
+export { type HeldValue, type MemoryPolicy, TrainingPlan, type TrainingPlanFacts } from './training-plan.js'

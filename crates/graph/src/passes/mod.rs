@@ -16,6 +16,7 @@ mod fuse;
 mod fusion_report;
 mod per_image;
 mod precompute;
+mod recompute;
 mod rewrite;
 
 pub use accumulate_gradients::{ACCUMULATED, GRADIENT, accumulate_gradients, accumulated_gradients};
@@ -33,3 +34,4 @@ pub use fuse::fuse;
 pub use fusion_report::{FusionRow, Writes, fused_names, fusion_report, writes};
 pub use per_image::per_image;
 pub use precompute::precompute;
+pub use recompute::recompute;
