@@ -128,6 +128,37 @@ test('the page of a profile needs nothing else, and is whole or not there', asyn
   t.false((await readdir(folder)).some((name) => name.endsWith('.part')))
 })
 
+test('plan tells what training takes', async (t) => {
+  const said = await run('plan', 'run/last.safetensors', '--batch', '16', '--optimizer', 'adam', '--memory', 'min')
+  t.regex(said, /memory: min +batches of 16/)
+  t.regex(said, /Kept for backward:/)
+  t.regex(said, /At the peak, in \w+ of /)
+  const named = [
+    'plan',
+    'binaryResnet18',
+    '--stem',
+    'small',
+    '--size',
+    '32',
+    '--batch',
+    '64',
+    '--classes',
+    '10',
+    '--json',
+  ]
+  const [speed, min] = await Promise.all(
+    ['speed', 'min'].map(async (memory) => JSON.parse(await run(...named, '--memory', memory))),
+  )
+  t.is(speed.batchSize, 64)
+  t.true(min.workspaceBytes < speed.workspaceBytes / 2, `${min.workspaceBytes} of ${speed.workspaceBytes}`)
+  t.true(min.again.some(({ op }: { op: string }) => op === 'binary_conv2d'))
+  for (const wrong of [['nonsense'], ['resnet18', '--optimizer', 'none'], ['resnet18', '--memory', 'none']]) {
+    const { code, stderr } = await failure('plan', ...wrong)
+    t.is(code, 1)
+    t.regex(stderr, /BNETS_ARGUMENT/)
+  }
+})
+
 test('bench tells how fast a model predicts', async (t) => {
   const said = await run('bench', 'model.bnn', '--threads', '1,2', '--batch', '1,3', '--seconds', '0.02')
   t.regex(said, /^model\.bnn: \w+, opened in \d+\.\d ms, at most \d+\.\d\d MB of memory in this process$/m)

@@ -169,6 +169,32 @@ test('clipped gradients together are no longer than asked for', async (t) => {
   t.true(Math.abs(norm - 1e-2) < 1e-4, `the norm is ${norm}`)
 })
 
+test('policies of memory give the same weights, and a plan tells what they take', async (t) => {
+  const policies = ['speed', 'balanced', 'min'] as const
+  const runs = await Promise.all(
+    policies.map(async (memory) => {
+      using net = await create()
+      const plan = await net.plan({ optimizer: adam(), batchSize: 16, memory, classes: 4 })
+      await fit(net, { ...options, epochs: 1, memory }).done
+      return { plan, weights: net.stateDict() }
+    }),
+  )
+  const [speed, balanced, min] = runs as [(typeof runs)[0], (typeof runs)[0], (typeof runs)[0]]
+  t.deepEqual(balanced.weights, speed.weights)
+  t.deepEqual(min.weights, speed.weights)
+  t.true(min.plan.bytes <= balanced.plan.bytes && balanced.plan.bytes <= speed.plan.bytes)
+  t.is(speed.plan.memory, 'speed')
+  t.deepEqual(speed.plan.again, [])
+  t.true(speed.plan.kept.some(({ path, value }) => path !== '' && value.startsWith('bit')))
+  t.regex(String(speed.plan), /memory: speed +batches of 16/)
+  t.regex(String(speed.plan), /Nothing is computed again/)
+
+  using net = await create()
+  const wrong = { ...options, memory: 'small' as 'min' }
+  t.throws(() => fit(net, wrong), { code: 'BNETS_ARGUMENT', message: /memory should be one of/ })
+  await t.throwsAsync(net.plan({ optimizer: adam(), memory: 'small' as 'min', classes: 4 }), { code: 'BNETS_ARGUMENT' })
+})
+
 test('moving averages stand beside the parameters, and validations see them', async (t) => {
   using net = await create()
   const decay = 0.9
@@ -458,7 +484,7 @@ test('options are checked before anything runs', (t) => {
   return Promise.all([
     refuses({ epochs: 0 }, /fit: epochs should be an integer of at least 1, got 0/),
     refuses({ batchSize: 1.5 }, /batchSize/),
-    refuses({ memory: 'min' }, /no option memory/),
+    refuses({ storage: 'min' }, /no option storage/),
     refuses({ train: 'digits' }, /train should be a dataset or fromBatches/),
     refuses({ patience: 2 }, /patience should be left out where there is no validation, got 2/),
     refuses({ onStep: true }, /onStep should be a function/),

@@ -50,6 +50,8 @@ const SOURCES: Table = {
   tensor: ['errors'],
   summary: ['table'],
   training: [],
+  gradients: [],
+  'training-plan': ['table'],
   metadata: ['training', 'errors'],
   matching: [],
   confusion: ['table'],
@@ -67,6 +69,7 @@ const SOURCES: Table = {
   ],
   network: [
     ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],
+    ...['training-plan', 'gradients'],
     ...['losses', 'optimizers', 'confusion', 'load-report', 'run-options', 'tensor', 'trace', 'sym', 'spec'],
     ...['op-time', 'arguments', 'errors'],
   ],
@@ -75,6 +78,7 @@ const SOURCES: Table = {
   run: ['training', 'errors'],
   fit: [
     ...['network', 'native', 'data', 'source', 'run', 'history', 'io-errors', 'training', 'losses', 'optimizers'],
+    ...['training-plan', 'gradients'],
     ...['schedules', 'run-options', 'trace', 'arguments', 'errors'],
   ],
   progress: ['fit', 'bar', 'arguments'],
@@ -83,6 +87,7 @@ const SOURCES: Table = {
     ...['sym', 'trace', 'layers', 'models', 'losses', 'optimizers', 'schedules', 'data', 'images', 'image-source'],
     ...['network', 'frozen', 'prediction', 'summary', 'confusion', 'load-report', 'freeze-report', 'tensor'],
     ...['layer-time', 'op-time', 'run-options', 'training', 'run', 'fit', 'progress', 'errors', 'native'],
+    ...['training-plan', 'gradients'],
   ],
 }
 

@@ -15,6 +15,7 @@ import {
   type FrozenNetwork,
   fit,
   fromArrays,
+  type HeldValue,
   image,
   importOnnx,
   isBinary,
@@ -24,6 +25,7 @@ import {
   libra,
   linear,
   loadFrozen,
+  type MemoryPolicy,
   mnist,
   Network,
   type OpTime,
@@ -36,6 +38,7 @@ import {
   sign,
   step,
   type Tensor,
+  type TrainingPlan,
   weightedSum,
 } from 'binary-nets'
 
@@ -123,6 +126,14 @@ fit(digits, { train, epochs: 1 })
 fit(digits, { train, epochs: 1, optimizer: adam(), momentum: 0.9 })
 // @ts-expect-error a schedule is a function of step and total
 adam({ lr: (epoch: string) => Number(epoch) })
+
+fit(digits, { train, epochs: 1, optimizer: adam(), memory: 'min' })
+// @ts-expect-error there is no such policy
+fit(digits, { train, epochs: 1, optimizer: adam(), memory: 'small' })
+const planned = await digits.plan({ optimizer: adam(), batchSize: 8, memory: 'speed' })
+planned satisfies TrainingPlan
+planned.memory satisfies MemoryPolicy
+planned.peak.held satisfies readonly HeldValue[]
 
 // A loss asks for outputs that the model has.
 const embeddings = await Network.create((x) => ({ features: net(x) }), {

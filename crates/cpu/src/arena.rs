@@ -240,7 +240,12 @@ impl Inputs<'_> {
 
     /// Whether an output has the memory of input `i`, and its bytes.
     pub fn is_replaced(&self, i: usize) -> bool {
-        self.step.in_place.is_some_and(|in_place| in_place.input == i)
+        self.step.replaced.is_some_and(|replaced| replaced.input == i)
+    }
+
+    /// An input that the op does not update; `None` where an output replaces it and has its bytes.
+    pub fn unless_replaced<T: Pod>(&self, i: usize) -> Option<&[T]> {
+        (!self.is_replaced(i)).then(|| self.get(i))
     }
 
     /// An input that the op does not update and no output replaces.

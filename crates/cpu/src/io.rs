@@ -27,6 +27,11 @@ impl<'a> Io<'a> {
         self.slots.inputs().get(i)
     }
 
+    /// Input `i`; `None` where an output replaces it and has its bytes.
+    pub fn unless_replaced<T: Pod>(&self, i: usize) -> Option<&[T]> {
+        self.slots.inputs().unless_replaced(i)
+    }
+
     /// All inputs, for threads that look them up themselves.
     pub fn inputs(&self) -> &Inputs<'a> {
         self.slots.inputs()

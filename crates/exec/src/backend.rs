@@ -96,9 +96,18 @@ pub struct Prepared<K> {
     pub in_place: Option<InPlace>,
 }
 
+/// An output that may replace any one of some inputs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InPlace {
+    /// The numbers of the inputs, the best first.
+    pub inputs: Vec<usize>,
+    /// The number of the output.
+    pub output: usize,
+}
+
 /// An output that replaces an input of the same size where nobody reads that later: the kernel finds the input's bytes in the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct InPlace {
+pub struct Replaced {
     /// The number of the input.
     pub input: usize,
     /// The number of the output.

@@ -1,14 +1,15 @@
 //! From graph to program.
 
 use binary_nets_graph::ops::{Input, Scalar, StateKind};
-use binary_nets_graph::{Graph, Op, Value};
+use binary_nets_graph::{Graph, Node, Op, Value};
 
 use crate::liveness::{Lifetime, lifetimes};
 use crate::place::{Request, place};
 use crate::program::{Binding, Program, Step};
 use crate::schedule::schedule;
+use crate::slots::{Touch, slots};
 use crate::verify::verify;
-use crate::{Address, Backend, ExecError, IoMeta, Prepared, Region, StateTable, align};
+use crate::{Address, Backend, ExecError, Held, IoMeta, Prepared, Region, StateTable, align};
 
 /// Plans a graph: picks a kernel for each node and an address for each value, and checks the result. States lie where `states` says.
 /// The program runs `repeat` times in one submission (see [`Program::repeat`]).
@@ -48,53 +49,50 @@ pub fn plan<B: Backend>(
         }
     }
 
-    let prepared = schedule
+    let prepared =
+        schedule.order.iter().map(|&id| prepare(backend, graph, &graph.nodes()[id])).collect::<Result<Vec<_>, _>>()?;
+
+    let numbers = |values: &[Value]| values.iter().map(|v| v.index()).collect::<Vec<_>>();
+    let touched: Vec<_> = schedule
         .order
         .iter()
-        .map(|&id| {
-            let node = &graph.nodes()[id];
-            let metas = |values: &[Value]| values.iter().map(|&v| graph.meta(v)).collect();
-            let constant = |value: &Value| matches!(&graph.producer(*value).op, Op::State(state) if state.kind == StateKind::Constant);
-            let constant = node.inputs.iter().map(constant).collect();
-            backend.prepare(&node.op, &IoMeta { inputs: metas(&node.inputs), outputs: metas(&node.outputs), constant, path: &node.path })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-
-    // Where an output replaces an input, the two are one slot: that of the input, which lives as long as both.
-    let mut slots: Vec<Option<Slot>> = graph
-        .values()
-        .map(|v| {
-            lifetimes[v.index()].filter(|_| addresses[v.index()].is_none()).map(|lifetime| Slot { of: v, lifetime })
-        })
+        .map(|&id| (numbers(&graph.nodes()[id].inputs), numbers(&graph.nodes()[id].outputs)))
         .collect();
-    let mut replaced = vec![None; schedule.order.len()];
-    for (step, (&id, prepared)) in schedule.order.iter().zip(&prepared).enumerate() {
-        let Some(in_place) = prepared.in_place else { continue };
-        let node = &graph.nodes()[id];
-        let (input, output) = (node.inputs[in_place.input], node.outputs[in_place.output]);
-        let (Some(from), Some(to)) = (slots[input.index()], slots[output.index()]) else { continue };
-        let read_once = node.inputs.iter().filter(|&&v| v == input).count() == 1;
-        if read_once && from.lifetime.last == step && bytes(input) == bytes(output) {
-            slots[output.index()] = Some(Slot { of: from.of, ..to });
-            replaced[step] = Some(in_place);
-        }
-    }
-    let unplaced: Vec<Value> = graph.values().filter(|v| slots[v.index()].is_some_and(|slot| slot.of == *v)).collect();
-    let values = unplaced.iter().map(|&of| {
-        let last = slots.iter().flatten().filter(|slot| slot.of == of).map(|slot| slot.lifetime.last).max();
-        let first = lifetimes[of.index()].map_or(0, |lifetime| lifetime.first);
-        Request { bytes: bytes(of), lifetime: Lifetime { first, last: last.unwrap_or(first) } }
+    let in_workspace: Vec<Option<Lifetime>> =
+        lifetimes.iter().zip(&addresses).map(|(lifetime, address)| lifetime.filter(|_| address.is_none())).collect();
+    let sizes: Vec<usize> = graph.values().map(bytes).collect();
+    let touches = touched.iter().zip(&prepared).map(|((inputs, outputs), prepared)| Touch {
+        inputs,
+        outputs,
+        in_place: prepared.in_place.as_ref(),
     });
+    let slots = slots(&in_workspace, |value| sizes[value], touches);
+    let own: Vec<(usize, Lifetime)> =
+        slots.lifetimes.iter().enumerate().filter_map(|(slot, lifetime)| Some((slot, (*lifetime)?))).collect();
+    let values = own.iter().map(|&(slot, lifetime)| Request { bytes: sizes[slot], lifetime });
     let scratches = prepared
         .iter()
         .enumerate()
         .map(|(step, p)| Request { bytes: p.scratch, lifetime: Lifetime { first: step, last: step } });
+    let held = graph.values().filter_map(|value| {
+        let Lifetime { first, last } = in_workspace[value.index()]?;
+        let Node { op, path, .. } = graph.producer(value);
+        let replaced = slots.replaced[last]
+            .is_some_and(|replaced| graph.nodes()[schedule.order[last]].inputs[replaced.input] == value);
+        let meta = graph.meta(value).to_string();
+        let last = if replaced { last - 1 } else { last };
+        Some(Held { op: op.name(), path: path.clone(), value: meta, bytes: sizes[value.index()], first, last })
+    });
+    let held = held.collect();
     let (offsets, workspace_bytes) = place(&values.chain(scratches).collect::<Vec<_>>());
-    let (values, scratches) = offsets.split_at(unplaced.len());
-    for (&of, &offset) in unplaced.iter().zip(values) {
-        for value in graph.values().filter(|v| slots[v.index()].is_some_and(|slot| slot.of == of)) {
-            addresses[value.index()] = Some(Address { region: Region::Workspace, offset, bytes: bytes(value) });
-        }
+    let (values, scratches) = offsets.split_at(own.len());
+    let mut offset_of = vec![None; sizes.len()];
+    for (&(slot, _), &offset) in own.iter().zip(values) {
+        offset_of[slot] = Some(offset);
+    }
+    for (value, address) in addresses.iter_mut().enumerate().filter(|(value, _)| in_workspace[*value].is_some()) {
+        *address =
+            offset_of[slots.of[value]].map(|offset| Address { region: Region::Workspace, offset, bytes: sizes[value] });
     }
 
     let mut state_bytes = states.bytes();
@@ -105,8 +103,8 @@ pub fn plan<B: Backend>(
         .iter()
         .zip(prepared)
         .zip(scratches)
-        .zip(replaced)
-        .map(|(((&id, Prepared { kernel, name, scratch, prologue, .. }), &offset), in_place)| {
+        .zip(slots.replaced)
+        .map(|(((&id, Prepared { kernel, name, scratch, prologue, .. }), &offset), replaced)| {
             let node = &graph.nodes()[id];
             let resident = push(Region::State, &mut state_bytes, prologue.as_ref().map_or(0, |p| p.bytes));
             Ok(Step {
@@ -118,7 +116,7 @@ pub fn plan<B: Backend>(
                 outputs: node.outputs.iter().map(|&v| address(v)).collect::<Result<_, _>>()?,
                 layouts: node.outputs.iter().map(|&v| backend.layout(graph.meta(v))).collect(),
                 writes: node.op.writes(),
-                in_place,
+                replaced,
                 scratch: Address { region: Region::Workspace, offset, bytes: scratch },
                 prologue: prologue.map(|p| p.kernel),
                 resident,
@@ -143,6 +141,7 @@ pub fn plan<B: Backend>(
         workspace_bytes,
         batch_bytes,
         output_bytes,
+        held,
         inputs: inputs.into_iter().map(binding).collect::<Result<_, _>>()?,
         outputs: graph.outputs().iter().cloned().map(binding).collect::<Result<_, _>>()?,
     };
@@ -150,13 +149,16 @@ pub fn plan<B: Backend>(
     Ok(program)
 }
 
-/// The memory of a value in the workspace.
-#[derive(Clone, Copy)]
-struct Slot {
-    /// The value that it was first made for.
-    of: Value,
-    /// When it holds the value.
-    lifetime: Lifetime,
+/// The kernel of a node.
+pub fn prepare<B: Backend>(backend: &B, graph: &Graph, node: &Node) -> Result<Prepared<B::Kernel>, ExecError> {
+    let metas = |values: &[Value]| values.iter().map(|&v| graph.meta(v)).collect();
+    let constant =
+        |value: &Value| matches!(&graph.producer(*value).op, Op::State(state) if state.kind == StateKind::Constant);
+    let constant = node.inputs.iter().map(constant).collect();
+    backend.prepare(
+        &node.op,
+        &IoMeta { inputs: metas(&node.inputs), outputs: metas(&node.outputs), constant, path: &node.path },
+    )
 }
 
 /// The next slot of a region that only grows.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use binary_nets_graph::ValueMeta;
 
-use crate::{Address, InPlace, Layout};
+use crate::{Address, Held, Layout, Replaced};
 
 /// A loop over prepared kernels.
 pub struct Program<K> {
@@ -18,6 +18,7 @@ pub struct Program<K> {
     pub(crate) output_bytes: usize,
     pub(crate) inputs: Vec<Binding>,
     pub(crate) outputs: Vec<Binding>,
+    pub(crate) held: Vec<Held>,
 }
 
 /// One node of a program.
@@ -39,7 +40,7 @@ pub struct Step<K> {
     /// Which of its inputs it updates in place.
     pub writes: &'static [usize],
     /// The output that replaces an input, if one does.
-    pub in_place: Option<InPlace>,
+    pub replaced: Option<Replaced>,
     /// Its scratch memory, in the workspace.
     pub scratch: Address,
     /// What fills `resident`, once.

@@ -6,7 +6,7 @@ use binary_nets_graph::{Graph, Op, Value};
 
 use crate::liveness::Lifetime;
 use crate::schedule::Schedule;
-use crate::{ALIGNMENT, Address, ExecError, InPlace, Program, Region, StateTable};
+use crate::{ALIGNMENT, Address, ExecError, Program, Region, Replaced, StateTable};
 
 /// Checks that states lie where the table says and inputs apart from each other; that every step reads and writes the slots of its node's values, and that,
 /// in every step: slots are aligned and inside their regions; what is read was written and has not been overwritten since; outputs, scratch
@@ -69,8 +69,8 @@ pub fn verify<K>(
             .chain([&step.scratch, &step.resident])
             .chain(step.writes.iter().map(|&w| &step.inputs[w]))
             .collect();
-        let replaced = |k: usize| step.in_place.is_some_and(|in_place| in_place.input == k);
-        if let Some(InPlace { input, output }) = step.in_place
+        let replaced = |k: usize| step.replaced.is_some_and(|replaced| replaced.input == k);
+        if let Some(Replaced { input, output }) = step.replaced
             && step.inputs.get(input) != step.outputs.get(output)
         {
             return fail(i, "an output replaces an input that lies elsewhere");
@@ -115,7 +115,7 @@ pub fn verify<K>(
         let replaced = program
             .steps()
             .get(last)
-            .and_then(|step| Some(graph.nodes()[schedule.order[last]].inputs[step.in_place?.input]));
+            .and_then(|step| Some(graph.nodes()[schedule.order[last]].inputs[step.replaced?.input]));
         if replaced == Some(value) && last > first {
             slots.push((address, Lifetime { first, last: last - 1 }));
         } else {
@@ -355,7 +355,7 @@ mod tests {
         let replace = |step: usize, input: usize| {
             move |graph: &Graph, p: &mut Plan| {
                 let slot = p.program.steps[step].inputs[input];
-                p.program.steps[step].in_place = Some(InPlace { input, output: 0 });
+                p.program.steps[step].replaced = Some(Replaced { input, output: 0 });
                 p.place(graph, 4 + step, slot);
                 // Scratches may lie where a value was that lives longer now.
                 for step in &mut p.program.steps {
@@ -369,7 +369,7 @@ mod tests {
         assert_refused("unary at 'b': two values that live at the same time overlap", replace(2, 1));
         assert_refused("arithmetic at 'a': two values that live at the same time overlap", replace(1, 0));
         assert_refused("arithmetic at 'c': an output replaces an input that lies elsewhere", |_, p| {
-            p.program.steps[2].in_place = Some(InPlace { input: 0, output: 0 });
+            p.program.steps[2].replaced = Some(Replaced { input: 0, output: 0 });
         });
     }
 

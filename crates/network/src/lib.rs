@@ -32,6 +32,7 @@ mod stream;
 mod teacher;
 mod tensor;
 mod train;
+mod training_plan;
 mod weights;
 mod workspace;
 
@@ -47,4 +48,5 @@ pub use profile::{OpTime, Part};
 pub use snapshot::Snapshot;
 pub use tensor::{NamedTensors, Prediction, TensorView};
 pub use train::StepReport;
+pub use training_plan::{Again, Peak, TrainingPlan};
 pub use weights::{LoadOptions, LoadReport, Resized};

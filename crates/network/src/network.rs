@@ -9,7 +9,7 @@ use binary_nets_graph::ops::{Input, State, StateKind};
 use binary_nets_graph::passes::{Frozen, calibration, dce, evaluation, freeze, fuse, per_image};
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::summary::{Row, summary};
-use binary_nets_graph::{Graph, GraphError, Meaning, Op};
+use binary_nets_graph::{Graph, GraphError, Init, Meaning, Op};
 
 use crate::NetworkError;
 use crate::evaluate::Objectives;
@@ -20,6 +20,9 @@ use crate::recent::Recent;
 use crate::scalars::refuse_scalars;
 use crate::train::Trainer;
 use crate::workspace::Workspace;
+
+/// Bytes of a state that are moved at once; a multiple of the size of every element.
+const PIECE: usize = 1 << 16;
 
 /// A network on a backend.
 pub struct Network<B: Backend> {
@@ -106,9 +109,9 @@ impl<B: Backend> Network<B> {
     pub(crate) fn add_states(&mut self, graph: &Graph) -> Result<(), NetworkError> {
         let added = self.make_room(graph)?;
         let fresh: Vec<State> = self.states.states().filter(|s| added.contains(&s.path)).cloned().collect();
-        for state in fresh {
-            let values = initial(&state, self.seed);
-            self.set_state(&state.path, &values)?;
+        // Memory comes as zeroes.
+        for state in fresh.iter().filter(|state| state.init != Init::Constant(0.0)) {
+            self.set_state(&state.path, &initial(state, self.seed))?;
         }
         for (path, average) in self.averaged().iter().filter(|(_, average)| added.contains(average)) {
             self.set_state(average, &self.state(path)?)?;
@@ -116,14 +119,19 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
-    /// Drops the moments that a training step does not have, and makes room for those of its states that are new.
-    pub(crate) fn take_states(&mut self, step: &Graph) -> Result<(), NetworkError> {
+    /// The states without the moments that a training step does not have.
+    pub(crate) fn states_beside(&self, step: &Graph) -> StateTable {
         let paths = step.nodes().iter().filter_map(|node| match &node.op {
             Op::State(state) => Some(state.path.as_str()),
             _ => None,
         });
         let read: BTreeSet<&str> = paths.collect();
-        let kept = self.states.retaining(|state| state.kind != StateKind::Moment || read.contains(state.path.as_str()));
+        self.states.retaining(|state| state.kind != StateKind::Moment || read.contains(state.path.as_str()))
+    }
+
+    /// Drops the moments that a training step does not have, and makes room for those of its states that are new.
+    pub(crate) fn take_states(&mut self, step: &Graph) -> Result<(), NetworkError> {
+        let kept = self.states_beside(step);
         if kept.states().count() < self.states.states().count() {
             // Programs know addresses.
             (self.trainer, self.frozen, self.objectives) = (None, Recent::default(), Objectives::default());
@@ -142,10 +150,15 @@ impl<B: Backend> Network<B> {
     pub(crate) fn copy_states(&self, states: &StateTable) -> Result<B::Buffer, ExecError> {
         let memory = self.backend.allocate(states.bytes())?;
         for State { path, .. } in states.states() {
-            if let (Some(from), Some(to)) = (self.states.address(path), states.address(path)) {
-                let mut bytes = vec![0; from.bytes];
-                self.backend.read(&self.state, from, &mut bytes);
-                self.backend.write(&memory, to, &bytes);
+            let (Some(from), Some(to)) = (self.states.address(path), states.address(path)) else { continue };
+            // In pieces: what is as large as a weight comes and goes, and the process keeps it.
+            let mut bytes = vec![0; from.bytes.min(PIECE)];
+            for start in (0..from.bytes).step_by(PIECE) {
+                let bytes = &mut bytes[..PIECE.min(from.bytes - start)];
+                let part = |slot: Address| Address { offset: slot.offset + start, bytes: bytes.len(), ..slot };
+                let (from, to) = (part(from), part(to));
+                self.backend.read(&self.state, from, bytes);
+                self.backend.write(&memory, to, bytes);
             }
         }
         Ok(memory)

@@ -1,5 +1,6 @@
 //! What training does with gradients and parameters besides updating them.
 
+use binary_nets_exec::MemoryPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::NetworkError;
@@ -19,6 +20,8 @@ pub struct TrainingOptions {
     pub gradients: Gradients,
     /// The decay of the averages that follow trained parameters and running statistics, in `[0, 1)`.
     pub average: Option<f64>,
+    /// What a step keeps and what it computes again; the bits of its results are the same.
+    pub memory: MemoryPolicy,
 }
 
 /// How the gradients of binary and ternary convolutions are multiplied.
@@ -33,16 +36,22 @@ pub enum Gradients {
 }
 
 impl Default for TrainingOptions {
-    /// One batch an update, no clipping, no averages, gradients in f32.
+    /// One batch an update, no clipping, no averages, gradients in f32, balanced memory.
     fn default() -> Self {
-        Self { accumulate: 1, clip_norm: None, average: None, gradients: Gradients::F32 }
+        Self {
+            accumulate: 1,
+            clip_norm: None,
+            gradients: Gradients::default(),
+            average: None,
+            memory: MemoryPolicy::default(),
+        }
     }
 }
 
 impl TrainingOptions {
     /// Fails with [`NetworkError::Argument`] where an option is impossible.
     pub(crate) fn check(&self) -> Result<(), NetworkError> {
-        let Self { accumulate, clip_norm, average, gradients: _ } = self;
+        let Self { accumulate, clip_norm, average, gradients: _, memory: _ } = self;
         let wrong = |name: &str, expected: &str, got: String| {
             Err(NetworkError::Argument(format!("{name}: expected {expected}, got {got}")))
         };

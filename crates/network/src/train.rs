@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use binary_nets_data::Loader;
-use binary_nets_exec::{Backend, ExecError, Run, first_non_finite};
+use binary_nets_exec::{Backend, ExecError, Run, first_non_finite, thrifty};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
@@ -39,6 +39,16 @@ impl<B: Backend> Trainer<B> {
     }
 }
 
+/// The graphs of a step.
+pub(crate) struct Steps {
+    /// The step that updates, with nothing computed again.
+    pub once: Graph,
+    /// The step that updates.
+    pub update: Graph,
+    /// The step of all batches of an update but the last.
+    pub accumulate: Option<Graph>,
+}
+
 /// What a step was compiled for.
 #[derive(Clone, PartialEq, Debug)]
 struct Setup {
@@ -46,6 +56,14 @@ struct Setup {
     updates: Vec<Update>,
     batch: usize,
     options: TrainingOptions,
+}
+
+impl Setup {
+    /// Whether both yield the same numbers.
+    fn computes_as(&self, other: &Self) -> bool {
+        let options = TrainingOptions { memory: other.options.memory, ..self.options };
+        *other == Self { options, ..self.clone() }
+    }
 }
 
 /// What a step yields.
@@ -76,6 +94,24 @@ impl<B: Backend> Network<B> {
         batch: usize,
         options: &TrainingOptions,
     ) -> Result<(), NetworkError> {
+        let Steps { update, accumulate, .. } = self.steps(objective, updates, batch, options)?;
+        let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };
+        let compiled = self.trainer_of(setup, update, accumulate.as_ref());
+        if compiled.is_err() {
+            self.drop_trainer()?;
+        }
+        self.trainer = Some(compiled?);
+        Ok(())
+    }
+
+    /// The graphs of a step.
+    pub(crate) fn steps(
+        &self,
+        objective: &GraphSpec,
+        updates: &[Update],
+        batch: usize,
+        options: &TrainingOptions,
+    ) -> Result<Steps, NetworkError> {
         options.check()?;
         if batch == 0 {
             return Err(NetworkError::Argument("a batch has 1 sample or more".to_owned()));
@@ -107,15 +143,10 @@ impl<B: Backend> Network<B> {
         if options.gradients == Gradients::Fixed {
             round_gradients(&mut differentiated.graph);
         }
-        let graph = updating(&differentiated, updates, options)?;
+        let once = updating(&differentiated, updates, options)?;
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
-        let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };
-        let compiled = self.trainer_of(setup, graph, accumulating.as_ref());
-        if compiled.is_err() {
-            self.drop_trainer()?;
-        }
-        self.trainer = Some(compiled?);
-        Ok(())
+        let thrifty = |graph| thrifty(&self.backend, graph, options.memory);
+        Ok(Steps { update: thrifty(&once)?, accumulate: accumulating.as_ref().map(thrifty).transpose()?, once })
     }
 
     /// The programs of a step, in the place of those of before.
@@ -125,7 +156,7 @@ impl<B: Backend> Network<B> {
         graph: Graph,
         accumulating: Option<&Graph>,
     ) -> Result<Trainer<B>, NetworkError> {
-        let goes_on = self.trainer.take().is_none_or(|before| before.setup == setup);
+        let goes_on = self.trainer.take().is_none_or(|before| before.setup.computes_as(&setup));
         let sums = self.sums();
         self.take_states(&graph)?;
         if !(goes_on && self.sums() == sums && self.accumulated()? < setup.options.accumulate) {

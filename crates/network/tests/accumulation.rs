@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use binary_nets_cpu::Cpu;
 use binary_nets_data::SamplerState;
-use binary_nets_exec::ExecError;
+use binary_nets_exec::{ExecError, MemoryPolicy};
 use binary_nets_formats::checkpoint::{decode, encode};
 use binary_nets_graph::ops::Sgd;
 use binary_nets_graph::passes::{Update, UpdateRule};
@@ -17,8 +17,13 @@ use tiny::{
     without_norms,
 };
 
-const ALL: TrainingOptions =
-    TrainingOptions { accumulate: 3, clip_norm: Some(0.5), average: Some(0.9), gradients: Gradients::Fixed };
+const ALL: TrainingOptions = TrainingOptions {
+    accumulate: 3,
+    clip_norm: Some(0.5),
+    average: Some(0.9),
+    gradients: Gradients::Fixed,
+    memory: MemoryPolicy::Balanced,
+};
 
 fn accumulating(accumulate: usize) -> TrainingOptions {
     TrainingOptions { accumulate, ..TrainingOptions::default() }
@@ -41,7 +46,7 @@ fn several_batches_update_like_one_large_one() {
                 .into_iter()
                 .map(|update| Update { rule: UpdateRule::Sgd(sgd.clone()), ..update })
                 .collect();
-            let options = TrainingOptions { accumulate, clip_norm, average: None, gradients: Gradients::F32 };
+            let options = TrainingOptions { accumulate, clip_norm, ..TrainingOptions::default() };
             network.compile_training(&objective(), &updates, batch, &options).unwrap();
             network
         };

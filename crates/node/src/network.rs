@@ -261,7 +261,8 @@ impl NativeNetwork {
         })
     }
 
-    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null, "gradients": "f32" }` where nothing is said.
+    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null, "gradients": "f32", "memory": "balanced" }` where nothing
+    /// is said.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn compile_training<'env>(
         &self,
@@ -272,16 +273,30 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "string")] options: Option<Unknown>,
     ) -> napi::Result<Object<'env>> {
         let prepare = || {
-            let objective = GraphSpec::parse(&argument::text(objective, "objective")?)?;
-            let updates: Vec<Update> = serde_json::from_str(&argument::text(updates, "updates")?)
-                .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?;
-            let batch = argument::count(batch_size, "batchSize", MAX_BATCH)?;
-            let options = options.map(|options| argument::text(options, "options")).transpose()?;
-            let options: TrainingOptions = serde_json::from_str(options.as_deref().unwrap_or("{}"))
-                .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?;
+            let Step { objective, updates, batch, options } = step(objective, updates, batch_size, options)?;
             Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch, &options)?))
         };
         self.long(env, prepare, |_, ()| Ok(()))
+    }
+
+    /// What the step that `compileTraining` would compile takes, as JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn plan_training<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] objective: Unknown,
+        #[napi(ts_arg_type = "string")] updates: Unknown,
+        #[napi(ts_arg_type = "number")] batch_size: Unknown,
+        #[napi(ts_arg_type = "string")] options: Option<Unknown>,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let Step { objective, updates, batch, options } = step(objective, updates, batch_size, options)?;
+            Ok(move |network: &mut Network<Cpu>| {
+                let plan = network.plan_training(&objective, &updates, batch, &options)?;
+                serde_json::to_string(&plan).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+            })
+        };
+        self.long(env, prepare, |_, plan| Ok(plan))
     }
 
     /// Makes one step on the next batch of a loader; null at the end of its epoch.
@@ -531,4 +546,25 @@ fn views(batch: &[(String, Tensor)]) -> Vec<(&str, TensorView<'_>)> {
 
 fn named(scalars: &[(String, f32)]) -> Vec<(&str, f32)> {
     scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect()
+}
+
+/// What a training step is made of.
+struct Step {
+    objective: GraphSpec,
+    updates: Vec<Update>,
+    batch: usize,
+    options: TrainingOptions,
+}
+
+/// Reads what a training step is made of.
+fn step(objective: Unknown, updates: Unknown, batch_size: Unknown, options: Option<Unknown>) -> Result<Step, Failure> {
+    let options = options.map(|options| argument::text(options, "options")).transpose()?;
+    Ok(Step {
+        objective: GraphSpec::parse(&argument::text(objective, "objective")?)?,
+        updates: serde_json::from_str(&argument::text(updates, "updates")?)
+            .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?,
+        batch: argument::count(batch_size, "batchSize", MAX_BATCH)?,
+        options: serde_json::from_str(options.as_deref().unwrap_or("{}"))
+            .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?,
+    })
 }

@@ -12,11 +12,12 @@ import {
 } from './arguments.js'
 import { type Batches, checkDataset, checkImages, Dataset, type LoaderOptions } from './data.js'
 import { BinaryNetsError } from './errors.js'
+import { GRADIENTS, type Gradients } from './gradients.js'
 import { History } from './history.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { callLong, type NativeNetwork, type NativeStep } from './native.js'
-import { inside, Network, objectiveOf, setTeacher } from './network.js'
+import { inside, Network, objectiveOf, setTeacher, stepOptions } from './network.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
 import type { Abortable } from './run-options.js'
@@ -24,11 +25,7 @@ import type { Schedule } from './schedules.js'
 import { openSource, type Source } from './source.js'
 import type { Outputs } from './trace.js'
 import { means, NOTHING, plus, type Training } from './training.js'
-
-const GRADIENTS = ['f32', 'fixed'] as const
-
-/** How the gradients of binary convolutions are multiplied. */
-export type Gradients = (typeof GRADIENTS)[number]
+import { MEMORY_POLICIES, type MemoryPolicy } from './training-plan.js'
 
 export interface FitOptions<O extends Outputs> extends Abortable {
   /** What to train on. */
@@ -50,11 +47,13 @@ export interface FitOptions<O extends Outputs> extends Abortable {
    * the parameters; the network keeps both, and {@link Network.swapAverages} exchanges them. Default: none are kept.
    */
   readonly average?: number
-  /**
-   * How the gradients of binary and ternary convolutions are multiplied: `'f32'`, or `'fixed'`, as whole numbers of −127 to 127 with a unit for each tensor, rounded at
-   * random so that their mean stays (Gupta et al. 2015). Default: `'f32'`.
-   */
+  /** How the gradients of binary convolutions are multiplied. Default: `'f32'`. */
   readonly gradients?: Gradients
+  /**
+   * What a step keeps for backward, and what it computes again to need less memory: `'speed'` computes nothing twice, `'balanced'` what is cheap, `'min'` whatever lowers
+   * the peak. Results are the same bit by bit, and a run may go on with another policy. {@link Network.plan} tells what a step takes. Default: `'balanced'`.
+   */
+  readonly memory?: MemoryPolicy
   /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
   readonly optimizer: Optimizers
   /** Default: `crossEntropy()`. */
@@ -116,11 +115,12 @@ export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<
 function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   checkOptions('fit', options, [
     ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
-    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars', 'gradients'],
+    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars'],
+    ...['gradients', 'memory'],
   ])
   const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
     options
-  const { accumulate, clipNorm, average, gradients, scalars = {} } = options
+  const { accumulate, clipNorm, average, gradients, memory, scalars = {} } = options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
@@ -134,6 +134,7 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   if (clipNorm !== undefined) checkNumber('fit', 'clipNorm', clipNorm, { min: Number.MIN_VALUE })
   if (average !== undefined) checkNumber('fit', 'average', average, { min: 0, max: 1 - Number.EPSILON })
   if (gradients !== undefined) checkOneOf('fit', 'gradients', gradients, GRADIENTS)
+  if (memory !== undefined) checkOneOf('fit', 'memory', memory, MEMORY_POLICIES)
   for (const [name, schedule] of Object.entries(scalars)) checkFunction('fit', `scalars: ${name}`, schedule)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)
   if (seed !== undefined) checkInteger('fit', 'seed', seed, { min: 0 })
@@ -164,9 +165,10 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
     const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
     checkScalars(network, options.scalars ?? {})
-    const { accumulate = 1, clipNorm = null, average = null, gradients = 'f32' } = options
-    const step = JSON.stringify({ accumulate, clip_norm: clipNorm, average, gradients })
-    await callLong(() => self.native.compileTraining(objective, JSON.stringify(updates), batchSize, step))
+    await callLong(() => {
+      return self.native.compileTraining(objective, JSON.stringify(updates), batchSize, stepOptions(options))
+    })
+    const { accumulate = 1 } = options
     const schedules = { progress: (step: number, total: number) => step / total, ...options.scalars, ...learningRates }
 
     const before = options.resume ? self.training : null

@@ -20,7 +20,7 @@ export {
   weighted,
 } from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
-export { type FitOptions, fit, type Gradients, type StepEvent } from './fit.js'
+export { type FitOptions, fit, type StepEvent } from './fit.js'
 export { type FreezeAccuracy, FreezeReport, type FusedRow } from './freeze-report.js'
 export {
   type FrozenEvaluation,
@@ -33,6 +33,7 @@ export {
   type OnnxForm,
   type ProfileOptions,
 } from './frozen.js'
+export type { Gradients } from './gradients.js'
 export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
 export type { Image, ImageSize } from './images.js'
 export type { LayerKind, LayerTime } from './layer-time.js'
@@ -64,6 +65,7 @@ export {
   type FreezeOptions,
   type LoadWeightsOptions,
   Network,
+  type PlanOptions,
 } from './network.js'
 export type { OpTime } from './op-time.js'
 export {
@@ -125,3 +127,4 @@ export {
   trace,
 } from './trace.js'
 export type { Evaluation } from './training.js'
+export { type HeldValue, type MemoryPolicy, TrainingPlan, type TrainingPlanFacts } from './training-plan.js'

@@ -15,6 +15,7 @@ import {
 import { ConfusionMatrix } from './confusion.js'
 import { checkDataset, checkImages, checkResize, type Dataset, inOrder, openLoader, type Resize } from './data.js'
 import { type FrozenNetwork, type ModelMetadata, type Normalization, setAccuracy, wrapFrozen } from './frozen.js'
+import { GRADIENTS, type Gradients } from './gradients.js'
 import { type Image, isOne, packImages } from './images.js'
 import { withIoErrors } from './io-errors.js'
 import { LoadReport } from './load-report.js'
@@ -23,7 +24,7 @@ import { matching } from './matching.js'
 import { type Metadata, parseMetadata } from './metadata.js'
 import { call, callLong, NativeFrozenNetwork, type NativeLoader, NativeNetwork, version } from './native.js'
 import type { OpTime } from './op-time.js'
-import type { Parameter } from './optimizers.js'
+import { assignUpdates, type Optimizers, type Parameter } from './optimizers.js'
 import { checkTopK, likeliest, type Prediction, type PredictOptions } from './prediction.js'
 import { type Abortable, checkRunOptions, RUN_OPTIONS, type RunOptions } from './run-options.js'
 import { type GraphSpec, imageSize, type NodeSpec } from './spec.js'
@@ -32,6 +33,7 @@ import type { Sym } from './sym.js'
 import { type Tensor, tensorOf } from './tensor.js'
 import { type ImageInput, type Model, type Outputs, trace, traceLoss } from './trace.js'
 import { type Evaluation, means, NOTHING, plus, type Training } from './training.js'
+import { MEMORY_POLICIES, type MemoryPolicy, TrainingPlan } from './training-plan.js'
 
 export interface CreateOptions extends RunOptions {
   /** What the network looks at. */
@@ -66,6 +68,29 @@ export interface FreezeOptions extends RunOptions, Abortable {
   readonly validation?: Dataset
   /** What becomes of images of another size, which the model's file remembers. Default: 'stretch'. */
   readonly resize?: Resize
+}
+
+/** A training step, as `fit` is told it. */
+export interface PlanOptions<O extends Outputs> {
+  readonly optimizer: Optimizers
+  /** Default: 64. */
+  readonly batchSize?: number
+  /** Default: `'balanced'`. */
+  readonly memory?: MemoryPolicy
+  /** As `fit` takes it. Default: `'f32'`. */
+  readonly gradients?: Gradients
+  /** Default: `crossEntropy()`. */
+  readonly loss?: Loss<O>
+  /** Default: 1. */
+  readonly accumulate?: number
+  /** Default: none. */
+  readonly clipNorm?: number
+  /** Default: none. */
+  readonly average?: number
+  /** How many classes labels have. Default: as many as the network has names of. */
+  readonly classes?: number
+  /** How many targets a sample has. Default: 0. */
+  readonly targets?: number
 }
 
 export interface LoadWeightsOptions extends Abortable {
@@ -105,6 +130,19 @@ export function objectiveOf<O extends Outputs>(
   const names = Object.keys(loss.teacher?.outputs ?? {})
   const data = { classes: classes.length, labelled, targets, teacher: names }
   return JSON.stringify(traceLoss(loss as Loss, inside(network).outputs, data))
+}
+
+/** What the core is told of a step besides its loss and its updates, as JSON. */
+export function stepOptions({
+  accumulate = 1,
+  clipNorm = null,
+  average = null,
+  gradients = 'f32',
+  memory = 'balanced',
+}: {
+  readonly [Name in 'accumulate' | 'clipNorm' | 'average']?: number | null | undefined
+} & { readonly gradients?: Gradients; readonly memory?: MemoryPolicy }): string {
+  return JSON.stringify({ accumulate, clip_norm: clipNorm, average, gradients, memory })
 }
 
 /** Copies a loss's teacher to the network, as it is now. */
@@ -482,6 +520,45 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     } finally {
       loader.close()
     }
+  }
+
+  /**
+   * What a training step takes and keeps, before it is made; as text, a table. `fit` with the same options makes that step. Nothing is changed, and no memory taken.
+   */
+  async plan(options: PlanOptions<O>): Promise<TrainingPlan> {
+    checkOptions('plan', options, [
+      ...[
+        'optimizer',
+        'batchSize',
+        'memory',
+        'loss',
+        'accumulate',
+        'clipNorm',
+        'average',
+        'gradients',
+        'classes',
+        'targets',
+      ],
+    ])
+    const { loss = crossEntropy() as unknown as Loss<O>, batchSize = 64, memory = 'balanced' } = options
+    const { classes = this.classes?.length ?? 0, targets = 0, accumulate, clipNorm, average } = options
+    checkFunction('plan', 'loss', loss)
+    checkInteger('plan', 'batchSize', batchSize)
+    checkOneOf('plan', 'memory', memory, MEMORY_POLICIES)
+    checkOneOf('plan', 'gradients', options.gradients ?? 'f32', GRADIENTS)
+    checkInteger('plan', 'classes', classes)
+    checkInteger('plan', 'targets', targets, { min: 0 })
+    if (accumulate !== undefined) checkInteger('plan', 'accumulate', accumulate)
+    if (clipNorm !== undefined) checkNumber('plan', 'clipNorm', clipNorm, { min: Number.MIN_VALUE })
+    if (average !== undefined) checkNumber('plan', 'average', average, { min: 0, max: 1 - Number.EPSILON })
+    const data = { classes: Array.from({ length: classes }, String), labelled: true, targets }
+    const objective = objectiveOf(this, loss, data)
+    if (loss.teacher !== undefined) await setTeacher(this, loss.teacher)
+    const { updates } = assignUpdates(options.optimizer, this.parameters())
+    const plan = await callLong(() => {
+      return this.#inside.native.planTraining(objective, JSON.stringify(updates), batchSize, stepOptions(options))
+    })
+    return new TrainingPlan(JSON.parse(plan))
   }
 
   /** One of the network's graphs as text. */

@@ -6,7 +6,7 @@ use binary_nets_exec::{IoMeta, Prepared};
 use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics};
 use binary_nets_kernels::Isa;
 
-use super::{elementwise::CHUNK, plain};
+use super::{elementwise::CHUNK, in_place, plain};
 use crate::io::Kernel;
 use crate::target::Target;
 use crate::threads::Threads;
@@ -98,43 +98,42 @@ fn sum_block<const W: usize>(
     sums[c + j..c + j + W].copy_from_slice(&second);
 }
 
-/// `y = f(x, other, parameters of the channel)` for whole rows, in the order of memory.
+/// `y = f(operands, parameters of the channel)` for whole rows, in the order of memory; in the place of a missing operand stands what y holds.
 #[inline(always)]
-fn map_rows<const P: usize>(
+fn map_rows<const N: usize, const P: usize>(
     y: &mut [f32],
-    x: &[f32],
-    other: &[f32],
+    operands: [Option<&[f32]>; N],
     parameters: [&[f32]; P],
-    f: impl Fn(f32, f32, [f32; P]) -> f32,
+    f: impl Fn([f32; N], [f32; P]) -> f32,
 ) {
     let c = parameters[0].len();
-    for ((y, x), other) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(other.chunks_exact(c)) {
+    for (row, y) in y.chunks_exact_mut(c).enumerate() {
+        let operands = operands.map(|x| x.map(|x| &x[row * c..][..c]));
         let mut j = 0;
         while j + BLOCK <= c {
-            map_block::<BLOCK, P>(y, x, other, parameters, j, &f);
+            map_block::<BLOCK, N, P>(y, operands, parameters, j, &f);
             j += BLOCK;
         }
         for j in j..c {
-            map_block::<1, P>(y, x, other, parameters, j, &f);
+            map_block::<1, N, P>(y, operands, parameters, j, &f);
         }
     }
 }
 
 /// `W` channels from channel `j` on: arrays, so that the compiler need not ask whether slices overlap.
 #[inline(always)]
-fn map_block<const W: usize, const P: usize>(
+fn map_block<const W: usize, const N: usize, const P: usize>(
     y: &mut [f32],
-    x: &[f32],
-    other: &[f32],
+    operands: [Option<&[f32]>; N],
     parameters: [&[f32]; P],
     j: usize,
-    f: &impl Fn(f32, f32, [f32; P]) -> f32,
+    f: &impl Fn([f32; N], [f32; P]) -> f32,
 ) {
     let block = |row: &[f32]| -> [f32; W] { *row[j..].first_chunk().expect("a whole block") };
-    let (x, other, parameters) = (block(x), block(other), parameters.map(block));
+    let (operands, parameters) = (operands.map(|x| block(x.unwrap_or(y))), parameters.map(block));
     let y: &mut [f32; W] = y[j..].first_chunk_mut().expect("a whole block");
     for k in 0..W {
-        y[k] = f(x[k], other[k], std::array::from_fn(|p| parameters[p][k]));
+        y[k] = f(std::array::from_fn(|n| operands[n][k]), std::array::from_fn(|p| parameters[p][k]));
     }
 }
 
@@ -143,8 +142,10 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> 
     let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let (c, n) = (rows.channels, rows.rows as f64);
     let kernel: Kernel = Box::new(move |io| {
-        let (threads, x, gamma, beta) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
+        let (threads, gamma, beta) = (io.threads(), io.input::<f32>(1), io.input::<f32>(2));
         let (y, mean, variance) = (io.output::<f32>(0), io.output::<f32>(1), io.output::<f32>(2));
+        let replacing = io.unless_replaced::<f32>(0);
+        let x = replacing.unwrap_or(y);
         let (sums, vectors) = io.scratch::<f64>().split_at_mut(rows.sums());
         let (rest, scale) = bytemuck::cast_slice_mut::<f64, f32>(vectors).split_at_mut(c);
         let origin = &x[..c];
@@ -161,18 +162,19 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> 
         }
         let (mean, rest, scale) = (&*mean, &*rest, &*scale);
         threads.for_chunks(y, rows.chunk(), |i, y| {
-            let x = &x[i * rows.chunk()..][..y.len()];
+            let x = replacing.map(|x| &x[i * rows.chunk()..][..y.len()]);
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    map_rows(y, x, x, [mean, rest, scale, beta], |x, _, [mean, rest, scale, beta]| {
+                    map_rows(y, [x], [mean, rest, scale, beta], |[x], [mean, rest, scale, beta]| {
                         ((x - mean) - rest) * scale + beta
                     });
                 },
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: (rows.sums() + c) * size_of::<f64>(), prologue: None, in_place: None }
+    let scratch = (rows.sums() + c) * size_of::<f64>();
+    in_place(&[0], Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None })
 }
 
 /// With `r = 1/√(var + ε)`: `dβ = Σdy`, `dγ = r·Σdy·(x − mean)`, `dx = γ·r·(dy − dβ/n − (x − mean)·r·dγ/n)`.
@@ -180,12 +182,14 @@ pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, target: Target) -> Prepared
     let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let (c, n) = (rows.channels, rows.rows as f64);
     let kernel: Kernel = Box::new(move |io| {
-        let (threads, x, gamma, mean) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
-        let (variance, dy) = (io.input::<f32>(3), io.input::<f32>(4));
+        let (threads, gamma, mean, variance) =
+            (io.threads(), io.input::<f32>(1), io.input::<f32>(2), io.input::<f32>(3));
+        let operands = [io.unless_replaced::<f32>(0), io.unless_replaced::<f32>(4)];
         let (dx, dgamma, dbeta) = (io.output::<f32>(0), io.output::<f32>(1), io.output::<f32>(2));
         let (sums, vectors) = io.scratch::<f64>().split_at_mut(rows.sums());
         let (scale, vectors) = bytemuck::cast_slice_mut::<f64, f32>(vectors).split_at_mut(c);
         let (shift, slope) = vectors.split_at_mut(c);
+        let [x, dy] = operands.map(|x| x.unwrap_or(dx));
         rows.sum((isa, threads), x, dy, mean, sums, |x, dy, mean| [dy, dy * (x - mean)]);
         for j in 0..c {
             let r = 1.0 / (f64::from(variance[j]) + eps).sqrt();
@@ -198,31 +202,26 @@ pub fn prepare_grad(op: &BatchNormGrad, io: &IoMeta, target: Target) -> Prepared
         let (scale, shift, slope) = (&*scale, &*shift, &slope[..c]);
         threads.for_chunks(dx, rows.chunk(), |i, dx| {
             let range = i * rows.chunk()..i * rows.chunk() + dx.len();
-            let (x, dy) = (&x[range.clone()], &dy[range]);
+            let operands = operands.map(|x| x.map(|x| &x[range.clone()]));
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    map_rows(dx, x, dy, [mean, scale, shift, slope], |x, dy, [mean, scale, shift, slope]| {
+                    map_rows(dx, operands, [mean, scale, shift, slope], |[x, dy], [mean, scale, shift, slope]| {
                         ((dy - shift) - (x - mean) * slope) * scale
                     });
                 },
             );
         });
     });
-    Prepared {
-        kernel,
-        name: isa.name(),
-        scratch: (rows.sums() + 2 * c) * size_of::<f64>(),
-        prologue: None,
-        in_place: None,
-    }
+    let scratch = (rows.sums() + 2 * c) * size_of::<f64>();
+    in_place(&[4, 0], Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None })
 }
 
 pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
     let c = rows.channels;
     let kernel: Kernel = Box::new(move |io| {
-        let (x, gamma, beta) = (io.input::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
+        let (x, gamma, beta) = (io.unless_replaced::<f32>(0), io.input::<f32>(1), io.input::<f32>(2));
         let (mean, variance) = (io.input::<f32>(3), io.input::<f32>(4));
         let scale = io.scratch::<f32>();
         for j in 0..c {
@@ -230,16 +229,17 @@ pub fn prepare_inference(op: &BatchNormInference, io: &IoMeta, target: Target) -
         }
         let scale = &*scale;
         io.threads().for_chunks(io.output(0), rows.chunk(), |i, y| {
-            let x = &x[i * rows.chunk()..][..y.len()];
+            let x = x.map(|x| &x[i * rows.chunk()..][..y.len()]);
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    map_rows(y, x, x, [mean, scale, beta], |x, _, [mean, scale, beta]| (x - mean) * scale + beta);
+                    map_rows(y, [x], [mean, scale, beta], |[x], [mean, scale, beta]| (x - mean) * scale + beta);
                 },
             );
         });
     });
-    Prepared { kernel, name: isa.name(), scratch: c * size_of::<f32>(), prologue: None, in_place: None }
+    let scratch = c * size_of::<f32>();
+    in_place(&[0], Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None })
 }
 
 pub fn prepare_update(op: &UpdateStatistics) -> Prepared<Kernel> {

@@ -40,24 +40,32 @@ pub fn clamp(x: f32, min: f32, max: f32) -> f32 {
     if above > max { max } else { above }
 }
 
-/// `y = f(x)`
-pub fn map(isa: Isa, threads: Threads, y: &mut [f32], x: &[f32], f: impl Fn(f32) -> f32 + Sync) {
+/// `y = f(x)`; without x, of what y holds.
+pub fn map(isa: Isa, threads: Threads, y: &mut [f32], x: Option<&[f32]>, f: impl Fn(f32) -> f32 + Sync) {
     threads.for_chunks(y, CHUNK, |i, y| {
-        let x = part(x, i, y.len());
+        let x = x.map(|x| part(x, i, y.len()));
         isa.vectorize(
             #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+            || match x {
+                Some(x) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+                None => y.iter_mut().for_each(|y| *y = f(*y)),
+            },
         );
     });
 }
 
-/// `y = f(a, b)`
-pub fn zip(isa: Isa, threads: Threads, y: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+/// `y = f(a, b)`; in the place of a missing operand stands what y holds.
+pub fn zip(isa: Isa, threads: Threads, y: &mut [f32], [a, b]: [Option<&[f32]>; 2], f: impl Fn(f32, f32) -> f32 + Sync) {
     threads.for_chunks(y, CHUNK, |i, y| {
-        let (a, b) = (part(a, i, y.len()), part(b, i, y.len()));
+        let [a, b] = [a, b].map(|x| x.map(|x| part(x, i, y.len())));
         isa.vectorize(
             #[inline(always)]
-            || y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+            || match (a, b) {
+                (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+                (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
+                (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
+                (None, None) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
+            },
         );
     });
 }

@@ -59,7 +59,7 @@ mod transpose;
 mod unary;
 
 use binary_nets_bits::Codes;
-use binary_nets_exec::{ExecError, IoMeta, Prepared};
+use binary_nets_exec::{ExecError, InPlace, IoMeta, Prepared};
 use binary_nets_graph::Op;
 
 use crate::io::{Io, Kernel};
@@ -142,6 +142,11 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::Dequantize(op) => round_weight::prepare_dequantize(op, io),
         Op::Fused(op) => fused::prepare(op, io, target)?,
     })
+}
+
+/// A kernel whose first output may replace one of those inputs.
+fn in_place(inputs: &[usize], kernel: Prepared<Kernel>) -> Prepared<Kernel> {
+    Prepared { in_place: Some(InPlace { inputs: inputs.to_vec(), output: 0 }), ..kernel }
 }
 
 /// A kernel without scratch memory or prologue.

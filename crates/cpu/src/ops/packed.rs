@@ -65,12 +65,28 @@ pub fn lane_mask(word: u32, i: usize) -> u32 {
     0u32.wrapping_sub(word >> i & 1)
 }
 
-/// Calls `f(word, elements)` for each half word of a row in one group, as 32 bits and up to 32 elements of each of two rows.
+/// `y = f(bit, x)` for each element of a row in one group; the bit as [`lane_mask`] gives it.
 #[inline(always)]
-pub fn for_half_words(words: &[u64], y: &mut [f32], x: &[f32], f: impl Fn(u32, &mut [f32], &[f32])) {
+pub fn map_bits(words: &[u64], y: &mut [f32], x: &[f32], f: impl Fn(u32, f32) -> f32) {
     for ((&word, y), x) in words.iter().zip(y.chunks_mut(64)).zip(x.chunks(64)) {
-        for ((half, y), x) in [word as u32, (word >> 32) as u32].into_iter().zip(y.chunks_mut(32)).zip(x.chunks(32)) {
-            f(half, y, x);
+        for ((half, y), x) in halves(word).into_iter().zip(y.chunks_mut(32)).zip(x.chunks(32)) {
+            y.iter_mut().zip(x).enumerate().for_each(|(lane, (y, &x))| *y = f(lane_mask(half, lane), x));
         }
     }
+}
+
+/// As [`map_bits`], with x in y.
+#[inline(always)]
+pub fn map_bits_in_place(words: &[u64], y: &mut [f32], f: impl Fn(u32, f32) -> f32) {
+    for (&word, y) in words.iter().zip(y.chunks_mut(64)) {
+        for (half, y) in halves(word).into_iter().zip(y.chunks_mut(32)) {
+            y.iter_mut().enumerate().for_each(|(lane, y)| *y = f(lane_mask(half, lane), *y));
+        }
+    }
+}
+
+/// A word as its low and its high bits.
+#[inline(always)]
+fn halves(word: u64) -> [u32; 2] {
+    [word as u32, (word >> 32) as u32]
 }

@@ -2,12 +2,14 @@
 
 use binary_nets_exec::Prepared;
 
-use super::{elementwise, plain};
-use crate::{io::Kernel, target::Target};
+use super::{elementwise, in_place, plain};
+use crate::io::{Io, Kernel};
+use crate::target::Target;
 
 pub fn prepare(target: Target) -> Prepared<Kernel> {
     let isa = target.isa;
-    plain(isa.name(), move |io| elementwise::map(isa, io.threads(), io.output(0), io.input(0), relu))
+    let run = move |io: &Io<'_>| elementwise::map(isa, io.threads(), io.output(0), io.unless_replaced(0), relu);
+    in_place(&[0], plain(isa.name(), run))
 }
 
 /// Written so that a NaN stays one, and is found where it arose.

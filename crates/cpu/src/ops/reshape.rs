@@ -2,10 +2,15 @@
 
 use binary_nets_exec::Prepared;
 
-use super::{elementwise, plain};
+use super::{elementwise, in_place, plain};
 use crate::io::Kernel;
 
-/// A copy, which serves [`binary_nets_graph::ops::StopGradient`] too.
+/// A copy, or nothing where the elements are in place already; it serves [`binary_nets_graph::ops::StopGradient`] too.
 pub fn prepare() -> Prepared<Kernel> {
-    plain("copy", |io| elementwise::copy(io.threads(), io.output(0), io.input(0)))
+    let kernel = plain("copy", |io| {
+        if let Some(x) = io.unless_replaced(0) {
+            elementwise::copy(io.threads(), io.output(0), x);
+        }
+    });
+    in_place(&[0], kernel)
 }

@@ -3,27 +3,29 @@
 use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::{SurrogateGrad, SurrogateSlope};
 
-use super::{elementwise, plain};
+use super::{elementwise, in_place, plain};
 use crate::{io::Kernel, target::Target};
 
 pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
     let (isa, gradient) = (target.isa, op.gradient);
-    plain(isa.name(), move |io| {
-        let (threads, x, dy, dx) = (io.threads(), io.input::<f32>(0), io.input::<f32>(1), io.output::<f32>(0));
+    let kernel = plain(isa.name(), move |io| {
+        let (threads, dx) = (io.threads(), io.output::<f32>(0));
+        let operands = [io.unless_replaced(0), io.unless_replaced(1)];
         match gradient {
             SurrogateSlope::Clip => {
-                elementwise::zip(isa, threads, dx, x, dy, |x, g| if x.abs() <= 1.0 { g } else { 0.0 });
+                elementwise::zip(isa, threads, dx, operands, |x, g| if x.abs() <= 1.0 { g } else { 0.0 });
             }
-            SurrogateSlope::Approx => elementwise::zip(isa, threads, dx, x, dy, |x, g| {
+            SurrogateSlope::Approx => elementwise::zip(isa, threads, dx, operands, |x, g| {
                 let slope = 2.0 - 2.0 * x.abs();
                 if x.abs() <= 1.0 { g * slope } else { 0.0 }
             }),
             SurrogateSlope::Swish { beta } => {
                 let beta = f64::from(beta);
-                elementwise::zip(isa, threads, dx, x, dy, |x, g| (f64::from(g) * swish(beta, f64::from(x))) as f32);
+                elementwise::zip(isa, threads, dx, operands, |x, g| (f64::from(g) * swish(beta, f64::from(x))) as f32);
             }
         }
-    })
+    });
+    in_place(&[1, 0], kernel)
 }
 
 /// `β(2 − z·tanh(z/2)) / (1 + cosh z)` with `z = β|x|`, written in `e = exp(−z)`, which cannot overflow:

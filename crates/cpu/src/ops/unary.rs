@@ -3,13 +3,13 @@
 use binary_nets_exec::Prepared;
 use binary_nets_graph::ops::{Unary, UnaryFunction};
 
-use super::{elementwise::map, plain};
+use super::{elementwise::map, in_place, plain};
 use crate::{io::Kernel, target::Target};
 
 pub fn prepare(op: &Unary, target: Target) -> Prepared<Kernel> {
     let (isa, function) = (target.isa, op.function);
-    plain(isa.name(), move |io| {
-        let (threads, x, y) = (io.threads(), io.input::<f32>(0), io.output::<f32>(0));
+    let kernel = plain(isa.name(), move |io| {
+        let (threads, x, y) = (io.threads(), io.unless_replaced::<f32>(0), io.output::<f32>(0));
         match function {
             UnaryFunction::Neg => map(isa, threads, y, x, |x| -x),
             UnaryFunction::Abs => map(isa, threads, y, x, f32::abs),
@@ -19,7 +19,8 @@ pub fn prepare(op: &Unary, target: Target) -> Prepared<Kernel> {
             UnaryFunction::Tanh => map(isa, threads, y, x, |x| f64::from(x).tanh() as f32),
             UnaryFunction::PowerOfTwo => map(isa, threads, y, x, power_of_two),
         }
-    })
+    });
+    in_place(&[0], kernel)
 }
 
 /// `2^round(log₂ x)`: the exponent of x in f64, where every f32 has one, and one more where the mantissa exceeds that of √2.

@@ -86,7 +86,7 @@ impl Backend for Vectors {
             name: "vectors",
             scratch: if matches!(op, Op::Relu(_) | Op::Concat(_)) { 1000 } else { 0 },
             prologue: resident.then(|| Prologue { kernel: kernel(true), bytes }),
-            in_place: matches!(op, Op::Relu(_) | Op::Unary(_)).then_some(InPlace { input: 0, output: 0 }),
+            in_place: matches!(op, Op::Relu(_) | Op::Unary(_)).then(|| InPlace { inputs: vec![0], output: 0 }),
         })
     }
 

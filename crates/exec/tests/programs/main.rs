@@ -5,3 +5,4 @@ mod diagnose;
 mod plan;
 mod profile;
 mod random_graphs;
+mod thrift;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use binary_nets_exec::{MemoryPolicy, thrifty};
 use binary_nets_graph::ops::{
     Arithmetic, Concat, Fill, Input, Relu, Scalar, Sgd, Slice, State, StateKind, Unary, UnaryFunction,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
 use proptest::prelude::*;
 
-use crate::backend::{Planned, evaluate};
+use crate::backend::{Planned, Vectors, evaluate};
 
 /// What to append: the kind of node, two operands among the values so far.
 type Choice = (u8, usize, usize);
@@ -67,8 +68,9 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
 }
 
-fn check(graph: &Graph, repeat: usize) -> Result<(), TestCaseError> {
-    let planned = Planned::new(graph, repeat).map_err(|e| TestCaseError::fail(e.to_string()))?;
+/// Checks that `planned` yields what `graph` does.
+fn check(graph: &Graph, planned: &Graph, repeat: usize) -> Result<(), TestCaseError> {
+    let planned = Planned::new(planned, repeat).map_err(|e| TestCaseError::fail(e.to_string()))?;
     let mut leaves = vec![HashMap::new(); repeat];
     for (i, node) in graph.nodes().iter().enumerate().filter(|(_, n)| n.op.is_leaf()) {
         let n = graph.meta(node.outputs[0]).shape.elements();
@@ -111,13 +113,25 @@ proptest! {
     fn planned_memory_gives_the_results_of_separate_memory(
         choices in choices(), outputs in prop::collection::vec(0..1000usize, 0..4)
     ) {
-        check(&build(&choices, &outputs, true), 1)?;
+        let graph = build(&choices, &outputs, true);
+        check(&graph, &graph, 1)?;
+    }
+
+    #[test]
+    fn what_comes_later_or_again_gives_the_same_results(
+        choices in choices(), outputs in prop::collection::vec(0..1000usize, 0..4)
+    ) {
+        let graph = build(&choices, &outputs, true);
+        for policy in [MemoryPolicy::Speed, MemoryPolicy::Balanced, MemoryPolicy::Min] {
+            check(&graph, &thrifty(&Vectors, &graph, policy).unwrap(), 1)?;
+        }
     }
 
     #[test]
     fn repetitions_give_the_results_of_single_runs(
         choices in choices(), outputs in prop::collection::vec(0..1000usize, 0..4), repeat in 1..4usize
     ) {
-        check(&build(&choices, &outputs, false), repeat)?;
+        let graph = build(&choices, &outputs, false);
+        check(&graph, &graph, repeat)?;
     }
 }

@@ -127,6 +127,10 @@ impl Operator for BinaryConv2dGradInput {
         check_scale(alpha, self.groups, w[0])?;
         Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
     }
+
+    fn macs(&self, inputs: &[&ValueMeta], _: &[&ValueMeta]) -> Macs {
+        Macs { float: mac_count(&self.window, inputs[1].shape.channels(), inputs[0]), binary: 0 }
+    }
 }
 
 impl Operator for BinaryConv2dGradWeight {
@@ -135,5 +139,9 @@ impl Operator for BinaryConv2dGradWeight {
         let [x, dy] = expect::inputs(inputs)?;
         let (x, _, groups) = expect::bits_rank(x, "codes")?;
         Ok(vec![ValueMeta::f32(weight_shape(&self.window, groups, x, expect::f32_rank(dy, "dy")?)?)])
+    }
+
+    fn macs(&self, inputs: &[&ValueMeta], outputs: &[&ValueMeta]) -> Macs {
+        Macs { float: mac_count(&self.window, outputs[0].shape[1], inputs[1]), binary: 0 }
     }
 }

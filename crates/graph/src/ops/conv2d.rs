@@ -130,6 +130,10 @@ impl Operator for Conv2dGradInput {
         let (dy, w) = (expect::f32_rank(dy, "dy")?, expect::f32_rank(w, "weights")?);
         Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, dy, w, self.input)?)])
     }
+
+    fn macs(&self, inputs: &[&ValueMeta], _: &[&ValueMeta]) -> Macs {
+        Macs { float: mac_count(&self.window, inputs[1].shape[1], inputs[0]), binary: 0 }
+    }
 }
 
 impl Operator for Conv2dGradWeight {
@@ -137,5 +141,9 @@ impl Operator for Conv2dGradWeight {
         let [x, dy] = expect::inputs(inputs)?;
         let (x, dy) = (expect::f32_rank(x, "x")?, expect::f32_rank(dy, "dy")?);
         Ok(vec![ValueMeta::f32(weight_shape(&self.window, self.groups, x, dy)?)])
+    }
+
+    fn macs(&self, inputs: &[&ValueMeta], outputs: &[&ValueMeta]) -> Macs {
+        Macs { float: mac_count(&self.window, outputs[0].shape[1], inputs[1]), binary: 0 }
     }
 }

@@ -99,4 +99,8 @@ impl Operator for TernaryConv2dGradInput {
         check_values(w_p, w_n)?;
         Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
     }
+
+    fn macs(&self, inputs: &[&ValueMeta], _: &[&ValueMeta]) -> Macs {
+        Macs { float: mac_count(&self.window, inputs[1].shape.channels(), inputs[0]), binary: 0 }
+    }
 }

@@ -16,6 +16,7 @@ mod fuse;
 mod fusion_report;
 mod per_image;
 mod precompute;
+mod recompute;
 mod rewrite;
 mod round_gradients;
 
@@ -34,4 +35,5 @@ pub use fuse::fuse;
 pub use fusion_report::{FusionRow, Writes, fused_names, fusion_report, writes};
 pub use per_image::per_image;
 pub use precompute::precompute;
+pub use recompute::recompute;
 pub use round_gradients::round_gradients;

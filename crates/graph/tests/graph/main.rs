@@ -13,6 +13,7 @@ mod fuse;
 mod namesakes;
 mod per_image;
 mod precompute;
+mod recompute;
 mod shapes;
 mod spec;
 mod summary;

@@ -6,6 +6,7 @@ import { exportModel } from './export.js'
 import { freeze } from './freeze.js'
 import { importModel } from './import.js'
 import { inspect } from './inspect.js'
+import { plan } from './plan.js'
 import { predict } from './predict.js'
 import { profile } from './profile.js'
 
@@ -15,6 +16,7 @@ const commands: Readonly<Record<string, Command>> = {
   predict,
   eval: evaluate,
   profile,
+  plan,
   bench,
   export: exportModel,
   import: importModel,

@@ -187,7 +187,7 @@ impl<S: Source> Rows<S> {
         let others = || self.steps.iter().chain(&self.coding);
         let read_again = |input| self.source.reads(input) || others().any(|step| step.change.reads(input));
         let in_place = self.sum.zip(self.map).filter(|((input, _), _)| !read_again(*input));
-        let in_place = in_place.map(|((input, _), output)| InPlace { input, output });
+        let in_place = in_place.map(|((input, _), output)| InPlace { inputs: vec![input], output });
         Prepared { in_place, ..laid::prepare(name, constant, sizes, self, lay, Self::run) }
     }
 
