@@ -124,8 +124,9 @@ test('the page of a profile needs nothing else, and is whole or not there', asyn
   const { code, stderr } = await failure('profile', 'model.bnn', '--repeats', '1', '--html', 'model.bnn/page.html')
   t.is(code, 1)
   t.regex(stderr, /BNETS_IO: model\.bnn\/page\.html/)
-  t.is((await failure('profile', 'model.bnn', '--repeats', '1', '--html', 'shapes')).code, 1)
-  t.false((await readdir(folder)).some((name) => name.endsWith('.part')))
+  await mkdir(path('pages', 'folder'))
+  t.is((await failure('profile', 'model.bnn', '--repeats', '1', '--html', 'pages/folder')).code, 1)
+  t.deepEqual(await readdir(path('pages')), ['folder', 'model.html'])
 })
 
 test('plan tells what training takes', async (t) => {

@@ -195,6 +195,30 @@ test('policies of memory give the same weights, and a plan tells what they take'
   await t.throwsAsync(net.plan({ optimizer: adam(), memory: 'small' as 'min', classes: 4 }), { code: 'BNETS_ARGUMENT' })
 })
 
+test('rounded gradients learn, the same on any number of threads and under any policy of memory', async (t) => {
+  const run = async (gradients: 'f32' | 'fixed', threads?: number, memory: 'speed' | 'min' = 'speed') => {
+    using net = await create(1, threads)
+    await fit(net, { ...options, epochs: 8, optimizer: adam({ lr: oneCycle(2e-2) }), gradients, memory }).done
+    return { weights: net.stateDict(), top1: (await net.evaluate(validation)).top1 }
+  }
+  const [floats, fixed, threads, small] = await Promise.all([
+    run('f32'),
+    run('fixed', 1),
+    run('fixed', 2),
+    run('fixed', 1, 'min'),
+  ])
+  t.true(fixed.top1 > 0.9, `top-1 is ${fixed.top1}`)
+  t.notDeepEqual(fixed.weights, floats.weights)
+  t.deepEqual(threads.weights, fixed.weights)
+  t.deepEqual(small.weights, fixed.weights)
+
+  using net = await create()
+  const wrong = { ...options, gradients: 'int8' as 'fixed' }
+  t.throws(() => fit(net, wrong), { code: 'BNETS_ARGUMENT', message: /gradients should be one of/ })
+  const planned = net.plan({ optimizer: adam(), gradients: 'int8' as 'fixed', classes: 4 })
+  await t.throwsAsync(planned, { code: 'BNETS_ARGUMENT', message: /gradients should be one of/ })
+})
+
 test('moving averages stand beside the parameters, and validations see them', async (t) => {
   using net = await create()
   const decay = 0.9

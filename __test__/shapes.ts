@@ -71,8 +71,8 @@ export const model: Model<{ readonly logits: Sym; readonly features: Sym }> = bl
 
 export type Outputs = { readonly logits: Sym; readonly features: Sym }
 
-export function create(seed = 1): Promise<Network<Outputs>> {
-  return Network.create(model, { input, seed, threads: 1 })
+export function create(seed = 1, threads = 1): Promise<Network<Outputs>> {
+  return Network.create(model, { input, seed, threads })
 }
 
 /** All tensors of a network, to be compared bit by bit. */
