@@ -1,6 +1,6 @@
-// `npm run bench:training [-- --quick]`: a training step on one core and on two, SGD with momentum, and, where BINARY_NETS_PYTHON names a Python with torch, PyTorch's step of the same
-// network and batch: emulated, which is codes and signs as floats in convolutions of floats, and the float network. Each in a process of its own, in turn, several rounds, the best of
-// all; PyTorch in the memory format that suits it better. `-- --record` also writes bench/record/<date>-bench-training.md.
+// `npm run bench:training [-- --quick]`: a training step on one core and on two, with either kind of gradients and any policy of memory, SGD with momentum, and, where BINARY_NETS_PYTHON
+// names a Python with torch, PyTorch's step of the same network and batch: emulated, which is codes and signs as floats in convolutions of floats, and the float network. Each in a
+// process of its own, in turn, several rounds, the best of all; PyTorch in the memory format that suits it better. `-- --record` also writes bench/record/<date>-bench-training.md.
 //
 // `npm run bench:training -- --profile [<network>] [<folder>]`: where the time of a step goes, op by op, and what decoding and varying images costs. The folder has
 // `train/<class>/*`; without one the images lie in memory.
@@ -58,12 +58,14 @@ function compare() {
   for (; rounds < ROUNDS && (performance.now() - start) / 1000 < LIMIT; rounds++) {
     for (const name of ['small', 'imagenet', 'digits']) {
       keep(`${name} 1`, ours(name, 1, STEPS[name]))
+      keep(`${name} fixed`, ours(name, 1, STEPS[name], ['--gradients', 'fixed']))
       if (torch) pytorch(name, 'binary')
       if (availableParallelism() > 1) keep(`${name} 2`, ours(name, 2, STEPS[name]))
       if (torch) pytorch(name, 'float')
     }
     // Four bases take long, and have no peer: they run once, for their memory.
     if (!quick && rounds === 0) keep('bases 1', ours('bases', 1, 1))
+    for (const memory of ['speed', 'min']) keep(`small ${memory}`, ours('small', 1, STEPS.small, ['--memory', memory]))
   }
 
   report.say(
@@ -75,7 +77,7 @@ function compare() {
       if (result === undefined) return []
       const times = (other) => {
         const peer = best.get(`${name} ${other}`)
-        const isFair = other !== key && (key === '2') === (other === '1')
+        const isFair = other === '1' ? key === '2' : key !== '2' && other !== key
         return peer === undefined || !isFair ? '' : `${(peer.ms / result.ms).toFixed(2)} ×`
       }
       return [
@@ -92,7 +94,10 @@ function compare() {
     }
     return [
       ...row(title, '1'),
+      ...row("  gradients: 'fixed'", 'fixed'),
       ...row('  two threads', '2'),
+      ...row("  memory: 'speed'", 'speed'),
+      ...row("  memory: 'min'", 'min'),
       ...row('  PyTorch, emulated', 'binary'),
       ...row('  PyTorch, float', 'float'),
     ]
