@@ -389,6 +389,7 @@ fn latent_order(w: &[f64], taps: usize, channels: usize) -> Vec<f64> {
 fn gradient_shapes() -> Vec<Shape> {
     let more = [
         (10, [40, 40], [3, 4], 1, Window::square(3, 1, 1)),
+        (9, [40, 40], [3, 4], 1, Window::square(3, 1, 1)),
         (2, [30, 31], [3, 64], 1, Window::square(3, 1, 1)),
         (2, [61, 60], [2, 64], 1, Window::square(3, 2, 1)),
     ];

@@ -287,6 +287,10 @@ impl BinaryGradWeight {
             let group = first / (self.outputs / self.groups);
             for block in 0..self.blocks() {
                 let pixels = self.block_pixels(partial, block);
+                // The last images may be fewer.
+                if pixels.is_empty() {
+                    break;
+                }
                 let at = (partial * self.blocks() + block) * self.groups + group;
                 let laid = &laid[at * self.block_len()..][..self.block_len()];
                 for start in (0..self.piece).step_by(ROWS) {

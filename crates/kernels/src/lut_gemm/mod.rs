@@ -68,7 +68,7 @@ pub struct Job<'a> {
     pub rows: &'a [Row],
     /// Where the tables of each segment begin, from the row's on.
     pub segments: &'a [usize],
-    /// Tables of one segment.
+    /// Tables of one segment; at least one.
     pub depth: usize,
     /// `[panels, segments]` of [`LutGemm::segment_len`] elements.
     pub laid: &'a [u32],
@@ -153,9 +153,10 @@ impl LutGemm {
     /// `C = scale · A · B`, or `C += scale · A · B`, the product rounded before it is added.
     ///
     /// # Panics
-    /// If a buffer ends before its last element.
+    /// If a segment has no table, or a buffer ends before its last element.
     pub fn run(&self, mut job: Job<'_>) {
         let panel = job.segments.len() * self.segment_len(job.depth);
+        assert!(job.depth > 0, "a segment of no table");
         assert!(job.laid.len() >= job.columns.div_ceil(PANEL) * panel, "laid codes of {} columns", job.columns);
         (self.kernel.run)(self.isa, self.codes, &mut job);
     }
