@@ -2,7 +2,9 @@
 
 use binary_nets_bits::Codes;
 
-use super::{Job, MOST_CODES, Order, PANEL, Table, bytes, floats};
+#[cfg(target_arch = "x86_64")]
+use super::bytes;
+use super::{Job, MOST_CODES, Order, PANEL, Table, floats};
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
