@@ -22,16 +22,16 @@ type Call = Box<dyn FnMut() + Send>;
 
 /// The multiply-adds a second of the kernel of that name, of as many threads together: their sum in the best slot, measured now. `None` for what is no convolution or product.
 pub fn peak(name: &str, threads: usize) -> Option<f64> {
-    if let Some(kernel) = binary_conv2d::KERNELS.iter().find(|k| [k.name(), k.threshold_name()].contains(&name)) {
+    if let Some(kernel) = binary_conv2d::KERNELS.iter().find(|k| [k.id.name(), k.threshold_name()].contains(&name)) {
         // Long sums with few weights, and shorter ones with more: what is best depends on the size of the cache.
         let shapes = [(512, 64), (1024, 128)];
         let rates = shapes.map(|(inputs, outputs)| rate(threads, || binary(kernel, inputs, outputs)));
         return rates.into_iter().flatten().reduce(f64::max);
     }
-    if let Some(kernel) = image_conv2d::KERNELS.iter().find(|kernel| kernel.name() == name) {
+    if let Some(kernel) = image_conv2d::KERNELS.iter().find(|kernel| kernel.id.name() == name) {
         return rate(threads, || image(kernel));
     }
-    let kernel = gemm::KERNELS.iter().find(|kernel| kernel.name() == name)?;
+    let kernel = gemm::KERNELS.iter().find(|kernel| kernel.id.name() == name)?;
     rate(threads, || product(kernel))
 }
 
@@ -119,10 +119,11 @@ mod tests {
 
     #[test]
     fn every_kernel_of_this_machine_has_a_peak_and_nothing_else_has() {
-        let binary = binary_conv2d::KERNELS.iter().filter(|k| k.isa().is_some()).map(binary_conv2d::Kernel::name);
-        let image = image_conv2d::KERNELS.iter().filter(|k| k.isa().is_some()).map(image_conv2d::Kernel::name);
-        let product = gemm::KERNELS.iter().filter(|k| k.isa().is_some()).map(gemm::Kernel::name);
-        for name in binary.chain(image).chain(product) {
+        let binary = binary_conv2d::KERNELS.iter().map(|kernel| kernel.id);
+        let image = image_conv2d::KERNELS.iter().map(|kernel| kernel.id);
+        let product = gemm::KERNELS.iter().map(|kernel| kernel.id);
+        for id in binary.chain(image).chain(product).filter(|id| id.isa().is_some()) {
+            let name = id.name();
             let peak = peak(name, 1).unwrap();
             println!("{name}: {:.1} GMAC/s", peak / 1e9);
             assert!(peak > 1e6, "{name}: {peak}");

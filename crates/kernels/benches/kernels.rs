@@ -100,7 +100,7 @@ fn bench_binary_conv2d(report: &Report) {
         (256, 512, 14, 2),
     ];
     for kernel in binary_conv2d::KERNELS {
-        let Some(isa) = kernel.isa() else { continue };
+        let Some(isa) = kernel.id.isa() else { continue };
         for (in_channels, out_channels, size, stride) in shapes {
             let geometry = Conv2dGeometry {
                 in_size: [size; 2],
@@ -126,13 +126,13 @@ fn bench_binary_conv2d(report: &Report) {
                 let mut out = vec![0i16; out_h * out_w * out_channels];
                 let shape = format!("3x3 {in_channels}>{out_channels}@{out_h} pad {pad_value}");
                 let chosen = BinaryConv2d::new(geometry.clone(), codes, pad_value, isa).expect("a kernel for all");
-                let chosen = chosen.kernel_name() == kernel.name();
-                report.choice(kernel.name(), &shape, chosen, geometry.macs(), "GMAC/s", || {
+                let chosen = chosen.kernel_name() == kernel.id.name();
+                report.choice(kernel.id.name(), &shape, chosen, geometry.macs(), "GMAC/s", || {
                     conv.rows(&image, laid, 0..out_h, &mut scratch, black_box(&mut out));
                 });
                 if pad_value == 1 {
                     let shape = format!("lay {in_channels}>{out_channels}");
-                    report.line(kernel.name(), &shape, weights.len() * 8, "GB/s", || {
+                    report.line(kernel.id.name(), &shape, weights.len() * 8, "GB/s", || {
                         conv.lay_weights(&weights, black_box(laid));
                     });
                 }
@@ -164,7 +164,7 @@ fn bench_image_conv2d(report: &Report) {
             out_channels,
         };
         for kernel in image_conv2d::KERNELS {
-            if kernel.isa().is_none() {
+            if kernel.id.isa().is_none() {
                 continue;
             }
             let conv = ImageConv2d::with_kernel(geometry.clone(), kernel.largest(), kernel).expect("listed");
@@ -178,7 +178,7 @@ fn bench_image_conv2d(report: &Report) {
             let (mut narrow, mut wide) = (vec![0_i32; out_h * out_w * out_channels], Vec::new());
             let fits = conv.sum_bound() <= i32::BOUND;
             wide.resize(if fits { 0 } else { narrow.len() }, 0_i64);
-            report.line(kernel.name(), &shape, geometry.macs(), "GMAC/s", || {
+            report.line(kernel.id.name(), &shape, geometry.macs(), "GMAC/s", || {
                 if fits {
                     conv.rows(&image, &laid, 0..out_h, &mut scratch, black_box(&mut narrow));
                 } else {
@@ -191,7 +191,7 @@ fn bench_image_conv2d(report: &Report) {
 
 fn bench_gemm(report: &Report) {
     for kernel in gemm::KERNELS {
-        if kernel.isa().is_none() {
+        if kernel.id.isa().is_none() {
             continue;
         }
         let gemm = Gemm::with_kernel(kernel).expect("listed");
@@ -201,11 +201,11 @@ fn bench_gemm(report: &Report) {
             let mut c = vec![0.0; m * n];
             gemm.pack_b(k, n, Matrix::row_major(&b, n), &mut packed);
             for (name, a) in [("A", Matrix::row_major(&a, k)), ("A^T", Matrix::transposed(&a, m))] {
-                report.line(kernel.name(), &format!("{m}x{n}x{k} {name}"), m * n * k, "GMAC/s", || {
+                report.line(kernel.id.name(), &format!("{m}x{n}x{k} {name}"), m * n * k, "GMAC/s", || {
                     gemm.run((m, n, k), a, &packed, black_box(&mut c), n, false);
                 });
             }
-            report.line(kernel.name(), &format!("pack B {k}x{n}"), k * n * 4, "GB/s", || {
+            report.line(kernel.id.name(), &format!("pack B {k}x{n}"), k * n * 4, "GB/s", || {
                 gemm.pack_b(k, n, Matrix::row_major(&b, n), black_box(&mut packed));
             });
         }
@@ -215,14 +215,14 @@ fn bench_gemm(report: &Report) {
 fn bench_lut_gemm(report: &Report) {
     use lut_gemm::{Job, MOST_CODES, Order, PANEL, Row, Table};
     for kernel in lut_gemm::KERNELS {
-        if kernel.isa().is_none() {
+        if kernel.id.isa().is_none() {
             continue;
         }
         for codes in [Codes::Sign, Codes::Step] {
             let gemm = LutGemm::with_kernel(kernel, codes).expect("listed");
             let rows: [u64; MOST_CODES] = words(MOST_CODES).try_into().expect("as many");
             let mut laid = vec![0; gemm.laid_len()];
-            report.line(kernel.name(), &format!("lay {codes:?}"), gemm.codes() * PANEL / 8, "GB/s", || {
+            report.line(kernel.id.name(), &format!("lay {codes:?}"), gemm.codes() * PANEL / 8, "GB/s", || {
                 gemm.lay(black_box(&rows), black_box(&mut laid));
             });
             // Pixels, floats of one, taps, columns: gradients by the input of 3×3 convolutions, whose tables serve nine taps, and by their weights.
@@ -234,12 +234,12 @@ fn bench_lut_gemm(report: &Report) {
                 let mut tables = vec![Table::default(); m * depth];
                 let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
                 let bytes = size_of_val(tables.as_slice());
-                report.line(kernel.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
+                report.line(kernel.id.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
                     gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
                 });
                 let (columns, stride, each) = (12, 12, tables.len() / 12);
                 let rows = &x[..each * gemm.floats() * stride];
-                report.line(kernel.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
+                report.line(kernel.id.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
                     gemm.tables(rows, Order::Columns { columns, stride, each }, black_box(&mut tables));
                 });
                 let len = n.div_ceil(PANEL) * taps * gemm.segment_len(depth);
@@ -248,7 +248,7 @@ fn bench_lut_gemm(report: &Report) {
                 // All taps read the row's own tables: as many as there are, without the room around an image.
                 let segments = vec![0; taps];
                 let mut c = vec![0.0; m * n];
-                report.line(kernel.name(), &shape, m * n * depth * gemm.floats() * taps, "GMAC/s", || {
+                report.line(kernel.id.name(), &shape, m * n * depth * gemm.floats() * taps, "GMAC/s", || {
                     let (tables, rows, segments, laid) = (&tables, &rows, &segments, &laid);
                     let c = black_box(&mut c[..]);
                     gemm.run(Job { tables, rows, segments, depth, laid, columns: n, scale: 1.0, c, accumulate: false });

@@ -11,7 +11,7 @@ use binary_nets_kernels::LutGemm;
 use binary_nets_kernels::lut_gemm::{Job, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::laid;
-use super::magnitudes::{larger, magnitudes, scratch_len};
+use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
 use super::patches::Axis;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
@@ -91,10 +91,7 @@ impl BinaryGradInput {
     ) -> Self {
         // Longer sums of whole numbers would not be exact.
         let rounding = rounding.filter(|_| window.taps() * sources / groups <= MOST_DEPTH);
-        let gemm = match rounding {
-            None => LutGemm::new(target.isa, codes),
-            Some(_) => LutGemm::of_bytes(target.isa, codes),
-        };
+        let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
         let axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
         let offsets = |axis: usize| axes[axis].iter().flat_map(|axis| axis.taps.iter().map(|&(_, offset)| offset));
         let first = [0, 1].map(|axis| offsets(axis).min().unwrap_or(0));
@@ -226,7 +223,7 @@ impl BinaryGradInput {
 
     /// Scratch elements of the largest magnitudes of dy.
     fn magnitudes_len(&self) -> usize {
-        if self.rounding.is_some() { scratch_len(self.source[2]) } else { 0 }
+        scratch_len(self.rounding, self.source[2])
     }
 
     /// What dy times the factors of each term is rounded with.

@@ -5,14 +5,15 @@
 
 use std::ops::Range;
 
-use binary_nets_bits::{Codes, words};
+use binary_nets_bits::Codes;
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::LutGemm;
 use binary_nets_kernels::lut_gemm::{Job, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
 
-use super::magnitudes::{larger, magnitudes, scratch_len};
+use super::bit_patches::BitPatches;
+use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -41,15 +42,8 @@ const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
 pub struct BinaryGradWeight {
     gemm: LutGemm,
     rounding: Option<StochasticRounding>,
-    window: Window,
+    patches: BitPatches,
     images: usize,
-    /// Rows and columns of x.
-    input: [usize; 2],
-    /// Rows and columns of dy.
-    output: [usize; 2],
-    groups: usize,
-    /// Channels of one group of x.
-    channels: usize,
     /// Output channels of all groups.
     outputs: usize,
     /// Output channels of one piece.
@@ -58,8 +52,6 @@ pub struct BinaryGradWeight {
     partial: usize,
     /// Pixels of one block; whole words of laid codes.
     block: usize,
-    /// The bits of a pixel outside x.
-    pad: bool,
     /// Whether what stands outside is 0 where bits mean −1 and 1: such pixels count as 1 at first, and are taken away in the end.
     outside: bool,
 }
@@ -76,10 +68,7 @@ impl BinaryGradWeight {
         rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Self {
-        let gemm = match rounding {
-            None => LutGemm::new(target.isa, codes),
-            Some(_) => LutGemm::of_bytes(target.isa, codes),
-        };
+        let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
         let word = gemm.codes();
         assert!(BLOCK.is_multiple_of(word), "a block ends with a word");
         let per_group = outputs / groups;
@@ -90,17 +79,19 @@ impl BinaryGradWeight {
         Self {
             gemm,
             rounding,
-            window: *window,
+            patches: BitPatches {
+                window: *window,
+                input: [height, width],
+                output: [rows, columns],
+                groups,
+                channels: channels / groups,
+                outside: codes == Codes::Step && pad_value == 1,
+            },
             images,
-            input: [height, width],
-            output: [rows, columns],
-            groups,
-            channels: channels / groups,
             outputs,
             piece: per_group / pieces,
             partial,
             block: BLOCK.min((partial * rows * columns).next_multiple_of(word)).max(word),
-            pad: codes == Codes::Step && pad_value == 1,
             outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
         }
     }
@@ -142,12 +133,12 @@ impl BinaryGradWeight {
 
     /// Pixels of one image of dy.
     fn pixels(&self) -> usize {
-        self.output[0] * self.output[1]
+        self.patches.output[0] * self.patches.output[1]
     }
 
     /// Bits of one patch.
     fn depth(&self) -> usize {
-        self.window.taps() * self.channels
+        self.patches.window.taps() * self.patches.channels
     }
 
     /// Panels of one patch.
@@ -167,7 +158,7 @@ impl BinaryGradWeight {
 
     /// Words of the laid patches, `[partials, blocks, groups, panels, words, PANEL]`.
     fn laid_len(&self) -> usize {
-        self.partials() * self.blocks() * self.groups * self.block_len()
+        self.partials() * self.blocks() * self.patches.groups * self.block_len()
     }
 
     /// Elements of the partial sums, `[partials, outputs, taps · channels]`.
@@ -177,12 +168,16 @@ impl BinaryGradWeight {
 
     /// Elements of the sums of dy over pixels whose tap lies outside, `[partials, taps, outputs]`.
     fn outsides_len(&self) -> usize {
-        if self.outside { (self.partials() * self.window.taps() * self.outputs).next_multiple_of(ENTRIES) } else { 0 }
+        if self.outside {
+            (self.partials() * self.patches.window.taps() * self.outputs).next_multiple_of(ENTRIES)
+        } else {
+            0
+        }
     }
 
     /// Scratch elements of the largest magnitudes of dy.
     fn magnitudes_len(&self) -> usize {
-        if self.rounding.is_some() { scratch_len(self.outputs) } else { 0 }
+        scratch_len(self.rounding, self.outputs)
     }
 
     /// Scratch elements of a lane: rows of bits that are laid, or tables.
@@ -212,16 +207,16 @@ impl BinaryGradWeight {
     /// Lays the patches of all pixels.
     fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
         threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
-            let (block, group) = (i / self.groups, i % self.groups);
+            let (block, group) = (i / self.patches.groups, i % self.patches.groups);
             let pixels = self.block_pixels(block / self.blocks(), block % self.blocks());
             let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<MOST_CODES>();
             let rows = &mut rows[..self.panels()];
             let (word, each) = (self.gemm.codes(), self.gemm.segment_len(self.tables_of(&pixels)));
-            let mut places = self.places(pixels.start);
+            let mut places = self.patches.places(pixels.start);
             for (i, first) in pixels.clone().step_by(word).enumerate() {
                 rows.fill([0; MOST_CODES]);
                 for (k, place) in (0..word.min(pixels.end - first)).zip(&mut places) {
-                    self.patch(codes, group, place, |panel, bits| rows[panel][k] |= bits);
+                    self.patches.set(codes, group, place, |panel, bits| rows[panel][k] |= bits);
                 }
                 for (panel, rows) in rows.iter().enumerate() {
                     let at = panel * each + i * self.gemm.laid_len();
@@ -229,45 +224,6 @@ impl BinaryGradWeight {
                 }
             }
         });
-    }
-
-    /// Image, row and column of the pixels from one on, without end.
-    fn places(&self, pixel: usize) -> impl Iterator<Item = [usize; 3]> + use<> {
-        let [rows, columns] = self.output;
-        let first = [pixel / self.pixels(), pixel % self.pixels() / columns, pixel % columns];
-        std::iter::successors(Some(first), move |&[image, row, column]| {
-            Some(match (row + 1 == rows, column + 1 == columns) {
-                (_, false) => [image, row, column + 1],
-                (false, true) => [image, row + 1, 0],
-                (true, true) => [image + 1, 0, 0],
-            })
-        })
-    }
-
-    /// Gives the bits of one patch, [taps, channels] without gaps, to `set(word, bits)`.
-    #[inline(always)]
-    fn patch(&self, codes: &[u64], group: usize, [image, row, column]: [usize; 3], mut set: impl FnMut(usize, u64)) {
-        let [height, width] = self.input;
-        let [kh, kw] = self.window.kernel;
-        let per_pixel = words(self.channels);
-        let mut at = 0;
-        for ky in 0..kh {
-            let source_row = self.window.source(0, height, row, ky).map(|y| (image * height + y) * width);
-            for kx in 0..kw {
-                let source = source_row.zip(self.window.source(1, width, column, kx));
-                let bits = source.map(|(row, x)| &codes[((row + x) * self.groups + group) * per_pixel..][..per_pixel]);
-                for word in 0..per_pixel {
-                    let valid = PANEL.min(self.channels - word * PANEL);
-                    let outside = if self.pad { u64::MAX >> (PANEL - valid) } else { 0 };
-                    let bits = bits.map_or(outside, |bits| bits[word]);
-                    set(at / PANEL, bits << (at % PANEL));
-                    if at % PANEL + valid > PANEL {
-                        set(at / PANEL + 1, bits >> (PANEL - at % PANEL));
-                    }
-                    at += valid;
-                }
-            }
-        }
     }
 
     fn sum_partials(
@@ -284,14 +240,14 @@ impl BinaryGradWeight {
         threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
             let tables: &mut [Table] = bytemuck::cast_slice_mut(scratch);
             let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
-            let group = first / (self.outputs / self.groups);
+            let group = first / (self.outputs / self.patches.groups);
             for block in 0..self.blocks() {
                 let pixels = self.block_pixels(partial, block);
                 // The last images may be fewer.
                 if pixels.is_empty() {
                     break;
                 }
-                let at = (partial * self.blocks() + block) * self.groups + group;
+                let at = (partial * self.blocks() + block) * self.patches.groups + group;
                 let laid = &laid[at * self.block_len()..][..self.block_len()];
                 for start in (0..self.piece).step_by(ROWS) {
                     let outputs = start..self.piece.min(start + ROWS);
@@ -356,14 +312,15 @@ impl BinaryGradWeight {
         if !self.outside {
             return;
         }
-        let [rows, columns] = self.output;
-        let kw = self.window.kernel[1];
-        let outsides = &mut outsides[..self.partials() * self.window.taps() * self.outputs];
+        let [rows, columns] = self.patches.output;
+        let kw = self.patches.window.kernel[1];
+        let outsides = &mut outsides[..self.partials() * self.patches.window.taps() * self.outputs];
         threads.for_chunks(outsides, self.outputs, |i, sums| {
-            let (partial, tap) = (i / self.window.taps(), i % self.window.taps());
+            let (partial, tap) = (i / self.patches.window.taps(), i % self.patches.window.taps());
             sums.fill(0.0);
-            let inside =
-                |axis: usize, at: usize, tap: usize| self.window.source(axis, self.input[axis], at, tap).is_some();
+            let inside = |axis: usize, at: usize, tap: usize| {
+                self.patches.window.source(axis, self.patches.input[axis], at, tap).is_some()
+            };
             let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
             for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
                 let row_inside = inside(0, row % rows, tap / kw);
@@ -386,11 +343,11 @@ impl BinaryGradWeight {
 
     /// Adds the partial sums, in order, and turns `[o, taps, c]` into `[o, c, taps]`.
     fn add_partials(&self, threads: Threads, partials: &[f32], outsides: &[f32], dw: &mut [f32]) {
-        let (depth, taps) = (self.depth(), self.window.taps());
+        let (depth, taps) = (self.depth(), self.patches.window.taps());
         threads.for_chunks(dw, depth, |output, dw| {
             for partial in 0..self.partials() {
                 let sums = &partials[(partial * self.outputs + output) * depth..][..depth];
-                for (tap, sums) in sums.chunks_exact(self.channels).enumerate() {
+                for (tap, sums) in sums.chunks_exact(self.patches.channels).enumerate() {
                     for (dw, sum) in dw[tap..].iter_mut().step_by(taps).zip(sums) {
                         *dw = if partial == 0 { *sum } else { *dw + sum };
                     }

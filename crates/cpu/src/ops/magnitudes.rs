@@ -1,15 +1,22 @@
-//! The largest magnitudes of channels.
+//! The largest magnitudes of channels, by which gradients are rounded.
 
+use binary_nets_graph::ops::StochasticRounding;
 use binary_nets_kernels::Isa;
+use binary_nets_kernels::lut_gemm::Numbers;
 
 use crate::threads::Threads;
 
 /// Pieces of work to aim at: as many threads can help.
 const PIECES: usize = 8;
 
-/// Elements of scratch that [`magnitudes`] needs.
-pub fn scratch_len(channels: usize) -> usize {
-    (PIECES * channels).next_multiple_of(16)
+/// What a gradient is that is rounded like that.
+pub fn numbers(rounding: Option<StochasticRounding>) -> Numbers {
+    if rounding.is_some() { Numbers::Bytes } else { Numbers::Any }
+}
+
+/// Elements of scratch that [`magnitudes`] needs: none where nothing is rounded.
+pub fn scratch_len(rounding: Option<StochasticRounding>, channels: usize) -> usize {
+    if rounding.is_some() { (PIECES * channels).next_multiple_of(16) } else { 0 }
 }
 
 /// The largest magnitude of each channel of `x: [pixels, channels]`, a NaN where there is one.

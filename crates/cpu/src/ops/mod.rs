@@ -11,6 +11,7 @@ mod binarize_weight;
 mod binary_conv2d;
 mod binary_grad_input;
 mod binary_grad_weight;
+mod bit_patches;
 mod blocks;
 mod bop;
 mod clamp;

@@ -5,15 +5,15 @@ use super::{CHUNK, Dot, Form, Job, table, tile};
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::kernel_id::{KernelId, run_on};
 use crate::{Isa, arch::scalar::Scalar, vector::Bytes, vector::Words};
 
 /// One binary convolution kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    name: &'static str,
+    /// The name has pixels × output channels of the tile: `binary_conv2d_4x16_avx512`.
+    pub id: KernelId,
     threshold_name: &'static str,
-    isa_name: &'static str,
-    detect: fn() -> Option<Isa>,
     pixels: usize,
     block: usize,
     form: Form,
@@ -53,7 +53,7 @@ pub static KERNELS: &[Kernel] = &[
 
 /// The kernel of `isa` whose tiles take least time for an output of `pixels` × `channels`; the first listed among equals.
 pub(super) fn fastest(isa: Isa, pixels: usize, channels: usize) -> &'static Kernel {
-    let of_isa = KERNELS.iter().filter(|kernel| kernel.isa_name == isa.name());
+    let of_isa = KERNELS.iter().filter(|kernel| kernel.id.is_for(isa));
     let time = |kernel: &&Kernel| {
         pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block) * kernel.cost
     };
@@ -65,10 +65,8 @@ impl Kernel {
     const fn of<S: Words, const P: usize, const N: usize>([name, threshold_name]: [&'static str; 2]) -> Self {
         const { assert!(P <= CHUNK && N * S::LANES <= 64, "the tile handles at most 64 × 64") };
         Self {
-            name,
+            id: KernelId::of::<S>(name),
             threshold_name,
-            isa_name: S::NAME,
-            detect: || S::detect().map(S::isa),
             pixels: P,
             block: N * S::LANES,
             form: Form::Parities,
@@ -84,10 +82,8 @@ impl Kernel {
             assert!(CHUNK.is_multiple_of(2 * P) && N * S::LANES <= 64, "the tile handles at most 64 × 64");
         };
         Self {
-            name,
+            id: KernelId::of::<S>(name),
             threshold_name,
-            isa_name: S::NAME,
-            detect: || S::detect().map(S::isa),
             pixels: 2 * P,
             block: N * S::LANES,
             form: Form::Nibbles,
@@ -102,24 +98,9 @@ impl Kernel {
         Self { cost, ..self }
     }
 
-    /// Pixels × output channels of the tile, and the instruction set: `binary_conv2d_4x16_avx512`.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// The same where [`crate::pack_between`] takes what it yields.
     pub fn threshold_name(&self) -> &'static str {
         self.threshold_name
-    }
-
-    /// The instruction set it needs.
-    pub fn isa_name(&self) -> &'static str {
-        self.isa_name
-    }
-
-    /// The instruction set it runs on, if this machine has it.
-    pub fn isa(&self) -> Option<Isa> {
-        (self.detect)()
     }
 
     /// Output channels of the tile.
@@ -134,18 +115,18 @@ impl Kernel {
 }
 
 fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
-    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
-    token.vectorize(
+    run_on(
+        isa,
         #[inline(always)]
-        || tile::run::<S, T, P, N>(token, job),
+        |token: S| tile::run::<S, T, P, N>(token, job),
     );
 }
 
 fn run_table<S: Bytes, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
-    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
-    token.vectorize(
+    run_on(
+        isa,
         #[inline(always)]
-        || table::run::<S, T, P, N>(token, job),
+        |token: S| table::run::<S, T, P, N>(token, job),
     );
 }
 
@@ -156,7 +137,10 @@ mod tests {
     #[test]
     fn names_tell_the_tile() {
         for kernel in KERNELS {
-            assert_eq!(kernel.name, format!("binary_conv2d_{}x{}_{}", kernel.pixels, kernel.block, kernel.isa_name));
+            assert_eq!(
+                kernel.id.name(),
+                format!("binary_conv2d_{}x{}_{}", kernel.pixels, kernel.block, kernel.id.isa_name())
+            );
         }
     }
 }

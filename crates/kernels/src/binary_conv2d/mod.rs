@@ -103,7 +103,7 @@ impl BinaryConv2d {
         kernel: &'static Kernel,
     ) -> Result<Self, KernelError> {
         geometry.validate()?;
-        let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
+        let isa = kernel.id.available()?;
         Self::bind(geometry, codes, pad_value, kernel, isa)
     }
 
@@ -132,7 +132,7 @@ impl BinaryConv2d {
 
     /// Name of the chosen kernel: pixels × output channels of its tile, and the instruction set.
     pub fn kernel_name(&self) -> &'static str {
-        self.kernel.name()
+        self.kernel.id.name()
     }
 
     /// The same where thresholds follow.

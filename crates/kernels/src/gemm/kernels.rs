@@ -5,14 +5,14 @@ use super::{Job, tile};
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::kernel_id::{KernelId, run_on};
 use crate::{Isa, arch::scalar::Scalar, vector::Floats};
 
 /// One matrix product kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    name: &'static str,
-    isa_name: &'static str,
-    detect: fn() -> Option<Isa>,
+    /// The name has rows × columns of the tile: `gemm_6x64_avx512`.
+    pub id: KernelId,
     rows: usize,
     columns: usize,
     pub(super) run: fn(Isa, &mut Job<'_>),
@@ -32,36 +32,14 @@ pub static KERNELS: &[Kernel] = &[
 
 /// The first kernel listed for `isa`.
 pub(super) fn fastest(isa: Isa) -> &'static Kernel {
-    KERNELS.iter().find(|kernel| kernel.isa_name == isa.name()).expect("every instruction set has a kernel")
+    KERNELS.iter().find(|kernel| kernel.id.is_for(isa)).expect("every instruction set has a kernel")
 }
 
 impl Kernel {
     /// A tile of `M` rows × `N` vectors of columns.
     const fn of<S: Floats, const M: usize, const N: usize>(name: &'static str) -> Self {
         const { assert!(M <= 6 && N * S::LANES <= 64, "the tile handles at most 6 × 64") };
-        Self {
-            name,
-            isa_name: S::NAME,
-            detect: || S::detect().map(S::isa),
-            rows: M,
-            columns: N * S::LANES,
-            run: run::<S, M, N>,
-        }
-    }
-
-    /// Rows × columns of the tile, and the instruction set: `gemm_6x64_avx512`.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The instruction set it needs.
-    pub fn isa_name(&self) -> &'static str {
-        self.isa_name
-    }
-
-    /// The instruction set it runs on, if this machine has it.
-    pub fn isa(&self) -> Option<Isa> {
-        (self.detect)()
+        Self { id: KernelId::of::<S>(name), rows: M, columns: N * S::LANES, run: run::<S, M, N> }
     }
 
     /// Rows of the tile.
@@ -76,10 +54,10 @@ impl Kernel {
 }
 
 fn run<S: Floats, const M: usize, const N: usize>(isa: Isa, job: &mut Job<'_>) {
-    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
-    token.vectorize(
+    run_on(
+        isa,
         #[inline(always)]
-        || tile::run::<S, M, N>(token, job),
+        |token: S| tile::run::<S, M, N>(token, job),
     );
 }
 
@@ -90,7 +68,7 @@ mod tests {
     #[test]
     fn names_tell_the_tile() {
         for kernel in KERNELS {
-            assert_eq!(kernel.name, format!("gemm_{}x{}_{}", kernel.rows, kernel.columns, kernel.isa_name));
+            assert_eq!(kernel.id.name(), format!("gemm_{}x{}_{}", kernel.rows, kernel.columns, kernel.id.isa_name()));
         }
     }
 }

@@ -40,13 +40,13 @@ impl Gemm {
 
     /// Uses `kernel`, whatever it is.
     pub fn with_kernel(kernel: &'static Kernel) -> Result<Self, KernelError> {
-        let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
+        let isa = kernel.id.available()?;
         Ok(Self { kernel, isa })
     }
 
     /// Name of the chosen kernel: rows × columns of its tile, and the instruction set.
     pub fn kernel_name(&self) -> &'static str {
-        self.kernel.name()
+        self.kernel.id.name()
     }
 
     /// Rows of the tile: a thread's share of rows is best a multiple of it.

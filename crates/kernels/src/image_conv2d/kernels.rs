@@ -8,14 +8,14 @@ use super::{Job, Sum, tile};
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::kernel_id::{KernelId, run_on};
 use crate::{Isa, arch::scalar::Scalar, vector::Pairs};
 
 /// One kernel of the convolution of pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    name: &'static str,
-    isa_name: &'static str,
-    detect: fn() -> Option<Isa>,
+    /// The name has the bits of weights, and pixels × output channels of the tile: `image_conv2d_i8_4x32_avx512`.
+    pub id: KernelId,
     largest: i16,
     per_word: usize,
     pixels: usize,
@@ -54,7 +54,7 @@ pub static KERNELS: &[Kernel] = &[
 /// The kernel of `isa` for weights up to `largest` that has most of them in a word and whose tiles waste least on output rows of `pixels` × `channels`; the first listed
 /// among equals. A tile of one pixel shares its weights with no other, so it is for rows of one.
 pub(super) fn fastest(isa: Isa, largest: i16, pixels: usize, channels: usize) -> &'static Kernel {
-    let able = |kernel: &&Kernel| kernel.isa_name == isa.name() && largest <= kernel.largest;
+    let able = |kernel: &&Kernel| kernel.id.is_for(isa) && largest <= kernel.largest;
     let fits = |kernel: &&Kernel| kernel.pixels > 1 || pixels == 1;
     let work = |kernel: &&Kernel| {
         let tiles = pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block);
@@ -69,9 +69,7 @@ impl Kernel {
     const fn of<S: Pairs, F: Factors<S>, const P: usize, const N: usize>(name: &'static str) -> Self {
         const { assert!(N * S::LANES <= 64, "the tile handles at most 64 channels") };
         Self {
-            name,
-            isa_name: S::NAME,
-            detect: || S::detect().map(S::isa),
+            id: KernelId::of::<S>(name),
             largest: F::LARGEST,
             per_word: F::PER_WORD,
             pixels: P,
@@ -80,21 +78,6 @@ impl Kernel {
             i32: run::<S, F, i32, P, N>,
             i64: run::<S, F, i64, P, N>,
         }
-    }
-
-    /// Bits of weights, pixels × output channels of the tile, and the instruction set: `image_conv2d_i8_4x32_avx512`.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The instruction set it needs.
-    pub fn isa_name(&self) -> &'static str {
-        self.isa_name
-    }
-
-    /// The instruction set it runs on, if this machine has it.
-    pub fn isa(&self) -> Option<Isa> {
-        (self.detect)()
     }
 
     /// The largest |weight| that it takes.
@@ -114,10 +97,10 @@ impl Kernel {
 }
 
 fn run<S: Pairs, F: Factors<S>, T: Sum, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
-    let token = S::of(isa).expect("a kernel is bound to its own instruction set");
-    token.vectorize(
+    run_on(
+        isa,
         #[inline(always)]
-        || tile::run::<S, F, T, P, N>(token, job),
+        |token: S| tile::run::<S, F, T, P, N>(token, job),
     );
 }
 
@@ -129,8 +112,8 @@ mod tests {
     fn names_tell_the_weights_and_the_tile() {
         for kernel in KERNELS {
             let bits = 32 / kernel.per_word;
-            let name = format!("image_conv2d_i{bits}_{}x{}_{}", kernel.pixels, kernel.block, kernel.isa_name);
-            assert_eq!(kernel.name, name);
+            let name = format!("image_conv2d_i{bits}_{}x{}_{}", kernel.pixels, kernel.block, kernel.id.isa_name());
+            assert_eq!(kernel.id.name(), name);
         }
     }
 }

@@ -78,9 +78,9 @@ impl ImageConv2d {
     /// Uses `kernel` if it takes such weights.
     pub fn with_kernel(geometry: Conv2dGeometry, largest: i16, kernel: &'static Kernel) -> Result<Self, KernelError> {
         validate(&geometry)?;
-        let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
+        let isa = kernel.id.available()?;
         if largest > kernel.largest() {
-            return Err(KernelError::Weights { kernel: kernel.name(), most: kernel.largest(), largest });
+            return Err(KernelError::Weights { kernel: kernel.id.name(), most: kernel.largest(), largest });
         }
         Ok(Self { kernel, isa, shape: Shape::new(geometry, largest, kernel) })
     }
@@ -92,7 +92,7 @@ impl ImageConv2d {
 
     /// Name of the chosen kernel: pixels × output channels of its tile, and the instruction set.
     pub fn kernel_name(&self) -> &'static str {
-        self.kernel.name()
+        self.kernel.id.name()
     }
 
     /// The largest |sum|: 255 · the largest weight · taps · channels.

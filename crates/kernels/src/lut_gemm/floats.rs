@@ -10,7 +10,7 @@
 use binary_nets_bits::Codes;
 
 use super::order::rows as rows_of;
-use super::{Job, Order, PANEL, Row, Table};
+use super::{Job, MOST_CODES, Order, PANEL, Row, Table};
 use crate::row::{load_row, store_row};
 use crate::vector::{Floats, Lookups};
 
@@ -78,6 +78,12 @@ fn fill_one<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], four: [f32; FLO
         }
         token.store(sum, entries);
     }
+}
+
+/// Lays the first [`WORD`] codes of 64 columns.
+#[inline(always)]
+pub(super) fn lay<S: Lookups>(token: S, rows: &[u64; MOST_CODES], laid: &mut [u32]) {
+    token.transpose(rows, laid.first_chunk_mut().expect("a word of each column"));
 }
 
 /// Laid words of one segment of `depth` tables in one panel.

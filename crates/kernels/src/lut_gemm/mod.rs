@@ -7,7 +7,7 @@
 //! Every element of `A · B` is **one ascending chain of additions** of such sums of four, starting from 0, and a sum of four is
 //! `fl(fl(fl(±a ± b) ± c) ± d)`, whatever the tile, the instruction set or the split of rows: results are bitwise equal everywhere.
 //!
-//! Whole numbers of −127 to 127 ([`LutGemm::of_bytes`]) have exact sums, in whatever order, so there an instruction set may have a kernel of its own: tables of 32 sums of five
+//! Whole numbers of −127 to 127 ([`Numbers::Bytes`]) have exact sums, in whatever order, so there an instruction set may have a kernel of its own: tables of 32 sums of five
 //! in 16 bits serve twice as many lanes.
 //!
 //! The rows of A need not be stored: a row is a list of *segments*, runs of tables anywhere, at the same distances for every row. In a convolution those are the pixels
@@ -33,10 +33,19 @@ pub const PANEL: usize = 64;
 /// Codes of a column that lie in one laid word, at most.
 pub const MOST_CODES: usize = 32;
 
-/// The largest magnitude of the whole numbers that [`LutGemm::of_bytes`] takes.
+/// The elements of A.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numbers {
+    /// Any floats.
+    Any,
+    /// Whole numbers of −127 to 127; their sums are exact up to [`MOST_DEPTH`] products.
+    Bytes,
+}
+
+/// The largest magnitude of [`Numbers::Bytes`].
 pub const MOST: f32 = 127.0;
 
-/// The products of one element of A · B of which [`LutGemm::of_bytes`] makes an exact sum.
+/// The products of one element of A · B whose sum is exact where they are [`Numbers::Bytes`].
 pub const MOST_DEPTH: usize = (1 << f32::MANTISSA_DIGITS) / 127;
 
 /// All sums of the floats of a table, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
@@ -83,25 +92,20 @@ pub struct Job<'a> {
 }
 
 impl LutGemm {
-    /// Chooses the fastest kernel of `isa` for any floats and codes of one kind.
-    pub fn new(isa: Isa, codes: Codes) -> Self {
-        Self { kernel: kernels::fastest(isa, false), isa, codes }
-    }
-
-    /// Chooses the fastest kernel of `isa` for whole numbers of −127 to 127 and codes of one kind; sums are exact up to [`MOST_DEPTH`] products.
-    pub fn of_bytes(isa: Isa, codes: Codes) -> Self {
-        Self { kernel: kernels::fastest(isa, true), isa, codes }
+    /// Chooses the fastest kernel of `isa` for such numbers and codes of one kind.
+    pub fn new(isa: Isa, numbers: Numbers, codes: Codes) -> Self {
+        Self { kernel: kernels::fastest(isa, numbers), isa, codes }
     }
 
     /// Uses `kernel`, whatever it is.
     pub fn with_kernel(kernel: &'static Kernel, codes: Codes) -> Result<Self, KernelError> {
-        let isa = kernel.isa().ok_or(KernelError::Unavailable { kernel: kernel.name(), isa: kernel.isa_name() })?;
+        let isa = kernel.id.available()?;
         Ok(Self { kernel, isa, codes })
     }
 
     /// Name of the chosen kernel: rows × columns of its tile, and the instruction set.
     pub fn kernel_name(&self) -> &'static str {
-        self.kernel.name()
+        self.kernel.id.name()
     }
 
     /// The instruction set of the kernel.
@@ -111,17 +115,17 @@ impl LutGemm {
 
     /// Rows of the tile: a block of rows is best a multiple of it.
     pub fn tile_rows(&self) -> usize {
-        self.kernel.rows()
+        self.kernel.rows
     }
 
     /// Floats of one table.
     pub fn floats(&self) -> usize {
-        self.kernel.floats()
+        self.kernel.floats
     }
 
     /// Codes of a column that [`lay`](Self::lay) lays at a time; a multiple of [`floats`](Self::floats), [`MOST_CODES`] at most.
     pub fn codes(&self) -> usize {
-        self.kernel.codes()
+        self.kernel.codes
     }
 
     /// Makes tables of as many times [`floats`](Self::floats) as `x` has.

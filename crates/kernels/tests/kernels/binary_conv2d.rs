@@ -110,13 +110,14 @@ fn check<T: Dot + Default + TryFrom<i32> + PartialEq + Debug>(
         conv.rows(&image, &laid, rows.clone(), &mut scratch, &mut out[rows.start * row..rows.end * row]);
     }
     let expected: Vec<T> = expected.iter().map(|&dot| T::try_from(dot).unwrap()).collect();
-    assert!(out == expected, "{} strips of {strip}: {}", kernel.name(), case.name());
+    assert!(out == expected, "{} strips of {strip}: {}", kernel.id.name(), case.name());
 }
 
 fn available() -> Vec<&'static Kernel> {
-    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) = KERNELS.iter().partition(|kernel| kernel.isa().is_some());
+    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) =
+        KERNELS.iter().partition(|kernel| kernel.id.isa().is_some());
     for kernel in skipped {
-        println!("skipped {}: this machine lacks {}", kernel.name(), kernel.isa_name());
+        println!("skipped {}: this machine lacks {}", kernel.id.name(), kernel.id.isa_name());
     }
     available
 }
@@ -188,7 +189,7 @@ fn extreme_dots_are_exact() {
                 check::<i16>(kernel, &case, &expected, 1);
             } else {
                 let narrow = std::panic::catch_unwind(|| check::<i16>(kernel, &case, &[0; 6], 1));
-                assert!(narrow.is_err(), "{} took i16 for {channels} channels", kernel.name());
+                assert!(narrow.is_err(), "{} took i16 for {channels} channels", kernel.id.name());
             }
         }
     }
@@ -219,6 +220,6 @@ fn bad_arguments_are_named() {
 #[test]
 fn every_instruction_set_has_a_kernel() {
     for isa in Isa::available() {
-        assert!(KERNELS.iter().any(|kernel| kernel.isa() == Some(isa)), "{}", isa.name());
+        assert!(KERNELS.iter().any(|kernel| kernel.id.isa() == Some(isa)), "{}", isa.name());
     }
 }

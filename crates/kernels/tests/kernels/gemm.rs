@@ -8,9 +8,10 @@ use binary_nets_kernels::{
 };
 
 fn available() -> Vec<&'static Kernel> {
-    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) = KERNELS.iter().partition(|kernel| kernel.isa().is_some());
+    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) =
+        KERNELS.iter().partition(|kernel| kernel.id.isa().is_some());
     for kernel in skipped {
-        println!("skipped {}: this machine lacks {}", kernel.name(), kernel.isa_name());
+        println!("skipped {}: this machine lacks {}", kernel.id.name(), kernel.id.isa_name());
     }
     available
 }
@@ -49,7 +50,7 @@ fn check(random: &mut Random, m: usize, n: usize, k: usize) {
             let a_lower = Matrix { data: a.data.get(split * a.row_stride..).unwrap_or(&[]), ..a };
             gemm.run((m - split, n, k), a_lower, &packed, lower, c_stride, accumulate);
             let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
-            assert!(same, "{} {m}×{n}×{k} accumulate {accumulate}", kernel.name());
+            assert!(same, "{} {m}×{n}×{k} accumulate {accumulate}", kernel.id.name());
         }
     }
 }
@@ -99,7 +100,7 @@ fn sums_are_close_to_f64() {
                 let exact: f64 = (0..k).map(product).sum();
                 let magnitude: f64 = (0..k).map(|k| product(k).abs()).sum();
                 let error = (f64::from(c[i * n + j]) - exact).abs();
-                assert!(error <= k as f64 * f64::from(f32::EPSILON) * magnitude, "{} {i} {j}", kernel.name());
+                assert!(error <= k as f64 * f64::from(f32::EPSILON) * magnitude, "{} {i} {j}", kernel.id.name());
             }
         }
     }

@@ -83,12 +83,12 @@ fn check<T: Sum + TryFrom<i64> + PartialEq + Debug>(
         conv.rows(&case.x, &laid, rows.clone(), &mut scratch, &mut out[rows.start * row..rows.end * row]);
     }
     let expected: Vec<T> = expected.iter().map(|&sum| T::try_from(sum).unwrap()).collect();
-    assert!(out == expected, "{} strips of {strip}: {:?}", kernel.name(), case.geometry);
+    assert!(out == expected, "{} strips of {strip}: {:?}", kernel.id.name(), case.geometry);
 }
 
 /// The kernels that this machine has for weights up to `largest`.
 fn available(largest: i16) -> impl Iterator<Item = &'static Kernel> {
-    KERNELS.iter().filter(move |kernel| kernel.isa().is_some() && largest <= kernel.largest())
+    KERNELS.iter().filter(move |kernel| kernel.id.isa().is_some() && largest <= kernel.largest())
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn extreme_sums_are_exact() {
                         check::<i32>(kernel, &case, largest, &[sum, -sum], 1);
                     } else {
                         let narrow = std::panic::catch_unwind(|| check::<i32>(kernel, &case, largest, &[0; 2], 1));
-                        assert!(narrow.is_err(), "{} took i32 for {products} products", kernel.name());
+                        assert!(narrow.is_err(), "{} took i32 for {products} products", kernel.id.name());
                     }
                 }
             }
@@ -188,7 +188,7 @@ fn bad_arguments_are_named() {
     assert!(ImageConv2d::new(good.clone(), 127, Isa::Scalar).is_ok());
     for kernel in available(127).filter(|kernel| kernel.largest() == 127) {
         let refused = ImageConv2d::with_kernel(good.clone(), 128, kernel).unwrap_err();
-        assert_eq!(refused, KernelError::Weights { kernel: kernel.name(), most: 127, largest: 128 });
+        assert_eq!(refused, KernelError::Weights { kernel: kernel.id.name(), most: 127, largest: 128 });
     }
 }
 
@@ -196,7 +196,7 @@ fn bad_arguments_are_named() {
 fn every_instruction_set_has_a_kernel() {
     for isa in Isa::available() {
         for largest in LARGEST {
-            assert!(available(largest).any(|kernel| kernel.isa() == Some(isa)), "{} for {largest}", isa.name());
+            assert!(available(largest).any(|kernel| kernel.id.isa() == Some(isa)), "{} for {largest}", isa.name());
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::random::Random;
 use binary_nets_bits::Codes;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{Job, KERNELS, Kernel, Order, PANEL, Row, Table};
+use binary_nets_kernels::lut_gemm::{Job, KERNELS, Kernel, Numbers, Order, PANEL, Row, Table};
 
 /// A product of `rows` rows of `segments` segments of `depth` floats with as many codes of `columns` columns.
 struct Product {
@@ -95,9 +95,10 @@ fn whole(random: &mut Random) -> f32 {
 }
 
 fn available() -> Vec<&'static Kernel> {
-    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) = KERNELS.iter().partition(|kernel| kernel.isa().is_some());
+    let (available, skipped): (Vec<&Kernel>, Vec<&Kernel>) =
+        KERNELS.iter().partition(|kernel| kernel.id.isa().is_some());
     for kernel in skipped {
-        println!("skipped {}: this machine lacks {}", kernel.name(), kernel.isa_name());
+        println!("skipped {}: this machine lacks {}", kernel.id.name(), kernel.id.isa_name());
     }
     available
 }
@@ -110,14 +111,14 @@ fn check(random: &mut Random, shape: [usize; 4]) {
         let expected = product.oracle(&start, stride, accumulate);
         for kernel in available() {
             let c = product.run(kernel, &start, stride, accumulate);
-            assert_eq!(c, expected, "{} {shape:?} {:?} accumulate {accumulate}", kernel.name(), product.codes);
+            assert_eq!(c, expected, "{} {shape:?} {:?} accumulate {accumulate}", kernel.id.name(), product.codes);
         }
         let product = Product::new(random, shape, Random::float);
         let plain = product.run(KERNELS.last().unwrap(), &start, stride, accumulate);
-        for kernel in available().into_iter().filter(|kernel| !kernel.of_whole_numbers()) {
+        for kernel in available().into_iter().filter(|kernel| kernel.numbers == Numbers::Any) {
             let c = product.run(kernel, &start, stride, accumulate);
             let same = c.iter().zip(&plain).all(|(c, e)| c.to_bits() == e.to_bits());
-            assert!(same, "{} {shape:?} {:?} accumulate {accumulate}", kernel.name(), product.codes);
+            assert!(same, "{} {shape:?} {:?} accumulate {accumulate}", kernel.id.name(), product.codes);
         }
     }
 }
@@ -154,7 +155,7 @@ fn the_largest_sums_are_exact() {
         let start = vec![0.0; rows * columns];
         for kernel in available() {
             let c = product.run(kernel, &start, columns, false);
-            assert_eq!(c, product.oracle(&start, columns, false), "{} {float} {codes:?}", kernel.name());
+            assert_eq!(c, product.oracle(&start, columns, false), "{} {float} {codes:?}", kernel.id.name());
         }
     }
 }
@@ -172,8 +173,8 @@ fn columns_become_tables_as_neighbours_do() {
             let column: Vec<f32> = x[j..].iter().copied().step_by(stride).take(2 * k).collect();
             let mut expected = [Table::default(); 2];
             gemm.tables(&column, Order::Neighbours, &mut expected);
-            assert_eq!(bits(&tables[..2]), bits(&expected), "{}", kernel.name());
-            assert_eq!(tables[2], Table::default(), "{}", kernel.name());
+            assert_eq!(bits(&tables[..2]), bits(&expected), "{}", kernel.id.name());
+            assert_eq!(tables[2], Table::default(), "{}", kernel.id.name());
         }
     }
 }

@@ -1,17 +1,15 @@
 //! An order of nodes that needs less memory: some come later, some again.
 
+mod costs;
+
 use binary_nets_graph::passes::recompute;
-use binary_nets_graph::{Graph, NodeId, Value};
+use binary_nets_graph::{Graph, NodeId};
 
 use crate::liveness::Lifetime;
-use crate::plan::prepare;
 use crate::schedule::schedule;
 use crate::slots::{Touch, slots};
-use crate::{Backend, ExecError, InPlace, MemoryPolicy, align};
-
-/// A float product is as much work as moving that many bytes, and a binary one.
-const FLOAT_MAC: f64 = 0.25;
-const BINARY_MAC: f64 = 1.0 / 64.0;
+use crate::{Backend, ExecError, MemoryPolicy, align};
+use costs::Costs;
 
 /// An input of a node that is done again, which is no longer there, is kept until then if it is that many times smaller than what is won, else computed again, too: both are tried.
 const SMALL: [usize; 2] = [8, 2];
@@ -48,69 +46,6 @@ pub fn thrifty<B: Backend>(backend: &B, graph: &Graph, policy: MemoryPolicy) -> 
 fn in_order(graph: &Graph) -> Vec<NodeId> {
     let leaves = (0..graph.nodes().len()).filter(|&id| graph.nodes()[id].op.is_leaf());
     leaves.chain(schedule(graph).order).collect()
-}
-
-/// What the nodes and values of a graph take.
-struct Costs {
-    nodes: Vec<NodeCost>,
-    /// The bytes of each value.
-    bytes: Vec<usize>,
-    /// Which values lie in the workspace.
-    placed: Vec<bool>,
-    /// The node of each value.
-    producer: Vec<NodeId>,
-}
-
-struct NodeCost {
-    inputs: Vec<usize>,
-    outputs: Vec<usize>,
-    in_place: Option<InPlace>,
-    scratch: usize,
-    /// Bytes that are moved, and products as so many bytes.
-    work: f64,
-    is_leaf: bool,
-    writes: bool,
-}
-
-impl Costs {
-    fn of<B: Backend>(backend: &B, graph: &Graph) -> Result<Self, ExecError> {
-        let bytes: Vec<usize> = graph.values().map(|v| backend.layout(graph.meta(v)).bytes()).collect();
-        let mut placed = vec![true; bytes.len()];
-        let mut producer = vec![0; bytes.len()];
-        for &(_, value) in graph.outputs() {
-            placed[value.index()] = false;
-        }
-        let mut nodes = Vec::with_capacity(graph.nodes().len());
-        for (id, node) in graph.nodes().iter().enumerate() {
-            let numbers = |values: &[Value]| values.iter().map(|v| v.index()).collect::<Vec<_>>();
-            let (inputs, outputs) = (numbers(&node.inputs), numbers(&node.outputs));
-            let is_leaf = node.op.is_leaf();
-            for &output in &outputs {
-                producer[output] = id;
-                placed[output] &= !is_leaf;
-            }
-            let (in_place, scratch) = if is_leaf {
-                (None, 0)
-            } else {
-                let prepared = prepare(backend, graph, node)?;
-                (prepared.in_place, prepared.scratch)
-            };
-            let metas = |values: &[Value]| values.iter().map(|&v| graph.meta(v)).collect::<Vec<_>>();
-            let macs = node.op.macs(&metas(&node.inputs), &metas(&node.outputs));
-            let moved: usize = inputs.iter().chain(&outputs).map(|&v| bytes[v]).sum();
-            let work = moved as f64 + macs.float as f64 * FLOAT_MAC + macs.binary as f64 * BINARY_MAC;
-            nodes.push(NodeCost {
-                inputs,
-                outputs,
-                in_place,
-                scratch,
-                work,
-                is_leaf,
-                writes: !node.op.writes().is_empty(),
-            });
-        }
-        Ok(Self { nodes, bytes, placed, producer })
-    }
 }
 
 /// Nodes in an order, in which some may stand several times, and what that needs.
@@ -232,11 +167,11 @@ impl<'c> Order<'c> {
         }
         candidates.sort_by(|a, b| b.worth().total_cmp(&a.worth()));
         let before = self.height();
-        let orders = candidates.iter().take(TRIALS).map(|candidate| {
+        let mut orders = candidates.iter().take(TRIALS).map(|candidate| {
             let nodes = [&self.nodes[..candidate.reader], &candidate.chain, &self.nodes[candidate.reader..]].concat();
             Self::new(self.costs, self.costs.without_unread(&nodes))
         });
-        orders.into_iter().find(|order| order.height() < before)
+        orders.find(|order| order.height() < before)
     }
 
     /// The order without what is done again for nothing: what lowered a peak that another one stands above by now.
@@ -303,28 +238,5 @@ impl<'c> Order<'c> {
         }
         chain.push(id);
         (chain.len() <= LONGEST_CHAIN).then_some(())
-    }
-}
-
-impl Costs {
-    /// The places of an order that somebody reads, and those that write.
-    fn without_unread(&self, nodes: &[NodeId]) -> Vec<NodeId> {
-        let mut wanted: Vec<bool> = self.placed.iter().map(|placed| !placed).collect();
-        let mut kept = Vec::with_capacity(nodes.len());
-        for &id in nodes.iter().rev() {
-            let NodeCost { inputs, outputs, writes, is_leaf, .. } = &self.nodes[id];
-            let is_read = outputs.iter().any(|&output| wanted[output]);
-            for &output in outputs {
-                wanted[output] = false;
-            }
-            if is_read || *writes || *is_leaf {
-                for &input in inputs {
-                    wanted[input] = true;
-                }
-                kept.push(id);
-            }
-        }
-        kept.reverse();
-        kept
     }
 }
