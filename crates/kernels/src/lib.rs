@@ -27,6 +27,7 @@ pub mod naive;
 mod quantize;
 mod row;
 mod ternary_conv2d;
+mod transpose;
 pub mod vector;
 
 pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};

@@ -195,11 +195,17 @@ fn scale<T: Copy>(dots: &[T], alpha: &[f32], channels: usize, float: impl Fn(T) 
     }
 }
 
-pub fn prepare_grad_input(op: &BinaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+pub fn prepare_grad_input(
+    op: &BinaryConv2dGradInput,
+    io: &IoMeta,
+    target: Target,
+) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target);
-    gradient
-        .prepare(target, io.constant[1], |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }])
+    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
+        |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
+    )?;
+    Ok(gradient
+        .prepare(target, io.constant[1], |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }]))
 }
 
 pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {

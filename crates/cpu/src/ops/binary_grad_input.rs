@@ -1,14 +1,14 @@
 //! The gradient of a convolution with weights of one bit by its input: dy times α times the bits, by look-up tables.
 //!
-//! A pixel of dy becomes tables once and serves every tap that reads it. Every output is one ascending chain over (term, tap row, tap column, four channels),
-//! whatever the strip, the batch, the threads or the instruction set.
+//! A pixel of dy becomes tables once and serves every tap that reads it. Every output is an ascending chain over (tap row, tap column, four channels) for each term, and the
+//! terms are added in order, whatever the strip, the batch, the threads or the instruction set.
 
 use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{Job, MOST_DEPTH, Order, PANEL, Row, Table};
+use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::laid;
 use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
@@ -22,9 +22,6 @@ const TABLES: usize = 512 << 10;
 
 /// Target pixels of one product, at most.
 const PIXELS: usize = 48;
-
-/// f32 elements of a table.
-const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
 
 /// dx from dy.
 pub struct BinaryGradInput {
@@ -79,7 +76,7 @@ pub struct Term<'a> {
 
 impl BinaryGradInput {
     /// For dy `[n, h', w', o]` and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`, and dy times their factors is rounded
-    /// as `rounding` says.
+    /// as `rounding` says; fails, saying why, where it cannot be.
     pub fn new(
         window: &Window,
         groups: usize,
@@ -88,9 +85,13 @@ impl BinaryGradInput {
         (codes, terms): (Codes, usize),
         rounding: Option<StochasticRounding>,
         target: Target,
-    ) -> Self {
-        // Longer sums of whole numbers would not be exact.
-        let rounding = rounding.filter(|_| window.taps() * sources / groups <= MOST_DEPTH);
+    ) -> Result<Self, String> {
+        let products = window.taps() * sources / groups;
+        if rounding.is_some() && products > MOST_DEPTH {
+            return Err(format!(
+                "sums of {products} whole numbers are not exact, those of {MOST_DEPTH} are: compute its gradients in f32"
+            ));
+        }
         let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
         let axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
         let offsets = |axis: usize| axes[axis].iter().flat_map(|axis| axis.taps.iter().map(|&(_, offset)| offset));
@@ -114,7 +115,7 @@ impl BinaryGradInput {
                 parts.push(Part { origin: [i, j], size: [rows.positions, columns.positions], taps, segments });
             }
         }
-        Self {
+        Ok(Self {
             gemm,
             rounding,
             parts,
@@ -129,7 +130,7 @@ impl BinaryGradInput {
             margin,
             strip,
             columns: columns_of_tables,
-        }
+        })
     }
 
     /// The kernel: dy is input 0, weights are what `terms` finds and laid once where they are constant.

@@ -1,7 +1,7 @@
 //! The gradient of a convolution of codes by its weights: dyᵀ times patches of bits, by look-up tables of dy.
 //!
 //! The sum over pixels falls into partial sums over runs of images and into blocks of output channels; both follow from the shape alone. Each partial
-//! sum is one ascending chain over its pixels, four at a time, and they are added in order, so the threads do not matter.
+//! sum is an ascending chain over its pixels, four at a time, anew for each block of them; blocks and partial sums are added in order, so the threads do not matter.
 
 use std::ops::Range;
 
@@ -10,10 +10,11 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{Job, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
+use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::bit_patches::BitPatches;
 use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
+use super::partial_sums::PartialSums;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -21,22 +22,13 @@ use crate::threads::Threads;
 /// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
 const BLOCK: usize = 1920;
 
-const _: () = assert!(BLOCK <= MOST_DEPTH, "sums of whole numbers are exact");
+const _: () = assert!(BLOCK <= MOST_DEPTH && StochasticRounding::MOST <= MOST, "sums of whole numbers are exact");
 
 /// Pixels whose rows of dy become tables at a time: whole tables, of fours and of fives.
 const PIXELS: usize = 60;
 
 /// Output channels whose tables of a block of pixels lie in the second cache.
 const ROWS: usize = 16;
-
-/// Pieces of work to aim at: as many threads can help.
-const PIECES: usize = 8;
-
-/// Output channels of a piece, at least.
-const LEAST_CHANNELS: usize = 64;
-
-/// f32 elements of a table.
-const ENTRIES: usize = size_of::<Table>() / size_of::<f32>();
 
 /// dw from x and dy.
 pub struct BinaryGradWeight {
@@ -71,11 +63,7 @@ impl BinaryGradWeight {
         let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
         let word = gemm.codes();
         assert!(BLOCK.is_multiple_of(word), "a block ends with a word");
-        let per_group = outputs / groups;
-        let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
-        let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
-        let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
-        let partial = images.div_ceil(partials).max(1);
+        let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
         Self {
             gemm,
             rounding,
@@ -85,11 +73,11 @@ impl BinaryGradWeight {
                 output: [rows, columns],
                 groups,
                 channels: channels / groups,
-                outside: codes == Codes::Step && pad_value == 1,
+                pad: codes == Codes::Step && pad_value == 1,
             },
             images,
             outputs,
-            piece: per_group / pieces,
+            piece,
             partial,
             block: BLOCK.min((partial * rows * columns).next_multiple_of(word)).max(word),
             outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
@@ -331,11 +319,16 @@ impl BinaryGradWeight {
                         #[inline(always)]
                         || match rounding {
                             None => numbers.for_each(|(sum, dy)| *sum += dy),
-                            Some(rounding) => numbers.zip(index as u32..).for_each(|((sum, dy), index)| {
-                                *sum += rounding.unit * rounding.round(*dy, index);
-                            }),
+                            Some(rounding) => numbers
+                                .zip(index as u32..)
+                                .for_each(|((sum, dy), index)| *sum += rounding.round(*dy, index)),
                         },
                     );
+                }
+            }
+            if let Some(Rounding { unit, .. }) = rounding {
+                for sum in sums {
+                    *sum *= unit;
                 }
             }
         });

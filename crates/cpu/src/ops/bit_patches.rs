@@ -17,7 +17,7 @@ pub struct BitPatches {
     /// Channels of one group.
     pub channels: usize,
     /// The bits of a pixel outside.
-    pub outside: bool,
+    pub pad: bool,
 }
 
 impl BitPatches {
@@ -48,7 +48,7 @@ impl BitPatches {
                 let bits = source.map(|(row, x)| &codes[((row + x) * self.groups + group) * per_pixel..][..per_pixel]);
                 for word in 0..per_pixel {
                     let valid = WORD.min(self.channels - word * WORD);
-                    let outside = if self.outside { u64::MAX >> (WORD - valid) } else { 0 };
+                    let outside = if self.pad { u64::MAX >> (WORD - valid) } else { 0 };
                     let bits = bits.map_or(outside, |bits| bits[word]);
                     set(at / WORD, bits << (at % WORD));
                     if at % WORD + valid > WORD {

@@ -4,10 +4,8 @@ use binary_nets_graph::ops::StochasticRounding;
 use binary_nets_kernels::Isa;
 use binary_nets_kernels::lut_gemm::Numbers;
 
+use super::partial_sums::PIECES;
 use crate::threads::Threads;
-
-/// Pieces of work to aim at: as many threads can help.
-const PIECES: usize = 8;
 
 /// What a gradient is that is rounded like that.
 pub fn numbers(rounding: Option<StochasticRounding>) -> Numbers {

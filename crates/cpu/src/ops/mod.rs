@@ -36,6 +36,7 @@ mod moving_average;
 mod normalize_image;
 mod one_hot;
 mod packed;
+mod partial_sums;
 mod patch_product;
 mod patch_weight_gradient;
 mod patches;
@@ -83,12 +84,12 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::SurrogateGrad(op) => surrogate::prepare(op, target),
         Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, target)?,
         Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, target)?,
-        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target),
+        Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target)?,
         Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target),
         Op::TernarizeWeight(op) => ternarize_weight::prepare(op, io, target),
         Op::TernarizeWeightGrad(op) => ternarize_weight::prepare_grad(op, io, target),
         Op::TernaryConv2d(op) => ternary_conv2d::prepare(op, io, target)?,
-        Op::TernaryConv2dGradInput(op) => ternary_conv2d::prepare_grad_input(op, io, target),
+        Op::TernaryConv2dGradInput(op) => ternary_conv2d::prepare_grad_input(op, io, target)?,
         Op::BatchNorm(op) => batch_norm::prepare(op, io, target),
         Op::BatchNormGrad(op) => batch_norm::prepare_grad(op, io, target),
         Op::BatchNormInference(op) => batch_norm::prepare_inference(op, io, target),

@@ -9,6 +9,7 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
+use super::partial_sums::PartialSums;
 use super::patches::{Axis, Frame, Patches};
 use crate::io::Kernel;
 use crate::target::Target;
@@ -16,12 +17,6 @@ use crate::threads::Threads;
 
 /// Pixels whose patches are gathered at a time, at most: panels of so many rows stay in the first cache.
 const BLOCK: usize = 128;
-
-/// Pieces of work to aim at: as many threads can help.
-const PIECES: usize = 8;
-
-/// Output channels for which patches are worth gathering anew.
-const LEAST_CHANNELS: usize = 64;
 
 /// dw from x and dy.
 pub struct PatchWeightGradient {
@@ -53,11 +48,7 @@ impl PatchWeightGradient {
         let gemm = Gemm::new(isa);
         let patches = Patches::panels(&frame, [&rows, &columns], groups, gemm.packed_b_len(1, 1));
         let outputs = dy[3];
-        let per_group = outputs / groups;
-        let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
-        let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
-        let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
-        let partial = images.div_ceil(partials).max(1);
+        let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
         let batch = (BLOCK / patches.pixels()).clamp(1, partial);
         let pixels = batch * patches.pixels();
         Self {
@@ -70,7 +61,7 @@ impl PatchWeightGradient {
             patches,
             groups,
             outputs,
-            piece: per_group / pieces,
+            piece,
             partial,
             taps: window.taps(),
         }

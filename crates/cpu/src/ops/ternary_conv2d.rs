@@ -127,14 +127,20 @@ impl Forward {
     }
 }
 
-pub fn prepare_grad_input(op: &TernaryConv2dGradInput, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+pub fn prepare_grad_input(
+    op: &TernaryConv2dGradInput,
+    io: &IoMeta,
+    target: Target,
+) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Step, 2), op.rounding, target);
-    gradient.prepare(target, io.constant[1] && io.constant[2], |io| {
+    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Step, 2), op.rounding, target).map_err(
+        |reason| ExecError::Unsupported { op: "ternary_conv2d_grad_input", path: io.path.to_owned(), reason },
+    )?;
+    Ok(gradient.prepare(target, io.constant[1] && io.constant[2], |io| {
         [(1, 3, 1.0), (2, 4, -1.0)].map(|(plane, value, sign)| Term {
             packed: io.input(plane),
             factors: io.input(value),
             sign,
         })
-    })
+    }))
 }

@@ -15,9 +15,6 @@ pub struct StochasticRounding {
     pub stream: u64,
 }
 
-/// The largest whole number.
-const MOST: f32 = 127.0;
-
 /// What the numbers of one tensor are rounded with.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rounding {
@@ -29,12 +26,16 @@ pub struct Rounding {
 }
 
 impl StochasticRounding {
+    /// The largest whole number.
+    pub const MOST: f32 = 127.0;
+
     /// The rounding of a tensor whose largest magnitude is `most`.
     pub fn of(&self, most: f32, seed: u64, step: u64) -> Rounding {
         let key = mix(mix(mix(seed).wrapping_add(step)).wrapping_add(self.stream));
-        let factor = MOST / most;
+        let factor = Self::MOST / most;
         // What is too small for an inverse is nothing.
-        let (unit, factor) = if most.is_finite() && factor.is_infinite() { (0.0, 0.0) } else { (most / MOST, factor) };
+        let (unit, factor) =
+            if most.is_finite() && factor.is_infinite() { (0.0, 0.0) } else { (most / Self::MOST, factor) };
         Rounding { unit, factor, key: [key as u32, (key >> 32) as u32] }
     }
 }
@@ -42,7 +43,7 @@ impl StochasticRounding {
 impl Rounding {
     /// The whole number that element `index` of value `g` becomes, the same on every backend.
     ///
-    /// `u` is in 2¹⁶ steps from 0 to 1: the upper bits of `hash(index ^ k₀) ^ k₁`, by the hash that Wellons found (2018, "hash prospector").
+    /// `u` is in the middle of one of 2¹⁶ steps from 0 to 1, so that g and −g are alike: the upper bits of `hash(index ^ k₀) ^ k₁`, by the hash that Wellons found (2018, "hash prospector").
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it becomes vector code inside the kernels that call it")]
     pub fn round(&self, g: f32, index: u32) -> f32 {
@@ -51,8 +52,8 @@ impl Rounding {
         x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
         x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
         x = (x ^ (x >> 16)) ^ k1;
-        let u = (x >> 16) as f32 * (1.0 / 65_536.0);
-        (g * self.factor + u).floor().clamp(-MOST, MOST)
+        let u = (x >> 15 | 1) as f32 * (1.0 / 131_072.0);
+        (g * self.factor + u).floor().clamp(-StochasticRounding::MOST, StochasticRounding::MOST)
     }
 }
 
@@ -69,8 +70,18 @@ mod tests {
             let sum: f64 = (0..n).map(|index| f64::from(rounding.round(x, index))).sum();
             let (mean, part) = (sum / f64::from(n), f64::from(x - x.floor()));
             let deviation = (part * (1.0 - part) / f64::from(n)).sqrt();
-            assert!((mean - f64::from(x)).abs() <= 5.0 * deviation + 2f64.powi(-16), "{x}: {mean}");
+            assert!((mean - f64::from(x)).abs() <= 5.0 * deviation + 2f64.powi(-17), "{x}: {mean}");
         }
+    }
+
+    /// `u` is as often so far above 0 as below 1.
+    #[test]
+    fn neither_sign_is_preferred() {
+        let rounding = StochasticRounding { stream: 1 }.of(127.0, 7, 3);
+        let sum = |x: f32| (0..1 << 20).map(|index| f64::from(rounding.round(x, index))).sum::<f64>();
+        // A step of 2⁻¹⁶ has 16 of these numbers, give or take a few.
+        assert!((4.0..40.0).contains(&sum(2f32.powi(-16))), "{}", sum(2f32.powi(-16)));
+        assert!((-40.0..-4.0).contains(&sum(-2f32.powi(-16))), "{}", sum(-2f32.powi(-16)));
     }
 
     #[test]

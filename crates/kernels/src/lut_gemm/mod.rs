@@ -17,11 +17,9 @@ mod bytes;
 mod floats;
 mod kernels;
 mod order;
-mod transpose;
 
 pub use kernels::{KERNELS, Kernel};
 pub use order::Order;
-pub use transpose::transpose;
 
 use binary_nets_bits::Codes;
 
@@ -46,11 +44,14 @@ pub enum Numbers {
 pub const MOST: f32 = 127.0;
 
 /// The products of one element of A · B whose sum is exact where they are [`Numbers::Bytes`].
-pub const MOST_DEPTH: usize = (1 << f32::MANTISSA_DIGITS) / 127;
+pub const MOST_DEPTH: usize = (1 << f32::MANTISSA_DIGITS) / MOST as usize;
 
 /// All sums of the floats of a table, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
-/// 16 floats, or as many bytes of 16-bit numbers.
-pub type Table = [f32; 16];
+/// [`ENTRIES`] floats, or as many bytes of 16-bit numbers.
+pub type Table = [f32; ENTRIES];
+
+/// Elements of a table.
+pub const ENTRIES: usize = 16;
 
 /// A product with its kernel chosen. Every buffer is the caller's; the caller splits rows among threads.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +132,11 @@ impl LutGemm {
     /// Makes tables of as many times [`floats`](Self::floats) as `x` has.
     ///
     /// # Panics
-    /// If a row of `x` ends before its last column, or `tables` before the last.
+    /// If `x` ends before the last float of its last table, or `tables` before the last.
     pub fn tables(&self, x: &[f32], order: Order, tables: &mut [Table]) {
+        let (count, whole) = order.tables(x.len(), self.floats());
+        assert!(whole, "{} floats in tables of {}: {order:?}", x.len(), self.floats());
+        assert!(tables.len() >= count, "{} of {count} tables", tables.len());
         (self.kernel.tables)(self.isa, self.codes, x, order, tables);
     }
 
@@ -151,6 +155,7 @@ impl LutGemm {
     /// # Panics
     /// If `laid` does not have [`laid_len`](Self::laid_len) elements.
     pub fn lay(&self, rows: &[u64; MOST_CODES], laid: &mut [u32]) {
+        assert_eq!(laid.len(), self.laid_len(), "length of laid codes");
         (self.kernel.lay)(self.isa, rows, laid);
     }
 

@@ -16,6 +16,20 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// How many tables `len` floats reach to, `floats` to a table; and whether the last of them is whole.
+    pub(super) fn tables(self, len: usize, floats: usize) -> (usize, bool) {
+        match self {
+            Self::Neighbours => (len / floats, len.is_multiple_of(floats)),
+            Self::Columns { columns, stride, each } => {
+                let rows = len.div_ceil(stride);
+                let last = (columns.max(1) - 1) * each + rows / floats;
+                (last, rows.is_multiple_of(floats) && len >= rows.max(1) * stride - stride + columns)
+            }
+        }
+    }
+}
+
 /// The beginnings of `K` rows.
 #[inline(always)]
 pub(super) fn rows<const K: usize>(x: &[f32], columns: usize, stride: usize) -> [&[f32]; K] {

@@ -1,13 +1,11 @@
 //! The transpose of bits: from rows of columns to columns of rows.
 
-use super::PANEL;
-
 /// Rows of bits.
 const ROWS: usize = 32;
 
 /// Bit k of lane i becomes bit i of row k, by exchanging ever smaller blocks.
 #[inline(always)]
-pub fn transpose(rows: &[u64; ROWS], lanes: &mut [u32; PANEL]) {
+pub fn transpose(rows: &[u64; ROWS], lanes: &mut [u32; 2 * ROWS]) {
     let (low, high) = lanes.split_at_mut(ROWS);
     for (k, row) in rows.iter().enumerate() {
         low[k] = *row as u32;

@@ -1,0 +1,26 @@
+//! How the gradient of a convolution by its weights falls into pieces of work.
+
+/// Pieces to aim at: as many threads can help.
+pub const PIECES: usize = 8;
+
+/// Output channels for which patches are worth making anew.
+const LEAST_CHANNELS: usize = 64;
+
+/// A piece is the sum over a run of images for a block of output channels. The pieces follow from the shape alone, so the threads do not matter.
+pub struct PartialSums {
+    /// Images of one partial sum.
+    pub images: usize,
+    /// Output channels of one piece.
+    pub channels: usize,
+}
+
+impl PartialSums {
+    /// Those of `images` images and `outputs` output channels of all groups.
+    pub fn new(images: usize, groups: usize, outputs: usize) -> Self {
+        let per_group = outputs / groups;
+        let fits = |pieces: &usize| per_group.is_multiple_of(*pieces) && per_group / pieces >= LEAST_CHANNELS;
+        let pieces = (1..=PIECES).rev().find(fits).unwrap_or(1);
+        let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
+        Self { images: images.div_ceil(partials).max(1), channels: per_group / pieces }
+    }
+}
