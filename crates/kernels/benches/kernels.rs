@@ -237,7 +237,9 @@ fn bench_lut_gemm(report: &Report) {
                 report.line(kernel.id.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
                     gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
                 });
-                let (columns, stride, each) = (12, 12, tables.len() / 12);
+                // An odd distance, or tables of all columns would fall into the same lines of the cache.
+                let columns = 16.min(m);
+                let (stride, each) = (columns, (tables.len() / columns - 1) | 1);
                 let rows = &x[..each * gemm.floats() * stride];
                 report.line(kernel.id.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
                     gemm.tables(rows, Order::Columns { columns, stride, each }, black_box(&mut tables));

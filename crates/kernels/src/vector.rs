@@ -74,8 +74,9 @@ pub trait ByteLookups: Token {
 
     /// 0 in every lane.
     fn zero_i16(self) -> Self::I16;
-    /// All 32 sums of five numbers, each twice in `x`: of signed numbers or of subsets, by the bits of the place.
-    fn fill_table<const SIGNED: bool>(self, x: [&[i16; 2]; 5], table: &mut [i16; 32]);
+    /// All 32 sums of the first five of six numbers: of signed numbers or of subsets, by the bits of the place. Each pair has two numbers in its bytes, the first
+    /// in the lower one, and each is 128 more than it means.
+    fn fill_table<const SIGNED: bool>(self, pairs: [u16; 3], table: &mut [i16; 32]);
     /// The first elements of `x`.
     fn load_places(self, x: &[u16]) -> Self::Places;
     /// The next five bits of every lane; zeros come in.

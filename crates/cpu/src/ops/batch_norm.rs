@@ -11,8 +11,11 @@ use crate::io::Kernel;
 use crate::target::Target;
 use crate::threads::Threads;
 
-/// Channels whose sums stay in registers.
+/// Channels that are handled at once.
 const BLOCK: usize = 16;
+
+/// Channels that are summed at once, where there are so many: fewer would read memory in small pieces far apart, and take several times as long.
+const WIDE: usize = 64;
 
 /// The extents of a tensor that is normalised.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,10 @@ impl Rows {
                 || {
                     // Plain loops: the closure of an iterator that steps is not inlined, and would miss the vector features.
                     let mut j = 0;
+                    while j + WIDE <= c {
+                        sum_block::<WIDE>(x, other, center, j, sums, &term);
+                        j += WIDE;
+                    }
                     while j + BLOCK <= c {
                         sum_block::<BLOCK>(x, other, center, j, sums, &term);
                         j += BLOCK;

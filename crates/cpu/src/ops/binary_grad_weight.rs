@@ -20,12 +20,9 @@ use crate::target::Target;
 use crate::threads::Threads;
 
 /// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
-const BLOCK: usize = 1920;
+const BLOCK: usize = 960;
 
 const _: () = assert!(BLOCK <= MOST_DEPTH && StochasticRounding::MOST <= MOST, "sums of whole numbers are exact");
-
-/// Pixels whose rows of dy become tables at a time: whole tables, of fours and of fives.
-const PIXELS: usize = 60;
 
 /// Output channels whose tables of a block of pixels lie in the second cache.
 const ROWS: usize = 16;
@@ -168,10 +165,16 @@ impl BinaryGradWeight {
         scratch_len(self.rounding, self.outputs)
     }
 
-    /// Scratch elements of a lane: rows of bits that are laid, or tables.
+    /// Elements of the tables of some rows of dw.
+    fn tables_len(&self) -> usize {
+        ROWS * self.stride(self.block) * ENTRIES
+    }
+
+    /// Scratch elements of a lane: rows of bits that are laid, or tables and the numbers of which they are made.
     fn lane_len(&self) -> usize {
         let rows = self.panels() * MOST_CODES * size_of::<u64>() / size_of::<u32>();
-        rows.max(ROWS * self.stride(self.block) * ENTRIES)
+        let lines = (self.block + self.gemm.floats()) * self.piece;
+        rows.max(self.tables_len() + lines).next_multiple_of(ENTRIES)
     }
 
     /// The pixels of a block of a partial sum, counted over all images.
@@ -226,7 +229,9 @@ impl BinaryGradWeight {
         let scale = rounding.map_or(1.0, |rounding| rounding.unit);
         let partials = &mut partials[..self.partials() * self.outputs * depth];
         threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
-            let tables: &mut [Table] = bytemuck::cast_slice_mut(scratch);
+            let (tables, lines) = scratch.split_at_mut(self.tables_len());
+            let (tables, lines): (&mut [Table], _) =
+                (bytemuck::cast_slice_mut(tables), bytemuck::cast_slice_mut(lines));
             let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
             let group = first / (self.outputs / self.patches.groups);
             for block in 0..self.blocks() {
@@ -237,12 +242,15 @@ impl BinaryGradWeight {
                 }
                 let at = (partial * self.blocks() + block) * self.patches.groups + group;
                 let laid = &laid[at * self.block_len()..][..self.block_len()];
+                let (each, stride) = (self.tables_of(&pixels), self.stride(pixels.len()));
+                self.make_lines((dy, rounding), pixels, first, lines);
                 for start in (0..self.piece).step_by(ROWS) {
-                    let outputs = start..self.piece.min(start + ROWS);
-                    let (each, stride) = (self.tables_of(&pixels), self.stride(pixels.len()));
-                    self.make_tables((dy, rounding), pixels.clone(), first + start..first + outputs.end, tables);
+                    let columns = ROWS.min(self.piece - start);
+                    let order = Order::Columns { columns, stride: self.piece, each: stride };
+                    let len = (each * self.gemm.floats() - 1) * self.piece + columns;
+                    self.gemm.tables(&lines[start..][..len], order, tables);
                     let mut rows = [Row::default(); ROWS];
-                    let rows = &mut rows[..outputs.len()];
+                    let rows = &mut rows[..columns];
                     for (j, row) in rows.iter_mut().enumerate() {
                         *row = Row { tables: j * stride, out: (start + j) * depth };
                     }
@@ -262,37 +270,33 @@ impl BinaryGradWeight {
         });
     }
 
-    /// Tables `[outputs, pixels by so many as one holds]`.
-    fn make_tables(
+    /// Reads dy in the order of memory: rows of the output channels from `first` on, as they are multiplied. Tables are made of columns of them.
+    fn make_lines(
         &self,
         (dy, rounding): (&[f32], Option<&Rounding>),
         pixels: Range<usize>,
-        outputs: Range<usize>,
-        tables: &mut [Table],
+        first: usize,
+        lines: &mut [f32],
     ) {
-        let order = Order::Columns { columns: outputs.len(), stride: ROWS, each: self.stride(pixels.len()) };
-        for (i, first) in pixels.clone().step_by(PIXELS).enumerate() {
-            // Behind the last pixel there is nothing.
-            let mut lines = [0.0; PIXELS * ROWS];
-            let count = PIXELS.min(pixels.end - first);
-            self.gemm.isa().vectorize(
-                #[inline(always)]
-                || {
-                    for (line, pixel) in lines.chunks_exact_mut(ROWS).zip(first..first + count) {
-                        let index = pixel * self.outputs + outputs.start;
-                        let dy = &dy[index..][..outputs.len()];
-                        match (rounding, dy.as_chunks::<ROWS>()) {
-                            (None, _) => line[..dy.len()].copy_from_slice(dy),
-                            // As many as a constant says: whole vectors.
-                            (Some(rounding), ([dy], [])) => round(rounding, dy, index, line),
-                            (Some(rounding), _) => round(rounding, dy, index, line),
+        let (lines, rest) = lines.split_at_mut(pixels.len() * self.piece);
+        // Behind the last pixel there is nothing.
+        rest[..(self.gemm.floats() - 1) * self.piece].fill(0.0);
+        self.gemm.isa().vectorize(
+            #[inline(always)]
+            || {
+                for (line, pixel) in lines.chunks_exact_mut(self.piece).zip(pixels) {
+                    let index = pixel * self.outputs + first;
+                    let dy = &dy[index..][..self.piece];
+                    match rounding {
+                        None => line.copy_from_slice(dy),
+                        Some(rounding) => {
+                            let numbers = line.iter_mut().zip(dy).zip(index as u32..);
+                            numbers.for_each(|((line, dy), index)| *line = rounding.round(*dy, index));
                         }
                     }
-                },
-            );
-            let lines = &lines[..count.next_multiple_of(self.gemm.floats()) * ROWS];
-            self.gemm.tables(lines, order, &mut tables[i * PIXELS / self.gemm.floats()..]);
-        }
+                }
+            },
+        );
     }
 
     /// The sums of dy over the pixels that a tap reads outside x.
@@ -354,13 +358,5 @@ impl BinaryGradWeight {
                 }
             }
         });
-    }
-}
-
-/// Rounds elements from number `index` on.
-#[inline(always)]
-fn round(rounding: &Rounding, dy: &[f32], index: usize, line: &mut [f32]) {
-    for ((line, dy), index) in line.iter_mut().zip(dy).zip(index as u32..) {
-        *line = rounding.round(*dy, index);
     }
 }

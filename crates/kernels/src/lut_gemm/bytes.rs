@@ -26,13 +26,25 @@ pub(super) const WORD: usize = TABLES * FLOATS;
 /// Words whose sums fit into 16 bits.
 const WORDS: usize = i16::MAX as usize / (WORD * MOST as usize);
 
-/// Numbers that are made bytes at a time.
+/// Tables that are made of neighbours at a time.
 const CHUNK: usize = 64;
 
-/// The number, twice. Adding 1.5 · 2²³ moves a whole number to the end of the mantissa.
+/// Tables that are made of columns at a time.
+const COLUMNS: usize = 16;
+
+/// A whole number that is added to one of −2¹⁶ to 2¹⁶ moves it to the end of the mantissa.
+const SHIFT: f32 = 8_388_608.0;
+
+/// 128 more than the number.
 #[inline(always)]
-fn twice(x: f32) -> [i16; 2] {
-    [(x + 12_582_912.0).to_bits() as i16; 2]
+fn byte(x: f32) -> u8 {
+    (x + (SHIFT + 128.0)).to_bits() as u8
+}
+
+/// Two numbers in the bytes of one, each 128 more than it is.
+#[inline(always)]
+fn pair(low: f32, high: f32) -> u16 {
+    (low + 256.0 * high + (SHIFT + 128.0 + 256.0 * 128.0)).to_bits() as u16
 }
 
 /// Makes tables of as many fives as `x` has.
@@ -49,12 +61,18 @@ fn fill<S: ByteLookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, t
     match order {
         Order::Neighbours => {
             for (x, tables) in x.chunks(CHUNK * FLOATS).zip(tables.chunks_mut(CHUNK)) {
-                let mut numbers = [[[0; 2]; FLOATS]; CHUNK];
-                for (number, &x) in numbers.as_flattened_mut().iter_mut().zip(x) {
-                    *number = twice(x);
+                // One more than the last five, whose last pair has it.
+                let mut numbers = [0; CHUNK * FLOATS + 1];
+                for (number, &x) in numbers.iter_mut().zip(x) {
+                    *number = byte(x);
                 }
-                for (five, table) in numbers.iter().zip(tables).take(x.len() / FLOATS) {
-                    token.fill_table::<SIGNED>(five.each_ref(), bytemuck::cast_mut(table));
+                for (i, table) in tables.iter_mut().enumerate().take(x.len() / FLOATS) {
+                    let six: &[u8; FLOATS + 1] = numbers[FLOATS * i..].first_chunk().expect("one more");
+                    let mut pairs = [0; FLOATS.div_ceil(2)];
+                    for (pair, bytes) in pairs.iter_mut().zip(six.as_chunks().0) {
+                        *pair = u16::from_le_bytes(*bytes);
+                    }
+                    token.fill_table::<SIGNED>(pairs, bytemuck::cast_mut(table));
                 }
             }
         }
@@ -62,19 +80,43 @@ fn fill<S: ByteLookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, t
             for (i, x) in x.chunks(FLOATS * stride).enumerate() {
                 let rows = rows_of::<FLOATS>(x, columns, stride);
                 let mut tables = tables[i..].iter_mut().step_by(each);
-                for first in (0..columns).step_by(CHUNK) {
-                    let mut numbers = [[[0; 2]; CHUNK]; FLOATS];
-                    for (numbers, row) in numbers.iter_mut().zip(rows) {
-                        for (number, &x) in numbers.iter_mut().zip(&row[first..]) {
-                            *number = twice(x);
+                for first in (0..columns).step_by(COLUMNS) {
+                    if first + COLUMNS <= columns {
+                        let mut block = [&[0.0; COLUMNS]; FLOATS];
+                        for (block, row) in block.iter_mut().zip(rows) {
+                            *block = row[first..].first_chunk().expect("a whole block");
                         }
-                    }
-                    for (j, table) in (0..CHUNK.min(columns - first)).zip(&mut tables) {
-                        token.fill_table::<SIGNED>(numbers.each_ref().map(|row| &row[j]), bytemuck::cast_mut(table));
+                        fill_columns::<S, SIGNED>(token, block, &mut tables);
+                    } else {
+                        let mut block = [[0.0; COLUMNS]; FLOATS];
+                        for (block, row) in block.iter_mut().zip(rows) {
+                            block[..columns - first].copy_from_slice(&row[first..]);
+                        }
+                        fill_columns::<S, SIGNED>(token, block.each_ref(), (&mut tables).take(columns - first));
                     }
                 }
             }
         }
+    }
+}
+
+/// Makes a table of each column of five rows, as many as there are.
+#[inline(always)]
+fn fill_columns<'a, S: ByteLookups, const SIGNED: bool>(
+    token: S,
+    rows: [&[f32; COLUMNS]; FLOATS],
+    tables: impl Iterator<Item = &'a mut Table>,
+) {
+    let mut pairs = [[0; COLUMNS]; FLOATS.div_ceil(2)];
+    for (p, pairs) in pairs.iter_mut().enumerate() {
+        // The last one has no other.
+        let (low, high) = (rows[2 * p], rows[(2 * p + 1).min(FLOATS - 1)]);
+        for k in 0..COLUMNS {
+            pairs[k] = pair(low[k], high[k]);
+        }
+    }
+    for (j, table) in (0..COLUMNS).zip(tables) {
+        token.fill_table::<SIGNED>([pairs[0][j], pairs[1][j], pairs[2][j]], bytemuck::cast_mut(table));
     }
 }
 
@@ -98,18 +140,28 @@ pub(super) fn run<S: ByteLookups, const M: usize, const N: usize>(token: S, job:
     for column in (0..job.columns).step_by(PANEL) {
         let laid: &[u16] = bytemuck::cast_slice(&job.laid[column / PANEL * panel..][..panel]);
         let block = Block { laid, column, columns: PANEL.min(job.columns - column) };
-        for rows in job.rows.chunks(M) {
-            // `M` is at most 8.
-            match rows.len() {
-                1 => tile::<S, 1, N>(token, rows, job, &block),
-                2 => tile::<S, 2, N>(token, rows, job, &block),
-                3 => tile::<S, 3, N>(token, rows, job, &block),
-                4 => tile::<S, 4, N>(token, rows, job, &block),
-                5 => tile::<S, 5, N>(token, rows, job, &block),
-                6 => tile::<S, 6, N>(token, rows, job, &block),
-                7 => tile::<S, 7, N>(token, rows, job, &block),
-                _ => tile::<S, 8, N>(token, rows, job, &block),
-            }
+        // A narrow last panel needs fewer vectors.
+        match block.columns.div_ceil(S::LANES) {
+            1 => rows::<S, M, 1>(token, job, &block),
+            _ => rows::<S, M, N>(token, job, &block),
+        }
+    }
+}
+
+/// All rows of C, `M` at a time.
+#[inline(always)]
+fn rows<S: ByteLookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>, block: &Block<'_>) {
+    for rows in job.rows.chunks(M) {
+        // `M` is at most 8.
+        match rows.len() {
+            1 => tile::<S, 1, N>(token, rows, job, block),
+            2 => tile::<S, 2, N>(token, rows, job, block),
+            3 => tile::<S, 3, N>(token, rows, job, block),
+            4 => tile::<S, 4, N>(token, rows, job, block),
+            5 => tile::<S, 5, N>(token, rows, job, block),
+            6 => tile::<S, 6, N>(token, rows, job, block),
+            7 => tile::<S, 7, N>(token, rows, job, block),
+            _ => tile::<S, 8, N>(token, rows, job, block),
         }
     }
 }

@@ -61,7 +61,7 @@ fn fill<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], x: &[f32], order: O
             for (i, x) in x.chunks(FLOATS * stride).enumerate() {
                 let rows = rows_of::<FLOATS>(x, columns, stride);
                 for (j, table) in tables[i..].iter_mut().step_by(each).take(columns).enumerate() {
-                    fill_one(token, patterns, rows.map(|row| row[j]), table);
+                    fill_one(token, patterns, [rows[0][j], rows[1][j], rows[2][j], rows[3][j]], table);
                 }
             }
         }

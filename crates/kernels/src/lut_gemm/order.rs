@@ -33,10 +33,12 @@ impl Order {
 /// The beginnings of `K` rows.
 #[inline(always)]
 pub(super) fn rows<const K: usize>(x: &[f32], columns: usize, stride: usize) -> [&[f32]; K] {
+    // Loops here and where tables are made: the closure of an array's method is not inlined, and would miss the vector features.
+    let mut rows = [&x[..0]; K];
     let mut rest = x;
-    std::array::from_fn(|_| {
-        let row = &rest[..columns];
+    for row in &mut rows {
+        *row = &rest[..columns];
         rest = rest.get(stride..).unwrap_or(&[]);
-        row
-    })
+    }
+    rows
 }

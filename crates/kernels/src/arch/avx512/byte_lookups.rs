@@ -2,27 +2,37 @@ use super::Avx512;
 use crate::vector::ByteLookups;
 use std::arch::x86_64::*;
 
-/// All ones where bit k of the lane's number is 1.
-const MASKS: [[i16; 32]; 5] = {
-    let mut masks = [[0; 32]; 5];
+/// What the numbers of pair k are multiplied by in each entry: two factors side by side.
+const fn factors(signed: bool) -> [[[i8; 2]; 32]; 3] {
+    let mut factors = [[[0; 2]; 32]; 3];
     let mut i = 0;
     while i < 5 * 32 {
-        masks[i / 32][i % 32] = -((((i % 32) >> (i / 32)) & 1) as i16);
+        let (number, entry) = (i / 32, i % 32);
+        let set = (entry >> number) & 1 == 1;
+        factors[number / 2][entry][number % 2] = if signed && set {
+            -1
+        } else if signed || set {
+            1
+        } else {
+            0
+        };
         i += 1;
     }
-    masks
-};
+    factors
+}
 
-/// How many bits of the lane's number are 1.
-const ONES: [i16; 32] = {
-    let mut ones = [0; 32];
-    let mut i = 0u32;
-    while i < 32 {
-        ones[i as usize] = i.count_ones() as i16;
+/// Numbers are 128 more than they mean: that times all factors, to be taken away.
+const fn starts(signed: bool) -> [i16; 32] {
+    let factors = factors(signed);
+    let mut starts = [0; 32];
+    let mut i = 0;
+    while i < 3 * 32 {
+        let [low, high] = factors[i / 32][i % 32];
+        starts[i % 32] -= 128 * (low as i16 + high as i16);
         i += 1;
     }
-    ones
-};
+    starts
+}
 
 impl ByteLookups for Avx512 {
     type I16 = __m512i;
@@ -36,15 +46,13 @@ impl ByteLookups for Avx512 {
     }
 
     #[inline(always)]
-    fn fill_table<const SIGNED: bool>(self, x: [&[i16; 2]; 5], table: &mut [i16; 32]) {
+    fn fill_table<const SIGNED: bool>(self, pairs: [u16; 3], table: &mut [i16; 32]) {
         // SAFETY: `self` proves AVX-512 BW; the arrays have 32 elements of 2 bytes.
         unsafe {
-            // −x is !x + 1: the ones of all negative numbers come first.
-            let mut sums = if SIGNED { _mm512_loadu_si512(ONES.as_ptr().cast()) } else { _mm512_setzero_si512() };
-            for (x, mask) in x.into_iter().zip(&MASKS) {
-                let (x, mask) = (_mm512_set1_epi32(bytemuck::cast(*x)), _mm512_loadu_si512(mask.as_ptr().cast()));
-                let term = if SIGNED { _mm512_xor_si512(x, mask) } else { _mm512_and_si512(x, mask) };
-                sums = _mm512_add_epi16(sums, term);
+            let mut sums = _mm512_loadu_si512(const { starts(SIGNED) }.as_ptr().cast());
+            for (pair, factors) in pairs.into_iter().zip(&const { factors(SIGNED) }) {
+                let factors = _mm512_loadu_si512(factors.as_ptr().cast());
+                sums = _mm512_add_epi16(sums, _mm512_maddubs_epi16(_mm512_set1_epi16(pair as i16), factors));
             }
             _mm512_storeu_si512(table.as_mut_ptr().cast(), sums);
         }
