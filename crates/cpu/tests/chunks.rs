@@ -1,5 +1,7 @@
 //! Tensors of several chunks, the last one shorter: the suite's own are smaller than one.
 
+#[path = "runner/copied.rs"]
+mod copied;
 #[allow(dead_code, reason = "another test trains the model")]
 #[path = "runner/model.rs"]
 mod model;
@@ -19,6 +21,7 @@ use binary_nets_graph::ops::{
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
 use binary_nets_kernels::Isa;
+use copied::{same, with_copied_leaf};
 use runner::Planned;
 
 /// Samples; with the maps below more than four chunks, and no whole number of them.
@@ -212,12 +215,26 @@ fn large_tensors_agree_with_the_reference() {
                 for (i, output) in b.graph.add(op.clone(), &inputs, "").unwrap().into_iter().enumerate() {
                     b.graph.set_output(&format!("y{i}"), output);
                 }
-                let inputs = model::inputs(&b.graph, 3);
-                let planned = Planned::new(&cpu, &b.graph, 1).unwrap();
-                planned.write(&inputs, 0);
-                planned.run(&Run::default()).unwrap();
-                let case = Case { name: op.name().to_owned(), graph: b.graph, inputs };
-                failures.extend(check(&case, &planned.read(0)).err().map(|e| format!("{op:?} on {map:?}: {e}")));
+                // Then with each input in turn where an output may replace it.
+                let is_input = |value: &Value| {
+                    matches!(b.graph.producer(*value).op, Op::Input(_)) && b.graph.meta(*value).meaning == Meaning::F32
+                };
+                let copies = inputs.iter().filter(|v| is_input(v)).map(|v| with_copied_leaf(&b.graph, v.index()));
+                let tensors = model::inputs(&b.graph, 3);
+                let run = |graph: &Graph| {
+                    let planned = Planned::new(&cpu, graph, 1).unwrap();
+                    planned.write(&tensors, 0);
+                    planned.run(&Run::default()).unwrap();
+                    planned.read(0)
+                };
+                let outputs = run(&b.graph);
+                for copied in copies {
+                    if !same(&run(&copied), &outputs) {
+                        failures.push(format!("{op:?} on {map:?}, in place, is not the same"));
+                    }
+                }
+                let case = Case { name: op.name().to_owned(), graph: b.graph.clone(), inputs: tensors.clone() };
+                failures.extend(check(&case, &outputs).err().map(|e| format!("{op:?} on {map:?}: {e}")));
             }
         }
     }

@@ -1,15 +1,17 @@
 //! The suite of every op, on every instruction set of this machine and several numbers of threads.
 
+#[path = "runner/copied.rs"]
+mod copied;
 mod runner;
 
 use std::collections::BTreeSet;
 
-use binary_nets_conformance::suite::{Case, Outputs, Values, cases, check};
+use binary_nets_conformance::suite::{Case, Outputs, cases, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
-use binary_nets_graph::ops::StopGradient;
-use binary_nets_graph::{Graph, Meaning, Value};
+use binary_nets_graph::Meaning;
 use binary_nets_kernels::Isa;
+use copied::{same, with_copied_leaf};
 use runner::Planned;
 
 /// Runs a case of the conformance suite.
@@ -20,38 +22,6 @@ fn run_case(cpu: &Cpu, case: &Case) -> Result<Outputs, String> {
     let run = Run { seed: randomness.seed, step: randomness.step, ..Run::default() };
     planned.run(&run).map_err(|e| e.to_string())?;
     Ok(planned.read(0))
-}
-
-/// Equal down to the sign of zeroes.
-fn same(a: &Outputs, b: &Outputs) -> bool {
-    let equal = |a: &Values, b: &Values| match (a, b) {
-        (Values::F32(a), Values::F32(b)) => a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits())),
-        (a, b) => a == b,
-    };
-    let all = |x: &Outputs| x.outputs.clone().into_iter().chain(x.states.clone()).collect::<Vec<_>>();
-    let (a, b) = (all(a), all(b));
-    a.len() == b.len() && a.iter().zip(&b).all(|((name, x), (other, y))| name == other && equal(x, y))
-}
-
-/// The graph with a copy of that leaf read in its place, and outputs that are copies too: so the copy may be replaced.
-fn with_copied_leaf(graph: &Graph, copied: usize) -> Graph {
-    let mut target = Graph::new(graph.batch());
-    let mut map: Vec<Value> = Vec::new();
-    let copy = |target: &mut Graph, value| target.add_one(StopGradient {}, &[value], "").unwrap();
-    for node in graph.nodes() {
-        let inputs: Vec<Value> = node.inputs.iter().map(|v| map[v.index()]).collect();
-        let mut outputs = target.add(node.op.clone(), &inputs, &node.path).unwrap();
-        if node.outputs.first().is_some_and(|v| v.index() == copied) {
-            outputs[0] = copy(&mut target, outputs[0]);
-        }
-        map.extend(outputs);
-    }
-    for (name, value) in graph.outputs() {
-        let value = map[value.index()];
-        let value = if target.meta(value).meaning == Meaning::F32 { copy(&mut target, value) } else { value };
-        target.set_output(name, value);
-    }
-    target
 }
 
 /// Leaves and outputs of a program stay where they are, so copies stand in for them here.

@@ -20,6 +20,9 @@ use crate::threads::Threads;
 /// Bytes of tables at a time, at most: half of a second cache.
 const TABLES: usize = 512 << 10;
 
+/// Target rows of a band.
+const BAND: usize = 4;
+
 /// Target pixels of one product, at most.
 const PIXELS: usize = 48;
 
@@ -254,8 +257,12 @@ impl BinaryGradInput {
             let (tables, line) = scratch.split_at_mut(self.tables_len());
             let (tables, line) = (bytemuck::cast_slice_mut(tables), bytemuck::cast_slice_mut(line));
             for first in (0..most).step_by(self.strip) {
+                // The last rows of tables of the strip before are the first of this one, where no other term has overwritten them.
+                let kept = if first > 0 && TERMS == 1 { self.margin[0] } else { 0 };
+                let (from, len) = (self.strip * self.row_tables(), kept * self.row_tables());
+                tables.copy_within(from..from + len, 0);
                 for (t, (term, rounding)) in terms.iter().zip(&roundings).enumerate() {
-                    self.make_tables(dy, image, (term, rounding.as_ref()), first, line, tables);
+                    self.make_tables(dy, image, (term, rounding.as_ref()), (first, kept), line, tables);
                     let scale = rounding.map_or(1.0, |rounding| rounding.unit);
                     let mut laid = &laid[t * term_len..][..term_len];
                     for part in &self.parts {
@@ -270,20 +277,20 @@ impl BinaryGradInput {
         });
     }
 
-    /// The tables of the source rows that the target rows from `first` on read.
+    /// The tables of the source rows that the target rows from `first` on read, but for some that are `kept`.
     fn make_tables(
         &self,
         dy: &[f32],
         image: usize,
         (term, rounding): (&Term<'_>, Option<&Rounding>),
-        first: usize,
+        (first, kept): (usize, usize),
         line: &mut [f32],
         tables: &mut [Table],
     ) {
         let [height, width, sources] = self.source;
         let padded = self.padded();
         let pixel = self.groups * self.depth();
-        for (i, tables) in tables.chunks_exact_mut(self.row_tables()).enumerate() {
+        for (i, tables) in tables.chunks_exact_mut(self.row_tables()).enumerate().skip(kept) {
             let row = (first + i) as isize + self.first[0];
             // Columns of tables that are pixels.
             let start = (-self.first[1]).clamp(0, self.columns as isize) as usize;
@@ -329,7 +336,7 @@ impl BinaryGradInput {
         for start in (0..pixels).step_by(PIXELS) {
             let rows = &mut rows[..PIXELS.min(pixels - start)];
             for (i, row) in (start..).zip(rows.iter_mut()) {
-                let (y, x) = (i / part.size[1], i % part.size[1]);
+                let [y, x] = place(i, [last - first, part.size[1]]);
                 let y_out = part.origin[0] + (first + y) * self.spread[0];
                 let x_out = part.origin[1] + x * self.spread[1];
                 *row = Row {
@@ -350,6 +357,14 @@ impl BinaryGradInput {
             });
         }
     }
+}
+
+/// Row and column of target pixel i of a strip. Pixels follow each other down the columns of bands of a few rows: the tables of neighbours of neighbours stay in the first cache.
+#[inline(always)]
+fn place(i: usize, [rows, columns]: [usize; 2]) -> [usize; 2] {
+    let first = i / (BAND * columns) * BAND;
+    let (band, i) = (BAND.min(rows - first), i % (BAND * columns));
+    [first + i % band, i / band]
 }
 
 /// `finish` of each source channel times its factor and of its index; groups of `channels` are padded with zeros.
@@ -375,6 +390,21 @@ fn scale(
         } else {
             let factor = sign * factors[group * factors.len() / groups];
             numbers.for_each(|((line, dy), i)| *line = finish(factor * dy, i));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_pixel_of_a_strip_has_its_place() {
+        for (rows, columns) in [(1, 5), (4, 3), (6, 4), (7, 1), (9, 2)] {
+            let places: BTreeSet<[usize; 2]> = (0..rows * columns).map(|i| place(i, [rows, columns])).collect();
+            assert_eq!(places.len(), rows * columns);
+            assert!(places.iter().all(|&[y, x]| y < rows && x < columns), "{rows}×{columns}");
         }
     }
 }
