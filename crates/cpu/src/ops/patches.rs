@@ -192,7 +192,7 @@ impl Patches {
 
     /// Gathers the patches of group `group` at `pixels`, counted over all framed images, as `[panels, pixels, columns]`; columns behind the
     /// last are 0.
-    pub fn gather<T: Copy + Default>(&self, isa: Isa, framed: &[T], group: usize, pixels: Range<usize>, out: &mut [T]) {
+    pub fn gather(&self, isa: Isa, framed: &[f32], group: usize, pixels: Range<usize>, out: &mut [f32]) {
         isa.vectorize(
             #[inline(always)]
             || self.gather_plain(framed, group, pixels, out),
@@ -200,7 +200,7 @@ impl Patches {
     }
 
     #[inline(always)]
-    fn gather_plain<T: Copy + Default>(&self, framed: &[T], group: usize, pixels: Range<usize>, out: &mut [T]) {
+    fn gather_plain(&self, framed: &[f32], group: usize, pixels: Range<usize>, out: &mut [f32]) {
         let panel_len = pixels.len() * self.panel;
         let mut pixel = pixels.start;
         while pixel < pixels.end {
@@ -220,7 +220,7 @@ impl Patches {
         let tail = self.depth % self.panel.max(1);
         if tail > 0 {
             for row in out[self.depth / self.panel * panel_len..].chunks_exact_mut(self.panel) {
-                row[tail..].fill(T::default());
+                row[tail..].fill(0.0);
             }
         }
     }
@@ -242,14 +242,14 @@ impl Patches {
 
 /// Copies `count` times `len` elements.
 #[inline(always)]
-fn copy<T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, len: usize, count: usize) {
+fn copy(from: &[f32], from_step: usize, to: &mut [f32], to_step: usize, len: usize, count: usize) {
     // Short copies of a length that the compiler knows need no call.
     match len {
-        3 => copy_of::<3, T>(from, from_step, to, to_step, count),
-        16 => copy_of::<16, T>(from, from_step, to, to_step, count),
-        32 => copy_of::<32, T>(from, from_step, to, to_step, count),
-        48 => copy_of::<48, T>(from, from_step, to, to_step, count),
-        64 => copy_of::<64, T>(from, from_step, to, to_step, count),
+        3 => copy_of::<3>(from, from_step, to, to_step, count),
+        16 => copy_of::<16>(from, from_step, to, to_step, count),
+        32 => copy_of::<32>(from, from_step, to, to_step, count),
+        48 => copy_of::<48>(from, from_step, to, to_step, count),
+        64 => copy_of::<64>(from, from_step, to, to_step, count),
         _ => {
             for i in 0..count {
                 to[i * to_step..][..len].copy_from_slice(&from[i * from_step..][..len]);
@@ -260,7 +260,7 @@ fn copy<T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, len
 
 /// Copies `count` times `LEN` elements.
 #[inline(always)]
-fn copy_of<const LEN: usize, T: Copy>(from: &[T], from_step: usize, to: &mut [T], to_step: usize, count: usize) {
+fn copy_of<const LEN: usize>(from: &[f32], from_step: usize, to: &mut [f32], to_step: usize, count: usize) {
     for i in 0..count {
         to[i * to_step..][..LEN].copy_from_slice(&from[i * from_step..][..LEN]);
     }
