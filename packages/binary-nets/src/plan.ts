@@ -22,7 +22,7 @@ export interface PlanOptions<O extends Outputs> extends StepOptions {
   readonly targets?: number
 }
 
-/** The most classes: labels are compared as floats, which count so far. */
+/** The most classes: more than data have, and few enough for a loss that makes a row of them for each sample. */
 const MOST_CLASSES = 2 ** 24
 
 export async function plan<O extends Outputs>(self: Inside, options: PlanOptions<O>): Promise<TrainingPlan> {
