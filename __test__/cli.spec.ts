@@ -1,6 +1,6 @@
 // The command line, as it is typed.
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -153,11 +153,33 @@ test('plan tells what training takes', async (t) => {
   t.is(speed.batchSize, 64)
   t.true(min.workspaceBytes < speed.workspaceBytes / 2, `${min.workspaceBytes} of ${speed.workspaceBytes}`)
   t.true(min.again.some(({ op }: { op: string }) => op === 'binary_conv2d'))
-  for (const wrong of [['nonsense'], ['resnet18', '--optimizer', 'none'], ['resnet18', '--memory', 'none']]) {
-    const { code, stderr } = await failure('plan', ...wrong)
+  t.is(JSON.parse(await run('plan', 'run', '--gradients', 'fixed', '--isa', 'scalar', '--json')).batchSize, 16)
+})
+
+test('plan says what it cannot plan, and files may have names of one word', async (t) => {
+  await copyFile(path('run', 'best.safetensors'), path('mine'))
+  t.is(JSON.parse(await run('plan', 'mine', '--json')).memory, 'balanced')
+  const fails = async (args: string[], message: string) => {
+    const { code, stderr } = await failure('plan', ...args)
     t.is(code, 1)
-    t.regex(stderr, /BNETS_ARGUMENT/)
+    t.is(stderr, `BNETS_ARGUMENT: ${message}\n`)
   }
+  const models =
+    'biRealResnet18, binaryResnet18, groupNetResnet18, groupNetResnet34, parallelResnet18NoSqueeze, parallelResnet18WithFusionGate, parallelResnet18WithSqueeze, reactNetResnet18, reidBinaryResnet18, reidParallelResnet18NoSqueeze, reidParallelResnet18WithFusionGate, reidParallelResnet18WithFusionGateFc, reidParallelResnet18WithSqueeze, resnet18, resnet34, xnorResnet18'
+  await fails(['nonsense'], `model should be a file or one of ${models}, got nonsense`)
+  await fails(['run/none'], `model should be a file or one of ${models}, got run/none`)
+  await fails(['resnet18', '--optimizer', 'none'], '--optimizer should be one of sgd, adam, got none')
+  await fails(['run', '--classes', '5'], "plan: classes should be 4, as many as the network's, got 5")
+  for (const option of ['stem', 'size', 'channels', 'parallel']) {
+    await fails(['run', `--${option}`, '3'], `--${option} is for named models, and run is a file or folder`)
+  }
+  const small = ['resnet18', '--stem', 'small', '--size', '8']
+  await fails([...small, '--memory', 'none'], 'plan: memory should be one of "speed", "balanced", "min", got "none"')
+  await fails([...small, '--gradients', 'none'], 'plan: gradients should be one of "f32", "fixed", got "none"')
+  await fails(
+    [...small, '--isa', 'mmx'],
+    'Network.create: isa should be one of "scalar", "avx2", "avx512", "neon", got "mmx"',
+  )
 })
 
 test('bench tells how fast a model predicts', async (t) => {

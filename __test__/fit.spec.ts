@@ -155,6 +155,15 @@ test('two batches of half the size update as one batch does, where no norm tells
   }
 })
 
+test('a step of an update of several batches has a profile too', async (t) => {
+  using net = await create()
+  await fit(net, { ...options, epochs: 1, accumulate: 2 }).done
+  const before = net.stateDict()
+  const times = await net.profileStep({ repeats: 2 })
+  t.deepEqual([...new Set(times.map(({ part }) => part))], ['forward', 'backward', 'update'])
+  t.deepEqual(net.stateDict(), before)
+})
+
 test('clipped gradients together are no longer than asked for', async (t) => {
   using net = await create()
   const parameters = () => net.parameters().filter(({ kind }) => kind !== 'statistic')
@@ -182,7 +191,7 @@ test('policies of memory give the same weights, and a plan tells what they take'
   const [speed, balanced, min] = runs as [(typeof runs)[0], (typeof runs)[0], (typeof runs)[0]]
   t.deepEqual(balanced.weights, speed.weights)
   t.deepEqual(min.weights, speed.weights)
-  t.true(min.plan.bytes <= balanced.plan.bytes && balanced.plan.bytes <= speed.plan.bytes)
+  t.true(min.plan.bytes < speed.plan.bytes)
   t.is(speed.plan.memory, 'speed')
   t.deepEqual(speed.plan.again, [])
   t.true(speed.plan.kept.some(({ path, value }) => path !== '' && value.startsWith('bit')))

@@ -422,6 +422,7 @@ test('the digits: frozen on disk is as right as evaluated', async (t) => {
   const { train, test } = await mnist()
   const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })
   using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 8 }), { input, seed: 1 })
+  // Of 1000 digits this seed gets 565 right after 8000 images; after 4000 they are 458, which is not enough to compare.
   await fit(net, { train: train.take(8000), epochs: 1, batchSize: 32, optimizer: adam({ lr: 5e-3 }) }).done
   using frozen = await net.freeze()
   const path = join(folder, 'digits.bnn')

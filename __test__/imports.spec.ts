@@ -50,8 +50,8 @@ const SOURCES: Table = {
   tensor: ['errors'],
   summary: ['table'],
   training: [],
-  gradients: [],
-  'training-plan': ['table'],
+  'step-options': ['arguments'],
+  'training-plan': ['step-options', 'table'],
   metadata: ['training', 'errors'],
   matching: [],
   confusion: ['table'],
@@ -67,19 +67,24 @@ const SOURCES: Table = {
     ...['abort', 'native', 'data', 'images', 'image-source', 'io-errors', 'prediction', 'confusion', 'freeze-report'],
     ...['layer-time', 'run-options', 'tensor', 'trace', 'sym', 'spec', 'arguments', 'errors'],
   ],
+  inside: ['native', 'losses', 'optimizers', 'run-options', 'training'],
+  objective: ['inside', 'native', 'losses', 'trace', 'arguments'],
+  plan: [
+    ...['training-plan', 'step-options', 'objective', 'inside', 'native', 'losses', 'optimizers', 'trace'],
+    ...['arguments', 'errors'],
+  ],
+  freeze: ['frozen', 'inside', 'native', 'data', 'run-options', 'trace', 'spec', 'arguments'],
   network: [
-    ...['frozen', 'native', 'data', 'io-errors', 'images', 'prediction', 'summary', 'training', 'metadata', 'matching'],
-    ...['training-plan', 'gradients'],
-    ...['losses', 'optimizers', 'confusion', 'load-report', 'run-options', 'tensor', 'trace', 'sym', 'spec'],
-    ...['op-time', 'arguments', 'errors'],
+    ...['freeze', 'frozen', 'plan', 'training-plan', 'objective', 'inside', 'native', 'data', 'io-errors', 'images'],
+    ...['prediction', 'summary', 'training', 'metadata', 'matching', 'losses', 'optimizers', 'confusion'],
+    ...['load-report', 'run-options', 'tensor', 'trace', 'sym', 'spec', 'op-time', 'arguments', 'errors'],
   ],
   history: ['replace-file', 'io-errors'],
   source: ['abort', 'native', 'data', 'training', 'arguments', 'errors'],
   run: ['training', 'errors'],
   fit: [
     ...['network', 'native', 'data', 'source', 'run', 'history', 'io-errors', 'training', 'losses', 'optimizers'],
-    ...['training-plan', 'gradients'],
-    ...['schedules', 'run-options', 'trace', 'arguments', 'errors'],
+    ...['inside', 'objective', 'step-options', 'schedules', 'run-options', 'trace', 'arguments', 'errors'],
   ],
   progress: ['fit', 'bar', 'arguments'],
   cli: ['index', 'table', 'bar', 'replace-file', 'io-errors'],
@@ -87,7 +92,7 @@ const SOURCES: Table = {
     ...['sym', 'trace', 'layers', 'models', 'losses', 'optimizers', 'schedules', 'data', 'images', 'image-source'],
     ...['network', 'frozen', 'prediction', 'summary', 'confusion', 'load-report', 'freeze-report', 'tensor'],
     ...['layer-time', 'op-time', 'run-options', 'training', 'run', 'fit', 'progress', 'errors', 'native'],
-    ...['training-plan', 'gradients'],
+    ...['training-plan', 'plan', 'step-options', 'freeze'],
   ],
 }
 
@@ -182,7 +187,8 @@ test('one file of the library imports the native package', (t) => {
   const isNative = (specifier: string) =>
     specifier.startsWith('@binary-nets/native') || specifier.includes('packages/native')
   const importers = sources.filter((path) => !path.startsWith('packages/native/') && imports(path).some(isNative))
-  t.deepEqual(importers.toSorted(), ['__test__/native.spec.ts', 'bench/bases.mjs', BORDER])
+  const tests = ['native-arguments.spec', 'native-network', 'native.spec'].map((name) => `__test__/${name}.ts`)
+  t.deepEqual(importers.toSorted(), [...tests, 'bench/bases.mjs', BORDER])
 })
 
 test('nothing is called utils, helpers or common', (t) => {

@@ -1,98 +1,30 @@
-// The raw binding: codes of errors, one call at a time, cancelling, disposal, and that no argument can crash the process.
+// The raw binding: codes of errors, one call at a time, cancelling and disposal.
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { decodeImage, errorCodes, NativeDataset, NativeLoader, NativeNetwork } from '@binary-nets/native'
+import { decodeImage, errorCodes, NativeDataset, NativeNetwork } from '@binary-nets/native'
 import test from 'ava'
 import { ERROR_CODES } from 'binary-nets'
+import {
+  BATCH,
+  CLASSES,
+  create,
+  dataset,
+  loader,
+  lr,
+  model,
+  objective,
+  once,
+  SIDE,
+  sgd,
+  spec,
+  updates,
+} from './native-network.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bnets-native-'))
-// Junk is tried as a path too.
-process.chdir(folder)
-
-const SIDE = 8
-const CLASSES = 4
-const BATCH = 4
-
-/** A chain of convolutions with norms, then a linear layer: the spec as TypeScript records it. */
-function model({ side = SIDE, width = 4, depth = 2 } = {}) {
-  const nodes: { op: object; inputs?: number[][]; path?: string }[] = []
-  const add = (op: object, inputs: number[] = [], path = '') =>
-    nodes.push({ op, inputs: inputs.map((node) => [node, 0]), path }) - 1
-  const state = (path: string, shape: number[], kind = 'parameter', init: unknown = 'kaiming_normal') =>
-    add({ state: { path, shape, kind, init } })
-  const window = { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1] }
-  let x = add({ input: { name: 'image', shape: [side, side, 1], meaning: { int: { min: 0, max: 255 } } } })
-  x = add({ normalize_image: { mean: [0.5], std: [0.25] } }, [x], 'image')
-  for (let i = 0; i < depth; i++) {
-    const weight = state(`conv${i}.weight`, [width, i === 0 ? 1 : width, 3, 3])
-    x = add({ conv2d: { window, groups: 1 } }, [x, weight], `conv${i}`)
-    const norm = [
-      state(`bn${i}.weight`, [width], 'parameter', { constant: 1 }),
-      state(`bn${i}.bias`, [width], 'parameter', { constant: 0 }),
-      state(`bn${i}.running_mean`, [width], 'statistic', { constant: 0 }),
-      state(`bn${i}.running_var`, [width], 'statistic', { constant: 1 }),
-    ]
-    x = add({ batch_norm: { eps: 1e-5, momentum: 0.1 } }, [x, ...norm], `bn${i}`)
-    x = add({ relu: {} }, [x], `relu${i}`)
-  }
-  x = add({ reduce: { reduction: 'mean', axes: [1, 2], keep: false } }, [x], 'pool')
-  x = add({ matmul: { transpose_a: false, transpose_b: true } }, [x, state('fc.weight', [CLASSES, width])], 'fc')
-  return { version: 1, nodes, outputs: { logits: [x, 0] }, layers: {} }
-}
-
-const objective = JSON.stringify({
-  version: 1,
-  nodes: [
-    { op: { input: { name: 'logits', shape: [], meaning: 'f32' } } },
-    { op: { input: { name: 'label', shape: [], meaning: { index: { classes: CLASSES } } } } },
-    {
-      op: { softmax_cross_entropy: { label_smoothing: 0 } },
-      inputs: [
-        [0, 0],
-        [1, 0],
-      ],
-      path: 'loss',
-    },
-    {
-      op: { count_correct: { k: 1 } },
-      inputs: [
-        [0, 0],
-        [1, 0],
-      ],
-      path: 'correct',
-    },
-  ],
-  outputs: { loss: [2, 0], correct: [3, 0] },
-})
-const sgd = { momentum: 0, nesterov: false, weight_decay: 0, clamp: null }
-const updates = JSON.stringify([{ path: 'fc.weight', rule: { sgd }, lr: 'lr' }])
-const spec = JSON.stringify(model())
-
-const dataset = (count = 16) =>
-  NativeDataset.fromArrays(
-    Uint8Array.from({ length: count * SIDE * SIDE }, (_, i) => (i * 37) % 251),
-    Uint32Array.from({ length: count }, (_, i) => i % CLASSES),
-    SIDE,
-    SIDE,
-    1,
-    ['a', 'b', 'c', 'd'],
-  )
-const loader = (data = dataset()) =>
-  new NativeLoader(data, { batchSize: BATCH, sampler: '"sequential"', seed: 1, dropLast: true })
-
-/** Every batch makes an update. */
-const once = JSON.stringify({ accumulate: 1, clip_norm: null, average: null })
-
-async function create(json = spec, threads = 1) {
-  const net = await NativeNetwork.create(json, { seed: 1, threads })
-  await net.compileTraining(objective, updates, BATCH, once)
-  return net
-}
-
 /** A network whose step takes long, and a batch for it. */
 async function createSlow() {
   const side = 96
@@ -101,10 +33,6 @@ async function createSlow() {
   return { net, batch: { image: new Uint8Array(BATCH * side * side).fill(9), label: new Uint32Array(BATCH) } }
 }
 
-/** What junk is tried on; made here, as no test may be declared behind an `await`. */
-const own = { net: await create(), batches: loader(), data: dataset() }
-
-const lr = { lr: 0.1 }
 const weights = (net: NativeNetwork) => net.parameters().map(({ path }) => [path, ...net.getState(path)])
 
 test('the codes are those of TypeScript, and one that users never see', (t) => {
@@ -438,194 +366,4 @@ test('a call that runs outlives its network', async (t) => {
   await sleep(1)
   collect()
   t.is((await running).samples, BATCH)
-})
-
-const detached = new Uint8Array(BATCH * SIDE * SIDE)
-structuredClone(detached, { transfer: [detached.buffer] })
-/** What getters of junk throw, ours on objects of other classes among them; it is passed on as it is. */
-const THROWN = 'thrown by a getter'
-const isThrown = (message = '') => message === THROWN || message.startsWith('Failed to unwrap exclusive reference')
-const hostile = new Proxy(
-  {},
-  {
-    get: () => {
-      throw new Error(THROWN)
-    },
-    ownKeys: () => {
-      throw new Error(THROWN)
-    },
-  },
-)
-
-/** What no function should be given, and none may crash on. */
-const JUNK: unknown[] = [
-  ...[
-    undefined,
-    null,
-    true,
-    Number.NaN,
-    -1,
-    0,
-    0.5,
-    2 ** 31,
-    2 ** 53,
-    1e300,
-    Number.POSITIVE_INFINITY,
-    7n,
-    Symbol('x'),
-  ],
-  ...[
-    '',
-    '{',
-    '[]',
-    '{}',
-    '"shuffle"',
-    '\u0000',
-    '\ud800',
-    '{"epoch":1e300}',
-    '{"epoch":0,"position":18446744073709551615}',
-  ],
-  ...[{}, [], [undefined], new Array(3), { length: 2 ** 32 }, () => 1, class {}, new Map(), new Date(), hostile],
-  ...[
-    { lr: 'x' },
-    { lr: Number.NaN },
-    { image: detached },
-    { batchSize: 1e300 },
-    { seed: -1 },
-    {
-      get lr() {
-        throw new Error(THROWN)
-      },
-    },
-  ],
-  ...[detached, new Uint8Array(3), new Uint8Array(BATCH * SIDE * SIDE), new Uint8ClampedArray(BATCH * SIDE * SIDE)],
-  ...[
-    new Float64Array(2),
-    new Float32Array(0),
-    new Uint32Array([2 ** 32 - 1]),
-    new DataView(new ArrayBuffer(8)),
-    new ArrayBuffer(8),
-  ],
-  ...[new Uint8Array(new SharedArrayBuffer(BATCH * SIDE * SIDE)), new Float32Array(new SharedArrayBuffer(64))],
-  ...[Object.create(NativeNetwork.prototype), Object.create(NativeLoader.prototype), NativeDataset],
-]
-
-/** Calls with each argument in turn replaced by each junk value; whatever fails must fail with a code. */
-async function survive(call: (...args: never[]) => unknown, valid: readonly unknown[]): Promise<string[]> {
-  const surprises: string[] = []
-  for (const [place, junk] of valid.flatMap((_, place) => JUNK.map((junk) => [place, junk] as const))) {
-    try {
-      await call(...(valid.map((it, i) => (i === place ? junk : it)) as never[]))
-    } catch (error) {
-      const { code, message } = error as { code?: string; message?: string }
-      if (!errorCodes().includes(code ?? '') && !isThrown(message)) {
-        surprises.push(`argument ${place}, ${typeof junk} ${JSON.stringify(String(message))}: ${code}`)
-      }
-      if (code === 'BNETS_INTERNAL') surprises.push(`argument ${place}: ${message}`)
-    }
-  }
-  return surprises
-}
-
-const image = new Uint8Array(BATCH * SIDE * SIDE)
-const label = new Uint32Array(BATCH)
-const options = { batchSize: BATCH, sampler: '"shuffle"', seed: 1, dropLast: true }
-const CALLS: Record<string, readonly [call: (...args: never[]) => unknown, valid: readonly unknown[]]> = {
-  mnist: [NativeDataset.mnist, [{ images: 'a', labels: 'b' }]],
-  imageFolder: [NativeDataset.imageFolder, [folder, { height: 1, width: 1 }]],
-  market1501: [NativeDataset.market1501, [folder, { height: 1, width: 1 }]],
-  fromArrays: [NativeDataset.fromArrays, [image, label, SIDE, SIDE, 1, ['a'], new Float32Array(BATCH)]],
-  decodeFile: [decodeImage, ['a.png', { height: 1, width: 1, channels: 1, shorter: 1 }]],
-  decodePixels: [
-    decodeImage,
-    [
-      { data: image, width: SIDE, height: SIDE },
-      { height: 1, width: 1, channels: 1 },
-    ],
-  ],
-  subset: [own.data.subset.bind(own.data), [Uint32Array.of(0)]],
-  read: [own.data.read.bind(own.data), [0]],
-  loader: [
-    (...args: never[]) => new NativeLoader(...(args as unknown as [NativeDataset, typeof options])),
-    [own.data, options],
-  ],
-  create: [NativeNetwork.create, [spec, { seed: 1, threads: 1 }]],
-  load: [NativeNetwork.load, [join(folder, 'none'), { threads: 1 }]],
-  save: [own.net.save.bind(own.net), [join(folder, 'junk.net'), '']],
-  getState: [own.net.getState.bind(own.net), ['fc.weight']],
-  setState: [own.net.setState.bind(own.net), ['fc.weight', new Float32Array(16)]],
-  dump: [own.net.dump.bind(own.net), ['model', 1]],
-  trainStep: [own.net.trainStep.bind(own.net), [own.batches, lr]],
-  trainBatch: [own.net.trainBatch.bind(own.net), [{ image, label }, lr]],
-  evaluate: [own.net.evaluate.bind(own.net), [own.batches, objective]],
-  predict: [own.net.predict.bind(own.net), [image, BATCH, ['logits']]],
-  confusion: [own.net.confusion.bind(own.net), [own.batches]],
-  setTeacher: [own.net.setTeacher.bind(own.net), [null]],
-  profileStep: [own.net.profileStep.bind(own.net), [1]],
-  recalibrate: [own.net.recalibrate.bind(own.net), [own.batches, 1]],
-  compileTraining: [own.net.compileTraining.bind(own.net), [objective, updates, BATCH]],
-}
-
-// Junk that is taken for a file's name makes its file there.
-test.before(() => process.chdir(folder))
-
-for (const [name, [call, valid]] of Object.entries(CALLS)) {
-  test.serial(`no argument crashes ${name}`, async (t) => {
-    t.deepEqual(await survive(call, valid), [])
-  })
-}
-
-test.serial('options of loaders and networks, one by one', async (t) => {
-  for (const field of ['batchSize', 'sampler', 'seed', 'dropLast', 'workers', 'crop', 'flip', 'state']) {
-    const open = (value: never) => new NativeLoader(own.data, { ...options, [field]: value }).close()
-    t.deepEqual(await survive(open, [undefined]), [], field)
-  }
-  for (const sampler of [
-    '"x"',
-    '{"weighted":[]}',
-    '{"weighted":[-1]}',
-    '{"identities":0,"images":1}',
-    '{"identities":2,"images":1e9}',
-  ]) {
-    t.throws(() => new NativeLoader(own.data, { ...options, sampler }), { code: 'BNETS_ARGUMENT' }, sampler)
-  }
-  for (const field of ['seed', 'threads', 'isa']) {
-    const open = async (value: never) =>
-      (await NativeNetwork.create(spec, { seed: 1, threads: 1, [field]: value })).dispose()
-    t.deepEqual(await survive(open, [undefined]), [], field)
-  }
-})
-
-test.serial('no change of a spec crashes', async (t) => {
-  const surprises: string[] = []
-  const text = JSON.stringify(model({ depth: 1 }))
-  const tokens = [...text.matchAll(/(?<=[[:,])(-?[\d.e-]+|"[^"]*")(?=[\],}])/g)]
-  for (const { 0: token, index } of tokens) {
-    for (const other of ['-1', '0', '3', '1.5', '4294967296', '1e18', '9007199254740993', '"x"', 'null', '[]', '{}']) {
-      const changed = `${text.slice(0, index)}${other}${text.slice(index + token.length)}`
-      try {
-        const net = await NativeNetwork.create(changed, { seed: 1, threads: 1 })
-        net.dispose()
-      } catch (error) {
-        const { code, message } = error as { code?: string; message?: string }
-        if (!errorCodes().includes(code ?? '') || code === 'BNETS_INTERNAL') {
-          surprises.push(`${text.slice(index - 20, index)}${other}: ${code} ${message}`)
-        }
-      }
-    }
-  }
-  t.deepEqual(surprises, [])
-})
-
-test.serial('methods of one class on objects of another', (t) => {
-  for (const self of [{}, null, own.data, own.batches, Object.create(NativeNetwork.prototype), 5]) {
-    t.throws(() => NativeNetwork.prototype.summary.call(self as never))
-    t.throws(() => NativeNetwork.prototype.cancel.call(self as never))
-  }
-})
-
-test.serial('after all that the network still works', async (t) => {
-  const net = await create()
-  const step = await net.trainBatch({ image, label }, lr)
-  t.true(Number.isFinite(step.loss))
 })

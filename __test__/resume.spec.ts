@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test from 'ava'
-import { adam, cosine, type FitOptions, fit, fromBatches, Network } from 'binary-nets'
+import { adam, cosine, type FitOptions, fit, fromBatches, Network, type StepEvent } from 'binary-nets'
 import { CLASSES, create, dataset, type Outputs, shapes, weights } from './shapes.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'bnets-resume-'))
@@ -62,6 +62,24 @@ for (const stop of [1, 3, STEPS - 1, STEPS, STEPS + 1, 2 * STEPS, 3 * STEPS + 2,
     t.deepEqual(got.history, expected.history, 'the history is that of one run')
   })
 }
+
+test('with gradients in whole numbers, in the middle of an update', async (t) => {
+  const fixed: FitOptions<Outputs> = { ...options, gradients: 'fixed', accumulate: 2 }
+  using whole = await create()
+  await fit(whole, fixed).done
+  const path = join(folder, 'fixed.safetensors')
+  using net = await create()
+  const enough = new Error('enough')
+  const onStep = async ({ epoch, step }: StepEvent) => {
+    if (epoch === 1 && step === 3) await net.save(path)
+    if (epoch === 1 && step === 4) throw enough
+  }
+  t.is(await t.throwsAsync(fit(net, { ...fixed, onStep }).done), enough)
+  using resumed = await Network.load<Outputs>(path, { threads: 1 })
+  t.notDeepEqual(weights(resumed), weights(whole))
+  await fit(resumed, { ...fixed, resume: true }).done
+  t.deepEqual(weights(resumed), weights(whole))
+})
 
 test('after a crash in the middle of a line of the history', async (t) => {
   const history = join(await mkdtemp(join(folder, 'crash-')), 'history.jsonl')

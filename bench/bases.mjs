@@ -59,13 +59,15 @@ async function open(model) {
   const sgd = { momentum: 0, nesterov: false, weight_decay: 0, clamp: null }
   const updates = trained.map(({ path }) => ({ path, rule: { sgd }, lr: 'lr' }))
   await network.compileTraining(JSON.stringify(objective), JSON.stringify(updates), BATCH, '{}')
+  // What is timed is the step of the last update.
+  await network.trainBatch(batch, { lr: 0 })
   return network
 }
 
 /** Adds the best times of some runs, in ms, to the best so far, by layer and what is done there. */
 async function time(network, best) {
   const now = new Map()
-  for (const { op, path, seconds } of JSON.parse(await network.profile(batch, { lr: 0 }, REPEATS))) {
+  for (const { op, path, seconds } of JSON.parse(await network.profileStep(REPEATS))) {
     const what = DONE[op]
     if (what === undefined) continue
     const key = `${path} ${what}`

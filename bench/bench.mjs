@@ -1,33 +1,21 @@
 // `npm run bench`: the kernels (one thread), then the training step, evaluation and peak memory of the digit example's network on one thread and on all.
 // Times are the best of several. `npm run bench -- --record` also writes bench/record/<date>-bench.md.
-import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { measured, output } from './measured.mjs'
 import { Report } from './report.mjs'
 
 process.chdir(join(import.meta.dirname, '..'))
 
-/** Runs a command, pinned to the last core where the system can do that, and returns what it printed. */
-function output(pinned, command, ...args) {
-  const pin = pinned && process.platform === 'linux' ? ['taskset', '-c', String(availableParallelism() - 1)] : []
-  const [first, ...rest] = [...pin, command, ...args]
-  const { status, stdout, stderr, error } = spawnSync(first, rest, { encoding: 'utf8', maxBuffer: 1 << 26 })
-  if (status !== 0) {
-    console.error(stderr || error?.message)
-    process.exit(1)
-  }
-  return stdout.trim()
-}
-
 const report = new Report('bench')
 report.say('Kernels, one thread')
-const kernels = ['bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels']
-output(false, 'cargo', ...kernels, '--no-run')
-report.say(output(true, 'cargo', ...kernels))
+const kernels = ['cargo', 'bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels']
+output([...kernels, '--no-run'])
+report.say(output(kernels, { cores: 1 }))
 report.say()
 
 const rows = [...new Set([1, availableParallelism()])].map((threads) =>
-  JSON.parse(output(threads === 1, process.execPath, 'bench/step.mjs', String(threads))),
+  measured([process.execPath, 'bench/step.mjs', String(threads)], threads),
 )
 const columns = [
   ['threads', (row) => String(row.threads)],

@@ -1,16 +1,11 @@
 // `node bench/curves.mjs` draws the latest record of `npm run bench:gradients` as docs/training.svg: how the loss falls and the accuracy on test images rises, with gradients in
 // floats and in fixed-point numbers.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { escaped, latestRecord, writeChart } from './svg.mjs'
 
 process.chdir(join(import.meta.dirname, '..'))
 
-const record = readdirSync('bench/record')
-  .filter((name) => name.endsWith('-bench-gradients.md'))
-  .sort()
-  .at(-1)
-const lines = readFileSync(join('bench/record', record), 'utf8').split('\n')
-const machine = lines[3]
+const { lines, machine } = latestRecord('bench:gradients')
 
 /** What was learned, in order: each with what is said of it, its paired difference, and a curve for each way to compute gradients. */
 const tasks = []
@@ -30,7 +25,6 @@ for (const line of lines) {
 
 const MODES = ['f32', 'fixed']
 const [margin, left, panel, height, between, top, row] = [16, 62, 372, 190, 78, 112, 312]
-const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 /** Round numbers from at most the least to at least the most, four steps or so, as they are written. */
 function ticks(least, most) {
@@ -59,7 +53,7 @@ function drawn({ title, said = '', task, x0, y0, key, band, marks, unit }) {
   )
   const curves = MODES.flatMap((mode) => {
     const points = task[mode]
-    const line = `  <polyline class="${mode}" points="${points.map((point) => at(point)).join(' ')}"/>`
+    const line = `  <polyline class="line ${mode}" points="${points.map((point) => at(point)).join(' ')}"/>`
     const dots = points.map(
       (point) =>
         `  <circle class="${mode}" cx="${x(point.epoch).toFixed(1)}" cy="${y(point[key]).toFixed(1)}" r="3.5"/>`,
@@ -100,45 +94,39 @@ ${drawn({
   <text class="tick x" x="${left + panel / 2}" y="${y0 + height + 36}">epoch</text>
   <text class="tick x" x="${right + panel / 2}" y="${y0 + height + 36}">epoch</text>`
 })
-const key = (x, mode, words) => `  <path class="key ${mode}" d="M${x} 78h28"/>
+const key = (x, mode, words) => `  <path class="key line ${mode}" d="M${x} 78h28"/>
   <circle class="${mode}" cx="${x + 14}" cy="78" r="3.5"/>
   <text x="${x + 38}" y="83">${words}</text>`
 
-const width = left + 2 * panel + between + 24
-const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${top + tasks.length * row - 6}" role="img" aria-labelledby="title">
-  <title id="title">Learning curves with gradients in floats and in fixed-point numbers</title>
-  <style>
-    text { font: 14px system-ui, sans-serif; fill: #24292f }
-    .head { font-size: 18px; font-weight: 600 }
-    .task { font-size: 15px; font-weight: 600 }
-    .soft, .tick { fill: #57606a; font-size: 12px; font-weight: 400 }
-    .panel { font-size: 13px }
-    .x { text-anchor: middle }
-    .y { text-anchor: end }
-    .grid { stroke: #d0d7de; stroke-width: 1 }
-    polyline, .key { fill: none; stroke-linejoin: round; stroke-linecap: round }
-    polyline.f32, .key.f32 { stroke: #8c959f; stroke-width: 5 }
-    polyline.fixed, .key.fixed { stroke: #2da44e; stroke-width: 2 }
-    circle.f32, polygon.f32 { fill: #8c959f }
-    circle.fixed, polygon.fixed { fill: #2da44e }
-    polygon { opacity: .16 }
-    @media (prefers-color-scheme: dark) {
-      text { fill: #e6edf3 }
-      .soft, .tick { fill: #9198a1 }
-      .grid { stroke: #3d444d }
-      polyline.f32, .key.f32 { stroke: #656c76 }
-      polyline.fixed, .key.fixed { stroke: #3fb950 }
-      circle.f32, polygon.f32 { fill: #656c76 }
-      circle.fixed, polygon.fixed { fill: #3fb950 }
-      polygon { opacity: .24 }
-    }
-  </style>
-  <text class="head" x="${margin}" y="28">Learning with gradients in floats and in fixed-point numbers</text>
-  <text class="soft" x="${margin}" y="50">${escaped(machine)}; means of paired runs, shaded from the least to the most; in brackets a 95 % interval</text>
-${key(margin + 3, 'f32', 'gradients: ‘f32’')}
-${key(margin + 173, 'fixed', 'gradients: ‘fixed’')}
-${rows.join('\n')}
-</svg>
-`
-writeFileSync('docs/training.svg', svg)
-console.log('Written to docs/training.svg')
+writeChart('docs/training.svg', {
+  width: left + 2 * panel + between + 24,
+  height: top + tasks.length * row - 6,
+  title: 'Learning curves with gradients in floats and in fixed-point numbers',
+  rules: [
+    '.task { font-size: 15px; font-weight: 600 }',
+    '.tick { font-size: 12px }',
+    '.panel { font-size: 13px }',
+    '.x { text-anchor: middle }',
+    '.y { text-anchor: end }',
+    '.grid { stroke-width: 1 }',
+    'polyline, .key { fill: none; stroke-linejoin: round; stroke-linecap: round }',
+    '.line.f32 { stroke-width: 5 }',
+    '.line.fixed { stroke-width: 2 }',
+  ],
+  coloured: ({ soft, grid, ours, others, shade }) => [
+    `.tick { fill: ${soft} }`,
+    `.grid { stroke: ${grid} }`,
+    `.line.f32 { stroke: ${others} }`,
+    `.line.fixed { stroke: ${ours} }`,
+    `circle.f32, polygon.f32 { fill: ${others} }`,
+    `circle.fixed, polygon.fixed { fill: ${ours} }`,
+    `polygon { opacity: ${shade} }`,
+  ],
+  body: [
+    `  <text class="head" x="${margin}" y="28">Learning with gradients in floats and in fixed-point numbers</text>`,
+    `  <text class="soft" x="${margin}" y="50">${escaped(machine)}; means of paired runs, shaded from the least to the most; in brackets a 95 % interval</text>`,
+    key(margin + 3, 'f32', 'gradients: ‘f32’'),
+    key(margin + 173, 'fixed', 'gradients: ‘fixed’'),
+    ...rows,
+  ],
+})

@@ -1,8 +1,7 @@
 // `npm run bench:kernels`: every listed kernel on this machine, pinned to one core. With `-- --assert` it fails where the kernel that a plan picks for one of the four 3×3
 // layers of a ResNet-18 is more than 5 % slower than the fastest that is listed for its instruction set. Times are the best of several runs.
-import { spawnSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { output } from './measured.mjs'
 import { Report } from './report.mjs'
 
 process.chdir(join(import.meta.dirname, '..'))
@@ -10,23 +9,12 @@ process.chdir(join(import.meta.dirname, '..'))
 const TOLERANCE = 1.05
 const ROUNDS = 3
 
-function output(pinned, command, ...args) {
-  const pin = pinned && process.platform === 'linux' ? ['taskset', '-c', String(availableParallelism() - 1)] : []
-  const [first, ...rest] = [...pin, command, ...args]
-  const { status, stdout, stderr, error } = spawnSync(first, rest, { encoding: 'utf8', maxBuffer: 1 << 26 })
-  if (status !== 0) {
-    console.error(stderr || error?.message)
-    process.exit(1)
-  }
-  return stdout.trim()
-}
-
-const bench = ['bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels']
-output(false, 'cargo', ...bench, '--no-run')
+const bench = ['cargo', 'bench', '--quiet', '-p', 'binary-nets-kernels', '--bench', 'kernels']
+output([...bench, '--no-run'])
 
 const best = new Map()
 for (let round = 0; round < ROUNDS; round++) {
-  for (const line of output(true, 'cargo', ...bench, '--', '--json', 'binary_conv2d', '3x3').split('\n')) {
+  for (const line of output([...bench, '--', '--json', 'binary_conv2d', '3x3'], { cores: 1 }).split('\n')) {
     const { kernel, shape, ms, rate, chosen } = JSON.parse(line)
     const key = `${kernel} ${shape}`
     if (!(best.get(key)?.ms <= ms)) best.set(key, { kernel, shape, ms, rate, chosen })

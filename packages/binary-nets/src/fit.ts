@@ -5,29 +5,29 @@ import {
   checkFunction,
   checkInteger,
   checkNumber,
-  checkOneOf,
   checkOptions,
   checkString,
   reject,
 } from './arguments.js'
 import { type Batches, checkDataset, checkImages, Dataset, type LoaderOptions } from './data.js'
 import { BinaryNetsError } from './errors.js'
-import { GRADIENTS, type Gradients } from './gradients.js'
 import { History } from './history.js'
+import { type Inside, inside, parametersOf } from './inside.js'
 import { withIoErrors } from './io-errors.js'
 import { crossEntropy, type Loss } from './losses.js'
 import { callLong, type NativeNetwork, type NativeStep } from './native.js'
-import { inside, Network, objectiveOf, setTeacher, stepOptions } from './network.js'
+import type { Network } from './network.js'
+import { objectiveOf, setTeacher } from './objective.js'
 import { assignUpdates, type Optimizers } from './optimizers.js'
 import { type Ending, type Epoch, Run } from './run.js'
 import type { Abortable } from './run-options.js'
 import type { Schedule } from './schedules.js'
 import { openSource, type Source } from './source.js'
+import { checkStepOptions, STEP_OPTIONS, type StepOptions, stepOptions } from './step-options.js'
 import type { Outputs } from './trace.js'
 import { means, NOTHING, plus, type Training } from './training.js'
-import { MEMORY_POLICIES, type MemoryPolicy } from './training-plan.js'
 
-export interface FitOptions<O extends Outputs> extends Abortable {
+export interface FitOptions<O extends Outputs> extends StepOptions, Abortable {
   /** What to train on. */
   readonly train: Dataset | Batches
   /** What to evaluate with after each epoch. */
@@ -35,25 +35,6 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   readonly epochs: number
   /** Default: 64, or what the sampler composes. A last batch that would be smaller is left out. */
   readonly batchSize?: number
-  /**
-   * How many batches one update takes the mean gradient of. They are counted on over the ends of epochs; those that are left at the end of the run make no update.
-   * Schedules count batches. Default: 1.
-   */
-  readonly accumulate?: number
-  /** The largest norm of all gradients together; longer ones are shortened to it, as PyTorch's `clip_grad_norm_` does. Default: they are not. */
-  readonly clipNorm?: number
-  /**
-   * The decay of moving averages of parameters and running statistics, such as 0.999. Validations then see the averages, and `best.safetensors` has them in the place of
-   * the parameters; the network keeps both, and {@link Network.swapAverages} exchanges them. Default: none are kept.
-   */
-  readonly average?: number
-  /** How the gradients of binary convolutions are multiplied. Default: `'f32'`. */
-  readonly gradients?: Gradients
-  /**
-   * What a step keeps for backward, and what it computes again to need less memory: `'speed'` computes nothing twice, `'balanced'` what is cheap, `'min'` whatever lowers
-   * the peak. Results are the same bit by bit, and a run may go on with another policy. {@link Network.plan} tells what a step takes. Default: `'balanced'`.
-   */
-  readonly memory?: MemoryPolicy
   /** One optimizer for all parameters, or a list of rules, of which each parameter takes the first that selects it. */
   readonly optimizer: Optimizers
   /** Default: `crossEntropy()`. */
@@ -76,8 +57,8 @@ export interface FitOptions<O extends Outputs> extends Abortable {
   /** Ends the run when the validation has not become better for this many epochs. */
   readonly patience?: number
   /**
-   * Goes on where the run stood when the network was saved, be it in the middle of an epoch, to the same weights bit by bit; a network that stands in no run begins
-   * one. Default: false, and then optimizers start afresh.
+   * Goes on where the run stood when the network was saved, be it in the middle of an epoch; a network that stands in no run begins one. With the same options (batch size, seed,
+   * `accumulate`, `gradients` and so on, but for `memory`) the weights become the same bit by bit as without the stop. Default: false, and then optimizers start afresh.
    */
   readonly resume?: boolean
 }
@@ -106,21 +87,20 @@ export interface StepEvent {
  * the run. `await run.done` does without a loop.
  */
 export function fit<O extends Outputs>(network: Network<O>, options: FitOptions<O>): Run {
-  if (!(network instanceof Network))
-    reject('fit', 'network', 'a network (Network.create gives a promise of one)', network)
+  const self = inside(network) ?? reject('fit', 'network', 'a network (Network.create gives a promise of one)', network)
   checkFit(options)
-  return new Run(epochs(network, options))
+  return new Run(epochs(network, self, options))
 }
 
 function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   checkOptions('fit', options, [
     ...['train', 'validation', 'epochs', 'batchSize', 'optimizer', 'loss', 'seed', 'loader', 'signal', 'onStep'],
-    ...['history', 'checkpoints', 'patience', 'resume', 'accumulate', 'clipNorm', 'average', 'scalars'],
-    ...['gradients', 'memory'],
+    ...['history', 'checkpoints', 'patience', 'resume', 'scalars'],
+    ...STEP_OPTIONS,
   ])
   const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
     options
-  const { accumulate, clipNorm, average, gradients, memory, scalars = {} } = options
+  const { scalars = {} } = options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
@@ -130,11 +110,7 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   }
   checkInteger('fit', 'epochs', epochs)
   if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
-  if (accumulate !== undefined) checkInteger('fit', 'accumulate', accumulate)
-  if (clipNorm !== undefined) checkNumber('fit', 'clipNorm', clipNorm, { min: Number.MIN_VALUE })
-  if (average !== undefined) checkNumber('fit', 'average', average, { min: 0, max: 1 - Number.EPSILON })
-  if (gradients !== undefined) checkOneOf('fit', 'gradients', gradients, GRADIENTS)
-  if (memory !== undefined) checkOneOf('fit', 'memory', memory, MEMORY_POLICIES)
+  checkStepOptions('fit', options)
   for (const [name, schedule] of Object.entries(scalars)) checkFunction('fit', `scalars: ${name}`, schedule)
   if (loss !== undefined) checkFunction('fit', 'loss', loss)
   if (seed !== undefined) checkInteger('fit', 'seed', seed, { min: 0 })
@@ -147,9 +123,12 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
   if (resume !== undefined) checkBoolean('fit', 'resume', resume)
 }
 
-async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptions<O>): AsyncGenerator<Epoch, Ending> {
+async function* epochs<O extends Outputs>(
+  network: Network<O>,
+  self: Inside,
+  options: FitOptions<O>,
+): AsyncGenerator<Epoch, Ending> {
   options.signal?.throwIfAborted()
-  const self = inside(network)
   if (self.fitting) throw new BinaryNetsError('BNETS_BUSY', 'the network is in the middle of another run')
   self.fitting = true
   let source: Source | undefined
@@ -161,9 +140,10 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
       reject('fit', 'train', `data of ${self.classes.length} classes, as the network's`, train.classes)
     }
     if (validation !== undefined) checkImages('fit', 'validation', validation, network.input)
-    const objective = objectiveOf(network, loss, train)
-    if (loss.teacher !== undefined) await setTeacher(network, loss.teacher)
-    const { updates, learningRates } = assignUpdates(options.optimizer, network.parameters())
+    const { classes, labelled, targets } = train
+    const objective = objectiveOf(self, loss, { classes: classes.length, labelled, targets })
+    if (loss.teacher !== undefined) await setTeacher(self, loss.teacher)
+    const { updates, learningRates } = assignUpdates(options.optimizer, parametersOf(self))
     checkScalars(network, options.scalars ?? {})
     await callLong(() => {
       return self.native.compileTraining(objective, JSON.stringify(updates), batchSize, stepOptions(options))
@@ -188,7 +168,7 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
     if (before === null) await callLong(() => self.native.resetMoments())
     else checkResumed(before, training)
     self.training = training
-    self.classes ??= train.classes
+    self.classes ??= classes
 
     const history = options.history === undefined ? undefined : await History.open(options.history, training.epoch)
     const { checkpoints } = options
@@ -196,8 +176,8 @@ async function* epochs<O extends Outputs>(network: Network<O>, options: FitOptio
 
     while (self.training.epoch < options.epochs) {
       if (isStuck(self.training, options.patience)) return 'patience'
-      await trainEpoch(network, options, source, schedules)
-      const result = await endEpoch(network, options, source)
+      await trainEpoch(self, options, source, schedules)
+      const result = await endEpoch(network, self, options, source)
       await history?.add(result)
       if (checkpoints !== undefined) {
         await network.save(join(checkpoints, 'last.safetensors'), pick(options))
@@ -221,15 +201,14 @@ function composed({ sampler }: LoaderOptions = {}): number | undefined {
 
 /** The steps of an epoch, from where it stands. */
 async function trainEpoch<O extends Outputs>(
-  network: Network<O>,
+  self: Inside,
   options: FitOptions<O>,
   source: Source,
   schedules: Readonly<Record<string, Schedule>>,
 ): Promise<void> {
-  const self = inside(network)
   const { teacher } = options.loss ?? {}
   // The loop over the run may have evaluated with another one.
-  if (teacher !== undefined && self.teacher !== teacher) await setTeacher(network, teacher)
+  if (teacher !== undefined && self.teacher !== teacher) await setTeacher(self, teacher)
   for (;;) {
     options.signal?.throwIfAborted()
     const at = await withSigns(current(self.training), self.native)
@@ -274,10 +253,10 @@ function stepEvent(
 /** Evaluates the epoch that is over and moves on to the next. */
 async function endEpoch<O extends Outputs>(
   network: Network<O>,
+  self: Inside,
   options: FitOptions<O>,
   source: Source,
 ): Promise<Epoch> {
-  const self = inside(network)
   const at = current(self.training)
   const { validation: dataset, loss } = options
   const { seconds } = at.sums

@@ -21,6 +21,7 @@ export {
 } from './data.js'
 export { BinaryNetsError, ERROR_CODES, type ErrorCode } from './errors.js'
 export { type FitOptions, fit, type StepEvent } from './fit.js'
+export type { FreezeOptions } from './freeze.js'
 export { type FreezeAccuracy, FreezeReport, type FusedRow } from './freeze-report.js'
 export {
   type FrozenEvaluation,
@@ -33,7 +34,6 @@ export {
   type OnnxForm,
   type ProfileOptions,
 } from './frozen.js'
-export type { Gradients } from './gradients.js'
 export type { ImageBatch, ImageSource, RgbaImage } from './image-source.js'
 export type { Image, ImageSize } from './images.js'
 export type { LayerKind, LayerTime } from './layer-time.js'
@@ -62,10 +62,8 @@ export { version } from './native.js'
 export {
   type CreateOptions,
   type EvaluateOptions,
-  type FreezeOptions,
   type LoadWeightsOptions,
   Network,
-  type PlanOptions,
 } from './network.js'
 export type { OpTime } from './op-time.js'
 export {
@@ -87,6 +85,7 @@ export {
   type Update,
   type UpdateRule,
 } from './optimizers.js'
+export type { PlanOptions } from './plan.js'
 export type { Prediction, PredictOptions } from './prediction.js'
 export { type ProgressOptions, progress } from './progress.js'
 export type { Ending, Epoch, FitResult, Run } from './run.js'
@@ -102,6 +101,7 @@ export {
   stepDecay,
   warmup,
 } from './schedules.js'
+export type { Gradients, MemoryPolicy } from './step-options.js'
 export { type Macs, Summary, type SummaryRow } from './summary.js'
 export {
   type AnyLayer,
@@ -127,4 +127,4 @@ export {
   trace,
 } from './trace.js'
 export type { Evaluation } from './training.js'
-export { type HeldValue, type MemoryPolicy, TrainingPlan, type TrainingPlanFacts } from './training-plan.js'
+export { type HeldValue, TrainingPlan } from './training-plan.js'

@@ -134,3 +134,17 @@ export function imageSize({ nodes }: GraphSpec): { height: number; width: number
   }
   return { height, width, channels }
 }
+
+/** The scalars of a graph and of the gradients in it. */
+export function scalarsOf(spec: GraphSpec): string[] {
+  const gradients = (op: NodeSpec['op']) => {
+    if ('sign' in op) return op.sign.gradient
+    if ('step' in op) return op.step.gradient
+    return 'binarize_weight' in op ? op.binarize_weight.gradient : 'identity'
+  }
+  return spec.nodes.flatMap(({ op }) => {
+    if ('scalar' in op) return op.scalar.name
+    const gradient = gradients(op)
+    return typeof gradient === 'object' && 'custom' in gradient ? scalarsOf(gradient.custom) : []
+  })
+}

@@ -1,12 +1,5 @@
+import type { MemoryPolicy } from './step-options.js'
 import { bytes, table } from './table.js'
-
-/**
- * What a training step keeps for backward and what it computes again: `'speed'` computes nothing twice, `'balanced'` what is cheap, `'min'` whatever lowers the peak of memory.
- * Results are the same, bit by bit.
- */
-export type MemoryPolicy = (typeof MEMORY_POLICIES)[number]
-
-export const MEMORY_POLICIES = ['speed', 'balanced', 'min'] as const
 
 /** A value that a training step holds for a while. */
 export interface HeldValue {
@@ -19,8 +12,11 @@ export interface HeldValue {
   readonly bytes: number
 }
 
-/** What a plan of a training step says; sizes are in bytes. */
-export interface TrainingPlanFacts {
+/** How many rows of what is held the text shows; the others are summed. */
+const MOST = 16
+
+/** What a training step takes, before it is made; as text, tables of what is kept for backward and of what lies in memory at the peak. Sizes are in bytes. */
+export class TrainingPlan {
   readonly memory: MemoryPolicy
   readonly batchSize: number
   /** Parameters, running statistics and what optimizers remember. */
@@ -40,34 +36,28 @@ export interface TrainingPlanFacts {
   }
   /** What is computed again, and how often. */
   readonly again: readonly { readonly op: string; readonly path: string; readonly times: number }[]
-}
 
-/** How many rows of what is held the text shows; the others are summed. */
-const MOST = 16
-
-/** What a training step takes, before it is made; as text, tables of what is kept for backward and of what lies in memory at the peak. */
-export class TrainingPlan implements TrainingPlanFacts {
-  readonly memory: MemoryPolicy
-  readonly batchSize: number
-  readonly stateBytes: number
-  readonly workspaceBytes: number
-  readonly batchBytes: number
-  readonly kept: readonly HeldValue[]
-  readonly peak: TrainingPlanFacts['peak']
-  readonly again: TrainingPlanFacts['again']
-
-  constructor(facts: TrainingPlanFacts) {
-    this.memory = facts.memory
-    this.batchSize = facts.batchSize
-    this.stateBytes = facts.stateBytes
-    this.workspaceBytes = facts.workspaceBytes
-    this.batchBytes = facts.batchBytes
-    this.kept = facts.kept
-    this.peak = facts.peak
-    this.again = facts.again
+  constructor({
+    memory,
+    batchSize,
+    stateBytes,
+    workspaceBytes,
+    batchBytes,
+    kept,
+    peak,
+    again,
+  }: Omit<TrainingPlan, 'bytes' | 'toString'>) {
+    this.memory = memory
+    this.batchSize = batchSize
+    this.stateBytes = stateBytes
+    this.workspaceBytes = workspaceBytes
+    this.batchBytes = batchBytes
+    this.kept = kept
+    this.peak = peak
+    this.again = again
   }
 
-  /** All of it: what training adds to the process, but for the batches that are made meanwhile. */
+  /** All of it together. Parameters and running statistics, and what the network evaluated in, are in the process already; the batches that are made meanwhile are not counted. */
   get bytes(): number {
     return this.stateBytes + this.workspaceBytes + this.batchBytes
   }

@@ -1,4 +1,5 @@
-import { basename, dirname, extname, resolve } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { BinaryNetsError, type Dataset, type FrozenNetwork, imageFolder } from '../index.js'
 
 /** Where a command writes: where it was told to, or to the input's name with another ending, here. Never over its input. */
@@ -24,4 +25,12 @@ export function openFolder(
     throw new BinaryNetsError('BNETS_UNSUPPORTED', `images have 1 or 3 channels, the network takes ${channels}`)
   }
   return imageFolder(folder, { height, width, channels, resize })
+}
+
+/** The best network of a folder that `fit` wrote, or its last one. A file is one already. */
+export function checkpointOf(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
+  const found = ['best', 'last'].map((name) => join(path, `${name}.safetensors`)).find((file) => existsSync(file))
+  if (found !== undefined) return found
+  throw new BinaryNetsError('BNETS_IO', `${path} holds no checkpoint, best.safetensors or last.safetensors`)
 }

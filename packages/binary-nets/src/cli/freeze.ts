@@ -1,9 +1,7 @@
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { BinaryNetsError, Network } from '../index.js'
+import { Network } from '../index.js'
 import { bytes } from '../table.js'
 import { type Command, number, text } from './command.js'
-import { nameOf, openFolder, outputOf } from './files.js'
+import { checkpointOf, nameOf, openFolder, outputOf } from './files.js'
 
 export const freeze: Command = {
   about: 'make a packed model of a trained network: a checkpoint, or a folder of checkpoints',
@@ -36,12 +34,4 @@ export const freeze: Command = {
     const written = await frozen.save(output)
     console.log(`${frozen.report}\n\n${file} → ${output}, ${bytes(written)}`)
   },
-}
-
-/** The best network of a folder that `fit` wrote, or its last one. A file is one already. */
-function checkpointOf(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
-  const found = ['best', 'last'].map((name) => join(path, `${name}.safetensors`)).find((file) => existsSync(file))
-  if (found !== undefined) return found
-  throw new BinaryNetsError('BNETS_IO', `${path} holds no checkpoint, best.safetensors or last.safetensors`)
 }

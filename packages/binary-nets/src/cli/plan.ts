@@ -1,30 +1,23 @@
-import * as all from '../index.js'
+import { existsSync } from 'node:fs'
+import * as library from '../index.js'
 import {
   adam,
   BinaryNetsError,
   image,
   Network,
   type Optimizer,
+  type Outputs,
+  type ParallelOptions,
   type ResNet,
-  type ResNetOptions,
   sgd,
 } from '../index.js'
-import { type Command, number, type Options, text } from './command.js'
+import { type Command, number, type Options, runOptions, text } from './command.js'
+import { checkpointOf } from './files.js'
 
-/** The models that have a name here. */
-const MODELS: Readonly<Record<string, (options: ResNetOptions & { parallel?: number }) => ResNet>> = {
-  binaryResnet18: all.binaryResnet18,
-  parallelResnet18NoSqueeze: all.parallelResnet18NoSqueeze,
-  parallelResnet18WithFusionGate: all.parallelResnet18WithFusionGate,
-  parallelResnet18WithSqueeze: all.parallelResnet18WithSqueeze,
-  groupNetResnet18: all.groupNetResnet18,
-  groupNetResnet34: all.groupNetResnet34,
-  biRealResnet18: all.biRealResnet18,
-  reactNetResnet18: all.reactNetResnet18,
-  xnorResnet18: all.xnorResnet18,
-  resnet18: all.resnet18,
-  resnet34: all.resnet34,
-}
+/** The models of the library, by name: all that are called a ResNet of so many layers. */
+const MODELS = Object.fromEntries(
+  Object.entries(library).filter(([name]) => /resnet\d+/i.test(name)),
+) as unknown as Readonly<Record<string, (options: ParallelOptions) => ResNet>>
 
 const OPTIMIZERS: Readonly<Record<string, () => Optimizer>> = {
   sgd: () => sgd({ momentum: 0.9 }),
@@ -35,9 +28,10 @@ export const plan: Command = {
   about: 'tell what training takes in memory: of a checkpoint, or of a model by its name, such as binaryResnet18',
   args: ['model'],
   options: {
-    batch: { value: 'count', about: 'images of a batch; else 64' },
+    batch: { value: 'count', about: 'images of a batch; else those of the checkpoint, or 64' },
     optimizer: { value: 'name', about: 'sgd (with momentum, default) or adam' },
     memory: { value: 'policy', about: 'speed, balanced (default) or min' },
+    gradients: { value: 'kind', about: 'how gradients of binary convolutions are multiplied: f32 (default) or fixed' },
     accumulate: { value: 'count', about: 'batches of an update; else 1' },
     classes: { value: 'count', about: 'classes; else those of the checkpoint, or 1000' },
     size: { value: 'pixels', about: 'height and width of the images of a named model; else 224' },
@@ -45,52 +39,67 @@ export const plan: Command = {
     stem: { value: 'kind', about: 'stem of a named model: imagenet (default), or small, for images up to 64 pixels' },
     parallel: { value: 'count', about: 'bases of a named model; else 1' },
     threads: { value: 'count', about: 'threads; else one for each core' },
+    isa: { value: 'name', about: 'instruction set: scalar, avx2, avx512 or neon; else the best there is' },
     json: { about: 'print JSON' },
   },
   async run([model = ''], options) {
-    const count = (name: string) => {
-      const value = text(options, name)
-      return value === undefined ? undefined : number(name, value)
-    }
-    const [batchSize, accumulate, classes] = [count('batch'), count('accumulate'), count('classes')]
-    const [policy, name] = [text(options, 'memory'), text(options, 'optimizer') ?? 'sgd']
-    const optimizer = Object.hasOwn(OPTIMIZERS, name) ? OPTIMIZERS[name]?.() : undefined
-    if (optimizer === undefined) throw unknown('--optimizer', OPTIMIZERS, name)
-    using network = await open(model, options, count)
-    const known = classes ?? network.classes?.length ?? 1000
+    const [batchSize, accumulate, classes] = [
+      count(options, 'batch'),
+      count(options, 'accumulate'),
+      classesOf(model, options),
+    ]
+    const [memory, gradients, name] = [text(options, 'memory'), text(options, 'gradients'), text(options, 'optimizer')]
+    const optimizer = known('--optimizer', 'one of', OPTIMIZERS, name ?? 'sgd')()
+    using network = await open(model, options)
     const made = await network.plan({
-      ...{ optimizer, classes: known },
+      optimizer,
       ...(batchSize !== undefined && { batchSize }),
       ...(accumulate !== undefined && { accumulate }),
-      // What is none of the policies is refused there.
-      ...(policy !== undefined && { memory: policy as 'min' }),
+      ...(classes !== undefined && { classes }),
+      // What is none of the policies or kinds is refused there.
+      ...(memory !== undefined && { memory: memory as 'min' }),
+      ...(gradients !== undefined && { gradients: gradients as 'fixed' }),
     })
     console.log(options['json'] ? JSON.stringify(made, null, 2) : `${made}`)
   },
 }
 
-/** The network of a file, or a new one by the name of its model. */
-async function open(model: string, options: Options, count: (name: string) => number | undefined) {
-  const [threads, parallel, stem] = [count('threads'), count('parallel'), text(options, 'stem')]
-  const running = threads === undefined ? {} : { threads }
-  const builder = Object.hasOwn(MODELS, model) ? MODELS[model] : undefined
-  if (builder === undefined) {
-    if (/^\w+$/.test(model)) throw unknown('model', MODELS, model)
-    return Network.load(model, running)
+/** The options that say what a named model is, which a checkpoint says itself. */
+const OF_MODELS = ['stem', 'size', 'channels', 'parallel']
+
+/** The network of a checkpoint, or a new one by the name of its model, which a file of that name does not hide. */
+async function open(model: string, options: Options): Promise<Network<Outputs>> {
+  const running = runOptions(options, count(options, 'threads'))
+  if (!Object.hasOwn(MODELS, model) && existsSync(model)) {
+    const given = OF_MODELS.find((name) => options[name] !== undefined)
+    if (given === undefined) return Network.load(checkpointOf(model), running)
+    throw new BinaryNetsError('BNETS_ARGUMENT', `--${given} is for named models, and ${model} is a file or folder`)
   }
-  const size = count('size') ?? 224
-  const built = builder({
-    classes: count('classes') ?? 1000,
+  const build = known('model', 'a file or one of', MODELS, model)
+  const [size = 224, channels = 3] = [count(options, 'size'), count(options, 'channels')]
+  const [classes, parallel, stem] = [classesOf(model, options), count(options, 'parallel'), text(options, 'stem')]
+  const built = build({
+    ...(classes !== undefined && { classes }),
     ...(stem !== undefined && { stem: stem as 'small' }),
     ...(parallel !== undefined && { parallel }),
   })
-  const input = image({ height: size, width: size, channels: count('channels') ?? 3 })
-  return Network.create(built, { input, ...running })
+  return Network.create(built, { input: image({ height: size, width: size, channels }), ...running })
 }
 
-function unknown(what: string, known: object, got: string): BinaryNetsError {
-  return new BinaryNetsError(
-    'BNETS_ARGUMENT',
-    `${what} should be a file or one of ${Object.keys(known).join(', ')}, got ${got}`,
-  )
+/** How many classes were asked for; a named model has some in any case. */
+function classesOf(model: string, options: Options): number | undefined {
+  return count(options, 'classes') ?? (Object.hasOwn(MODELS, model) ? 1000 : undefined)
+}
+
+function count(options: Options, name: string): number | undefined {
+  const value = text(options, name)
+  return value === undefined ? undefined : number(name, value)
+}
+
+/** What has that name, of few. */
+function known<T>(what: string, kinds: string, all: Readonly<Record<string, T>>, name: string): T {
+  const found = Object.hasOwn(all, name) ? all[name] : undefined
+  if (found !== undefined) return found
+  const names = Object.keys(all).join(', ')
+  throw new BinaryNetsError('BNETS_ARGUMENT', `${what} should be ${kinds} ${names}, got ${name}`)
 }
