@@ -69,16 +69,18 @@ fn what_yields_several_values_comes_later_only_if_all_of_them_wait() {
 
 #[test]
 fn a_program_tells_what_it_holds() {
-    let (_, planned) = planned(GRAPH, Some(MemoryPolicy::Speed));
-    let program = &planned.program;
-    let fullest = program.fullest();
+    let graph = thrifty(&Vectors, &Graph::parse(GRAPH).unwrap(), MemoryPolicy::Speed).unwrap();
+    let program = Planned::new(&graph, 1).unwrap().program;
+    let held = program.held(&graph);
+    let fullest = program.fullest(&held);
     assert_eq!(program.steps()[fullest].path, "wider");
-    let held: Vec<_> = program.held(fullest).map(|held| (held.path.as_str(), held.op, held.bytes)).collect();
+    let full: Vec<_> = held.iter().filter(|held| held.during(fullest)).collect();
+    let full: Vec<_> = full.iter().map(|held| (held.path.as_str(), held.op, held.bytes)).collect();
     assert_eq!(
-        held,
+        full,
         [("twice", "arithmetic", VECTOR), ("wide", "concat", 2 * VECTOR), ("wider", "concat", 3 * VECTOR)]
     );
     // A step that replaces an input holds one of the two.
-    let (a, twice) = (1, program.held(1).map(|held| held.path.as_str()).collect::<Vec<_>>());
-    assert_eq!((program.steps()[a].path.as_str(), twice), ("a", vec!["twice", "a"]));
+    let during_a: Vec<_> = held.iter().filter(|held| held.during(1)).map(|held| held.path.as_str()).collect();
+    assert_eq!((program.steps()[1].path.as_str(), during_a), ("a", vec!["twice", "a"]));
 }
