@@ -9,7 +9,7 @@ use crate::program::{Binding, Program, Step};
 use crate::schedule::schedule;
 use crate::slots::{Touch, slots};
 use crate::verify::verify;
-use crate::{Address, Backend, ExecError, Held, IoMeta, Prepared, Region, StateTable, align};
+use crate::{Address, Backend, ExecError, IoMeta, Prepared, Region, StateTable, align};
 
 /// Plans a graph: picks a kernel for each node and an address for each value, and checks the result. States lie where `states` says.
 /// The program runs `repeat` times in one submission (see [`Program::repeat`]).
@@ -74,16 +74,6 @@ pub fn plan<B: Backend>(
         .iter()
         .enumerate()
         .map(|(step, p)| Request { bytes: p.scratch, lifetime: Lifetime { first: step, last: step } });
-    let held = graph.values().filter_map(|value| {
-        let Lifetime { first, last } = in_workspace[value.index()]?;
-        let Node { op, path, .. } = graph.producer(value);
-        let replaced = slots.replaced[last]
-            .is_some_and(|replaced| graph.nodes()[schedule.order[last]].inputs[replaced.input] == value);
-        let meta = graph.meta(value).to_string();
-        let last = if replaced { last - 1 } else { last };
-        Some(Held { op: op.name(), path: path.clone(), value: meta, bytes: sizes[value.index()], first, last })
-    });
-    let held = held.collect();
     let (offsets, workspace_bytes) = place(&values.chain(scratches).collect::<Vec<_>>());
     let (values, scratches) = offsets.split_at(own.len());
     let mut offset_of = vec![None; sizes.len()];
@@ -141,7 +131,6 @@ pub fn plan<B: Backend>(
         workspace_bytes,
         batch_bytes,
         output_bytes,
-        held,
         inputs: inputs.into_iter().map(binding).collect::<Result<_, _>>()?,
         outputs: graph.outputs().iter().cloned().map(binding).collect::<Result<_, _>>()?,
     };

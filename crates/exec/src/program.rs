@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use binary_nets_graph::ValueMeta;
 
-use crate::{Address, Held, Layout, Replaced};
+use crate::{Address, Layout, Replaced};
 
 /// A loop over prepared kernels.
 pub struct Program<K> {
@@ -18,7 +18,6 @@ pub struct Program<K> {
     pub(crate) output_bytes: usize,
     pub(crate) inputs: Vec<Binding>,
     pub(crate) outputs: Vec<Binding>,
-    pub(crate) held: Vec<Held>,
 }
 
 /// One node of a program.
@@ -119,6 +118,12 @@ impl<K> Program<K> {
     /// The named outputs.
     pub fn outputs(&self) -> &[Binding] {
         &self.outputs
+    }
+
+    /// The step that writes a named output; `None` where none does.
+    pub fn writer_of(&self, name: &str) -> Option<usize> {
+        let output = self.outputs.iter().find(|output| output.name == name)?;
+        self.steps.iter().position(|step| step.outputs.contains(&output.address))
     }
 }
 

@@ -37,11 +37,10 @@ impl<B: Backend> Network<B> {
         let memory = Memory { state: self.copy_states(&self.states)?, ..loaded.memory(&self.state, &self.workspace) };
         let program = &loaded.program;
         let times = profile(&self.backend, program, &memory, &run, repeats)?;
-        let loss = program.outputs().iter().find(|binding| binding.name == "loss").map(|binding| binding.address);
-        let last = program.steps().iter().position(|step| step.outputs.iter().any(|&output| Some(output) == loss));
-        let part = |i| match last {
+        let loss = program.writer_of("loss");
+        let part = |i| match loss {
             _ if program.update().contains(&i) => Part::Update,
-            Some(last) if i > last => Part::Backward,
+            Some(loss) if i > loss => Part::Backward,
             _ => Part::Forward,
         };
         Ok(times.into_iter().enumerate().map(|(i, time)| OpTime { part: part(i), time }).collect())

@@ -41,16 +41,21 @@ impl<B: Backend> Trainer<B> {
 
 /// The graphs of a step.
 pub(crate) struct Steps {
-    /// The step that updates, with nothing computed again.
-    pub once: Graph,
     /// The step that updates.
-    pub update: Graph,
+    pub update: Thrifty,
     /// The step of all batches of an update but the last.
-    pub accumulate: Option<Graph>,
+    pub accumulate: Option<Thrifty>,
+}
+
+/// A graph as the policy of memory has it.
+pub(crate) struct Thrifty {
+    /// With nothing computed again.
+    pub once: Graph,
+    /// What runs.
+    pub graph: Graph,
 }
 
 /// What a step was compiled for.
-#[derive(Clone, PartialEq, Debug)]
 struct Setup {
     objective: GraphSpec,
     updates: Vec<Update>,
@@ -61,8 +66,9 @@ struct Setup {
 impl Setup {
     /// Whether both yield the same numbers.
     fn computes_as(&self, other: &Self) -> bool {
-        let options = TrainingOptions { memory: other.options.memory, ..self.options };
-        *other == Self { options, ..self.clone() }
+        let Self { objective, updates, batch, options } = self;
+        let options = TrainingOptions { memory: other.options.memory, ..*options };
+        (objective, updates, *batch, options) == (&other.objective, &other.updates, other.batch, other.options)
     }
 }
 
@@ -94,9 +100,9 @@ impl<B: Backend> Network<B> {
         batch: usize,
         options: &TrainingOptions,
     ) -> Result<(), NetworkError> {
-        let Steps { update, accumulate, .. } = self.steps(objective, updates, batch, options)?;
+        let Steps { update, accumulate } = self.steps(objective, updates, batch, options)?;
         let setup = Setup { objective: objective.clone(), updates: updates.to_vec(), batch, options: *options };
-        let compiled = self.trainer_of(setup, update, accumulate.as_ref());
+        let compiled = self.trainer_of(setup, update.graph, accumulate.as_ref().map(|step| &step.graph));
         if compiled.is_err() {
             self.drop_trainer()?;
         }
@@ -143,10 +149,12 @@ impl<B: Backend> Network<B> {
         if options.gradients == Gradients::Fixed {
             round_gradients(&mut differentiated.graph);
         }
-        let once = updating(&differentiated, updates, options)?;
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
-        let thrifty = |graph| thrifty(&self.backend, graph, options.memory);
-        Ok(Steps { update: thrifty(&once)?, accumulate: accumulating.as_ref().map(thrifty).transpose()?, once })
+        let thrifty = |once| thrifty(&self.backend, &once, options.memory).map(|graph| Thrifty { once, graph });
+        Ok(Steps {
+            update: thrifty(updating(&differentiated, updates, options)?)?,
+            accumulate: accumulating.map(thrifty).transpose()?,
+        })
     }
 
     /// The programs of a step, in the place of those of before.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_exec::{Backend, Binding, Held, MemoryPolicy, Program, plan};
+use binary_nets_exec::{Backend, Held, MemoryPolicy, plan};
 use binary_nets_graph::passes::Update;
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, Node};
 use serde::Serialize;
 
-use crate::train::Steps;
+use crate::train::Thrifty;
 use crate::{Network, NetworkError, TrainingOptions};
 
 /// What a training step takes. Sizes are in bytes.
+///
+/// With accumulation there are two programs, one for each batch of an update but the last and one for the last, in one workspace; `kept`, `peak` and `again` are of the one that needs
+/// all of it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingPlan {
@@ -67,42 +70,39 @@ impl<B: Backend> Network<B> {
         options: &TrainingOptions,
     ) -> Result<TrainingPlan, NetworkError> {
         let steps = self.steps(objective, updates, batch, options)?;
-        let mut states = self.states_beside(&steps.update);
-        for graph in [Some(&steps.update), steps.accumulate.as_ref()].into_iter().flatten() {
-            states.extend(&self.backend, graph);
+        let mut states = self.states_beside(&steps.update.graph);
+        for step in steps.accumulate.iter().chain([&steps.update]) {
+            states.extend(&self.backend, &step.graph);
         }
-        let program = plan(&self.backend, &steps.update, &states, 1)?;
-        let accumulate = steps.accumulate.as_ref().map(|graph| plan(&self.backend, graph, &states, 1)).transpose()?;
-        let programs = || accumulate.iter().chain([&program]);
-        let (fullest, loss) = (program.fullest(), loss_of(&program));
+        let planned = |step: &Thrifty| plan(&self.backend, &step.graph, &states, 1);
+        let update = (&steps.update, planned(&steps.update)?);
+        let accumulate = steps.accumulate.as_ref();
+        let accumulate = accumulate.map(|step| planned(step).map(|program| (step, program))).transpose()?;
+        let programs = || accumulate.iter().chain([&update]);
+        let (step, program) = programs().max_by_key(|(_, program)| program.workspace_bytes()).unwrap_or(&update);
+        let held = program.held(&step.graph);
+        let (fullest, loss) = (program.fullest(&held), program.writer_of("loss").unwrap_or(0));
         let peak = &program.steps()[fullest];
         Ok(TrainingPlan {
             memory: options.memory,
             batch_size: batch,
             state_bytes: states.bytes(),
-            workspace_bytes: programs().map(Program::workspace_bytes).max().unwrap_or(0),
-            batch_bytes: programs().map(|program| program.batch_bytes() + program.output_bytes()).sum(),
-            kept: program.held(loss).filter(|held| held.first < loss && held.last > loss).cloned().collect(),
+            workspace_bytes: program.workspace_bytes(),
+            batch_bytes: programs().map(|(_, program)| program.batch_bytes() + program.output_bytes()).sum(),
+            kept: held.iter().filter(|held| held.first < loss && held.last > loss).cloned().collect(),
             peak: Peak {
                 op: peak.op,
                 path: peak.path.clone(),
                 scratch: peak.scratch.bytes,
-                held: program.held(fullest).cloned().collect(),
+                held: held.into_iter().filter(|held| held.during(fullest)).collect(),
             },
-            again: again(&steps),
+            again: again(step),
         })
     }
 }
 
-/// The step that yields the loss, between forward and backward.
-fn loss_of<K>(program: &Program<K>) -> usize {
-    let loss = program.outputs().iter().find(|output| output.name == "loss");
-    let yields = |output: &Binding| program.steps().iter().position(|step| step.outputs.contains(&output.address));
-    loss.and_then(yields).unwrap_or(0)
-}
-
 /// What runs more often than the step asks for.
-fn again(steps: &Steps) -> Vec<Again> {
+fn again(step: &Thrifty) -> Vec<Again> {
     let count = |graph: &Graph| {
         let mut counts: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
         for Node { op, path, .. } in graph.nodes() {
@@ -110,9 +110,9 @@ fn again(steps: &Steps) -> Vec<Again> {
         }
         counts
     };
-    let once = count(&steps.once);
-    let more = count(&steps.update).into_iter().filter_map(|(key, times)| {
-        let times = times - once.get(&key).copied().unwrap_or(0);
+    let once = count(&step.once);
+    let more = count(&step.graph).into_iter().filter_map(|(key, times)| {
+        let times = times.saturating_sub(once.get(&key).copied().unwrap_or(0));
         let (path, op) = key;
         (times > 0).then_some(Again { op, path, times })
     });

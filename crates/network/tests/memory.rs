@@ -99,9 +99,15 @@ fn a_plan_tells_what_a_step_takes_and_changes_nothing() {
     assert!(min.workspace_bytes <= balanced.workspace_bytes && balanced.workspace_bytes < speed.workspace_bytes);
 
     // A network that trains takes what its plan said.
-    let states = network.bytes();
-    compile_with(&mut network, &options(MemoryPolicy::Min, 1));
-    assert!(network.bytes() > states);
-    assert_eq!(network.bytes(), min.state_bytes + min.workspace_bytes + min.batch_bytes);
-    assert_eq!(plan(&network, MemoryPolicy::Min), min);
+    for accumulate in [1, 2] {
+        let options = options(MemoryPolicy::Min, accumulate);
+        let plan = |network: &Network<Cpu>| network.plan_training(&objective(), &updates, BATCH, &options).unwrap();
+        let planned = plan(&network);
+        assert!(sum(&planned) <= planned.workspace_bytes, "{planned:?}");
+        let before = network.bytes();
+        compile_with(&mut network, &options);
+        assert!(network.bytes() > before);
+        assert_eq!(network.bytes(), planned.state_bytes + planned.workspace_bytes + planned.batch_bytes);
+        assert_eq!(plan(&network), planned);
+    }
 }

@@ -7,16 +7,17 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use binary_nets_cpu::Cpu;
+use binary_nets_cpu::{Cpu, Isa};
 use binary_nets_data::SamplerState;
 use binary_nets_exec::ExecError;
 use binary_nets_graph::ops::{Adam, Arithmetic, Bop, Fill, Reduce, Reduction, Scalar, Sgd, Step, Surrogate};
 use binary_nets_graph::passes::{Update, UpdateRule};
 use binary_nets_graph::spec::{GraphSpec, NodeSpec};
 use binary_nets_graph::{GraphError, Meaning, Op};
-use binary_nets_network::{Network, NetworkError, Part, TensorView, TrainingOptions};
+use binary_nets_network::{Gradients, Network, NetworkError, Part, TensorView, TrainingOptions};
 use tiny::{
-    BATCH, PIXELS, RATES, compile, cpu, dataset, everything, loader, network, objective, states, train, trainable,
+    BATCH, PIXELS, RATES, compile, compile_with, cpu, dataset, everything, loader, network, objective, states, train,
+    trainable,
 };
 
 #[test]
@@ -278,12 +279,8 @@ fn a_loss_that_is_not_finite_names_its_source_and_changes_nothing() {
     }
 }
 
-#[test]
-fn a_gradient_that_is_not_finite_names_its_source_and_changes_nothing() {
-    let data = dataset(32);
-    let mut network = trainable(cpu(2));
-    train(&mut network, &mut loader(&data, SamplerState::default()), 1);
-    // Weights so small that bn2 divides by √eps alone: what it yields stays below 1e35, but its gradient is γ/√eps ≈ 3e38 times that of the layer behind.
+/// Weights so small that bn2 divides by √eps alone: what it yields stays below 1e35, but its gradient is γ/√eps ≈ 3e38 times that of the layer behind.
+fn overflow_behind_bn2(network: &mut Network<Cpu>) {
     let mut edit = |path: &str, number: fn(f32) -> f32| {
         let values: Vec<f32> = network.state(path).unwrap().into_iter().map(number).collect();
         network.set_state(path, &values).unwrap();
@@ -291,6 +288,14 @@ fn a_gradient_that_is_not_finite_names_its_source_and_changes_nothing() {
     edit("conv2.weight", |x| 1e-10_f32.copysign(x));
     edit("bn2.weight", |_| 1e36);
     edit("fc.weight", |x| 1e5 * x);
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_names_its_source_and_changes_nothing() {
+    let data = dataset(32);
+    let mut network = trainable(cpu(2));
+    train(&mut network, &mut loader(&data, SamplerState::default()), 1);
+    overflow_behind_bn2(&mut network);
     let before = everything(&network);
     let error = network.train_next(&mut loader(&data, SamplerState::default()), &RATES).unwrap_err();
     let NetworkError::NotFinite { loss, step: 1, op, path } = &error else { panic!("{error}") };
@@ -298,6 +303,45 @@ fn a_gradient_that_is_not_finite_names_its_source_and_changes_nothing() {
     assert_eq!((op.as_str(), path.as_str()), ("batch_norm_grad", "bn2"), "{error}");
     assert!(error.to_string().starts_with("a gradient is not finite at step 1"), "{error}");
     assert!(before == everything(&network));
+}
+
+/// No gradients are looked at but those behind the rounding, so what is not finite has come through it.
+#[test]
+fn a_gradient_that_is_not_finite_stays_so_in_whole_numbers() {
+    let options = TrainingOptions { gradients: Gradients::Fixed, ..TrainingOptions::default() };
+    for (isa, trained) in Isa::available().into_iter().flat_map(|isa| [(isa, "conv1.weight"), (isa, "conv2.weight")]) {
+        let mut network = network(Cpu::new(Some(2), isa).unwrap());
+        let updates: Vec<Update> =
+            tiny::updates(&network).into_iter().filter(|update| update.path == trained).collect();
+        network.compile_training(&objective(), &updates, BATCH, &options).unwrap();
+        overflow_behind_bn2(&mut network);
+        let before = everything(&network);
+        let error = network.train_next(&mut loader(&dataset(BATCH), SamplerState::default()), &RATES).unwrap_err();
+        let NetworkError::NotFinite { loss, step: 0, op, path } = &error else { panic!("{error}") };
+        assert!(loss.is_finite());
+        let name = isa.name();
+        assert_eq!((op.as_str(), path.as_str()), ("batch_norm_grad", "bn2"), "{trained} on {name}: {error}");
+        assert!(before == everything(&network), "{trained} on {name}");
+    }
+}
+
+/// Their scale is none that anything can be divided by.
+#[test]
+fn gradients_of_zeros_are_zeros_in_whole_numbers() {
+    let options = TrainingOptions { gradients: Gradients::Fixed, ..TrainingOptions::default() };
+    for isa in Isa::available() {
+        let step = |fc: f32| {
+            let mut network = network(Cpu::new(Some(2), isa).unwrap());
+            compile_with(&mut network, &options);
+            // So nothing behind fc makes a difference.
+            let weight: Vec<f32> = network.state("fc.weight").unwrap().into_iter().map(|x| fc * x).collect();
+            network.set_state("fc.weight", &weight).unwrap();
+            let before = network.state("conv2.weight").unwrap();
+            train(&mut network, &mut loader(&dataset(BATCH), SamplerState::default()), 1);
+            before == network.state("conv2.weight").unwrap()
+        };
+        assert!(step(0.0) && !step(1.0), "{}", isa.name());
+    }
 }
 
 /// Four gradients of 2e38 each: their norm is none that f32 has, and scaling by it would make an update of nothing.

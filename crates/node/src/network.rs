@@ -272,11 +272,10 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "number")] batch_size: Unknown,
         #[napi(ts_arg_type = "string")] options: Option<Unknown>,
     ) -> napi::Result<Object<'env>> {
-        let prepare = || {
-            let Step { objective, updates, batch, options } = step(objective, updates, batch_size, options)?;
-            Ok(move |network: &mut Network<Cpu>| Ok(network.compile_training(&objective, &updates, batch, &options)?))
-        };
-        self.long(env, prepare, |_, ()| Ok(()))
+        let step = || Step::new(objective, updates, batch_size, options);
+        self.with_step(env, step, |network, Step { objective, updates, batch, options }| {
+            Ok(network.compile_training(&objective, &updates, batch, &options)?)
+        })
     }
 
     /// What the step that `compileTraining` would compile takes, as JSON.
@@ -289,14 +288,11 @@ impl NativeNetwork {
         #[napi(ts_arg_type = "number")] batch_size: Unknown,
         #[napi(ts_arg_type = "string")] options: Option<Unknown>,
     ) -> napi::Result<Object<'env>> {
-        let prepare = || {
-            let Step { objective, updates, batch, options } = step(objective, updates, batch_size, options)?;
-            Ok(move |network: &mut Network<Cpu>| {
-                let plan = network.plan_training(&objective, &updates, batch, &options)?;
-                serde_json::to_string(&plan).map_err(|e| Failure::new(Code::Internal, e.to_string()))
-            })
-        };
-        self.long(env, prepare, |_, plan| Ok(plan))
+        let step = || Step::new(objective, updates, batch_size, options);
+        self.with_step(env, step, |network, Step { objective, updates, batch, options }| {
+            let plan = network.plan_training(&objective, &updates, batch, &options)?;
+            serde_json::to_string(&plan).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+        })
     }
 
     /// Makes one step on the next batch of a loader; null at the end of its epoch.
@@ -514,6 +510,20 @@ impl NativeNetwork {
         };
         promise(env, prepare, |work, deferred| self.worker.run(work, move |result| deferred.settle(result, convert)))
     }
+
+    /// A call off the main thread with a training step: `step` reads it here, `work` works there.
+    fn with_step<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        step: impl FnOnce() -> Result<Step, Failure>,
+        work: impl FnOnce(&mut Network<Cpu>, Step) -> Result<T, Failure> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let prepare = || {
+            let step = step()?;
+            Ok(move |network: &mut Network<Cpu>| work(network, step))
+        };
+        self.long(env, prepare, |_, result| Ok(result))
+    }
 }
 
 impl ObjectFinalize for NativeNetwork {
@@ -556,15 +566,21 @@ struct Step {
     options: TrainingOptions,
 }
 
-/// Reads what a training step is made of.
-fn step(objective: Unknown, updates: Unknown, batch_size: Unknown, options: Option<Unknown>) -> Result<Step, Failure> {
-    let options = options.map(|options| argument::text(options, "options")).transpose()?;
-    Ok(Step {
-        objective: GraphSpec::parse(&argument::text(objective, "objective")?)?,
-        updates: serde_json::from_str(&argument::text(updates, "updates")?)
-            .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?,
-        batch: argument::count(batch_size, "batchSize", MAX_BATCH)?,
-        options: serde_json::from_str(options.as_deref().unwrap_or("{}"))
-            .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?,
-    })
+impl Step {
+    fn new(
+        objective: Unknown,
+        updates: Unknown,
+        batch_size: Unknown,
+        options: Option<Unknown>,
+    ) -> Result<Self, Failure> {
+        let options = options.map(|options| argument::text(options, "options")).transpose()?;
+        Ok(Self {
+            objective: GraphSpec::parse(&argument::text(objective, "objective")?)?,
+            updates: serde_json::from_str(&argument::text(updates, "updates")?)
+                .map_err(|e| Failure::new(Code::Spec, format!("updates: {e}")))?,
+            batch: argument::count(batch_size, "batchSize", MAX_BATCH)?,
+            options: serde_json::from_str(options.as_deref().unwrap_or("{}"))
+                .map_err(|e| Failure::new(Code::Spec, format!("options: {e}")))?,
+        })
+    }
 }

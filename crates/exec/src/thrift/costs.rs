@@ -5,7 +5,8 @@ use binary_nets_graph::{Graph, NodeId, Value};
 use crate::plan::prepare;
 use crate::{Backend, ExecError, InPlace};
 
-/// A float product is as much work as moving that many bytes, and a binary one.
+/// A float product is as much work as moving that many bytes, and a binary one: a core moves about a quarter of a byte in the time of a float product (15 GB/s, 58·10⁹
+/// products a second), and a binary product is some 16 times as fast.
 const FLOAT_MAC: f64 = 0.25;
 const BINARY_MAC: f64 = 1.0 / 64.0;
 

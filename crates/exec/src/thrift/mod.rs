@@ -62,7 +62,7 @@ struct Order<'c> {
 
 /// A value that may be computed in front of a reader.
 struct Candidate {
-    /// The bytes that are free at the peak.
+    /// The bytes that no longer wait at the peak: those of the value, less those of the inputs that wait instead.
     won: usize,
     /// What is done again.
     work: f64,
@@ -120,7 +120,7 @@ impl<'c> Order<'c> {
                 costs.placed[instance.value].then(|| Lifetime { first: instance.first, last: instance.last() })
             })
             .collect();
-        let bytes = |instance: usize| align(costs.bytes[instances[instance].value]);
+        let bytes = |instance: usize| costs.bytes[instances[instance].value];
         let touches = touched.iter().zip(&nodes).map(|((inputs, outputs), &id)| Touch {
             inputs,
             outputs,
@@ -130,8 +130,8 @@ impl<'c> Order<'c> {
         let mut changes = vec![0isize; nodes.len() + 1];
         for (slot, lifetime) in slots.lifetimes.iter().enumerate() {
             if let Some(Lifetime { first, last }) = *lifetime {
-                changes[first] += bytes(slot) as isize;
-                changes[last + 1] -= bytes(slot) as isize;
+                changes[first] += align(bytes(slot)) as isize;
+                changes[last + 1] -= align(bytes(slot)) as isize;
             }
         }
         let mut held = 0;
@@ -205,8 +205,9 @@ impl<'c> Order<'c> {
         let (mut chain, mut kept) = (Vec::new(), 0);
         self.add_again(instance.value, reader, bytes / small, &mut chain, &mut kept)?;
         let mut work: f64 = chain.iter().map(|&id| self.costs.nodes[id].work).sum();
-        if instance.reads.first().is_some_and(|&read| read >= reader) {
-            // Nobody reads it before: it only comes later.
+        let mut beside = self.instances.iter().filter(|other| other.first == instance.first);
+        if beside.all(|other| other.reads.iter().all(|&read| read >= reader)) {
+            // Nobody reads what the node yields before: it only comes later.
             work -= self.costs.nodes[self.nodes[instance.first]].work;
         }
         Some(Candidate { won: bytes.saturating_sub(kept), work, reader, chain })

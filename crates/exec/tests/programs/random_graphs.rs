@@ -128,6 +128,17 @@ proptest! {
     }
 
     #[test]
+    fn what_comes_later_or_again_never_needs_more_memory(
+        choices in choices(), outputs in prop::collection::vec(0..1000usize, 0..4)
+    ) {
+        let graph = build(&choices, &outputs, true);
+        let bytes = |graph: &Graph| Planned::new(graph, 1).unwrap().program.workspace_bytes();
+        for policy in [MemoryPolicy::Speed, MemoryPolicy::Balanced, MemoryPolicy::Min] {
+            prop_assert!(bytes(&thrifty(&Vectors, &graph, policy).unwrap()) <= bytes(&graph), "{:?}", policy);
+        }
+    }
+
+    #[test]
     fn repetitions_give_the_results_of_single_runs(
         choices in choices(), outputs in prop::collection::vec(0..1000usize, 0..4), repeat in 1..4usize
     ) {
