@@ -78,6 +78,8 @@ impl Engine {
             .thread_name(|i| format!("binary-nets-{i}"))
             .build()
             .map_err(|e| ExecError::Device(format!("{threads} threads: {e}")))?;
+        // A thread allocates when it first looks for work: let that not be in the middle of a step.
+        pool.broadcast(|_| ());
         let engine = Arc::clone(&shared);
         pool.spawn(move || engine.work(threads));
         Ok(Self { shared, _pool: pool })

@@ -8,10 +8,12 @@
 //!     C = scale · total (+ C)
 //! ```
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use binary_nets_bits::Codes;
 
 use super::order::rows as rows_of;
-use super::{Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
+use super::{ENTRIES, Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
 use crate::vector::ByteLookups;
 
 /// Numbers of one table.
@@ -185,28 +187,29 @@ fn tile<S: ByteLookups, const M: usize, const N: usize>(token: S, rows: &[Row], 
     let mut sums = [[token.zero_i16(); N]; M];
     let mut words = 0;
     for (&segment, laid) in segments.iter().zip(block.laid.chunks_exact(depth.div_ceil(TABLES) * PANEL)) {
-        let mut runs = [&tables[..0]; M];
-        for (run, row) in runs.iter_mut().zip(rows) {
-            *run = &tables[row.tables + segment..][..depth];
-        }
-        for (word, laid) in laid.chunks_exact(PANEL).enumerate() {
-            if words == WORDS {
+        for (first, laid) in (0..).step_by(WORDS * TABLES).zip(laid.chunks(WORDS * PANEL)) {
+            let more = laid.len() / PANEL;
+            if words + more > WORDS {
                 widen(token, &mut sums, &mut totals);
                 words = 0;
             }
-            words += 1;
-            let mut places = [token.load_places(laid); N];
-            for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::LANES)) {
-                *places = token.load_places(laid);
+            words += more;
+            let mut runs = [&tables[..0]; M];
+            for (run, row) in runs.iter_mut().zip(rows) {
+                *run = &tables[row.tables + segment + first..][..depth.min(first + WORDS * TABLES) - first];
             }
-            for at in word * TABLES..depth.min((word + 1) * TABLES) {
-                for (sums, run) in sums.iter_mut().zip(runs) {
-                    for (sums, places) in sums.iter_mut().zip(places) {
-                        *sums = token.add_looked_up(bytemuck::cast_ref(&run[at]), places, *sums);
-                    }
+            for (first, laid) in (0..).step_by(TABLES).zip(laid.chunks_exact(PANEL)) {
+                let mut places = [token.load_places(laid); N];
+                for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::LANES)) {
+                    *places = token.load_places(laid);
                 }
-                for places in &mut places {
-                    *places = token.next_places(*places);
+                // The last word has fewer.
+                if first + TABLES <= runs[0].len() {
+                    look_up::<S, M, N, TABLES>(token, &runs, first, &mut places, &mut sums);
+                } else {
+                    for at in first..runs[0].len() {
+                        look_up::<S, M, N, 1>(token, &runs, at, &mut places, &mut sums);
+                    }
                 }
             }
         }
@@ -218,6 +221,33 @@ fn tile<S: ByteLookups, const M: usize, const N: usize>(token: S, rows: &[Row], 
             let product = scale * total as f32;
             *c = if accumulate { *c + product } else { product };
         }
+    }
+}
+
+/// Adds what `COUNT` tables of each row have.
+#[inline(always)]
+fn look_up<S: ByteLookups, const M: usize, const N: usize, const COUNT: usize>(
+    token: S,
+    runs: &[&[Table]; M],
+    first: usize,
+    places: &mut [S::Places; N],
+    sums: &mut [[S::I16; N]; M],
+) {
+    let mut tables = [&[[0.0; ENTRIES]; COUNT]; M];
+    for (tables, run) in tables.iter_mut().zip(runs) {
+        *tables = run[first..].first_chunk().expect("so many tables");
+    }
+    for at in 0..COUNT {
+        for (sums, tables) in sums.iter_mut().zip(tables) {
+            for (sums, &places) in sums.iter_mut().zip(&*places) {
+                *sums = token.add_looked_up(bytemuck::cast_ref(&tables[at]), places, *sums);
+            }
+        }
+        for places in &mut *places {
+            *places = token.next_places(*places);
+        }
+        // Or the compiler mixes tables, and runs out of registers.
+        compiler_fence(Ordering::SeqCst);
     }
 }
 

@@ -7,10 +7,12 @@
 //!     C = scale · sum (+ C)
 //! ```
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use binary_nets_bits::Codes;
 
 use super::order::rows as rows_of;
-use super::{Job, MOST_CODES, Order, PANEL, Row, Table};
+use super::{ENTRIES, Job, MOST_CODES, Order, PANEL, Row, Table};
 use crate::row::{load_row, store_row};
 use crate::vector::{Floats, Lookups};
 
@@ -164,19 +166,17 @@ fn tile<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
         for (run, row) in runs.iter_mut().zip(rows) {
             *run = &tables[row.tables + segment..][..depth];
         }
-        for (word, laid) in laid.chunks_exact(PANEL).enumerate() {
+        for (first, laid) in (0..).step_by(TABLES).zip(laid.chunks_exact(PANEL)) {
             let mut places = [token.load_places(&laid[block.lane..]); N];
             for (j, places) in places.iter_mut().enumerate() {
                 *places = token.load_places(&laid[block.lane + j * S::LANES..]);
             }
-            for at in word * TABLES..depth.min((word + 1) * TABLES) {
-                for (acc, run) in acc.iter_mut().zip(runs) {
-                    for (acc, places) in acc.iter_mut().zip(places) {
-                        *acc = token.add_looked_up::<SIGNED>(&run[at], places, *acc);
-                    }
-                }
-                for places in &mut places {
-                    *places = token.next_places(*places);
+            // The last word has fewer.
+            if first + TABLES <= depth {
+                look_up::<S, SIGNED, M, N, TABLES>(token, &runs, first, &mut places, &mut acc);
+            } else {
+                for at in first..depth {
+                    look_up::<S, SIGNED, M, N, 1>(token, &runs, at, &mut places, &mut acc);
                 }
             }
         }
@@ -194,5 +194,32 @@ fn tile<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
             *acc = token.mul_add(product, token.splat(1.0), start);
         }
         store_row(token, &acc, c);
+    }
+}
+
+/// Adds what `COUNT` tables of each row have.
+#[inline(always)]
+fn look_up<S: Lookups, const SIGNED: bool, const M: usize, const N: usize, const COUNT: usize>(
+    token: S,
+    runs: &[&[Table]; M],
+    first: usize,
+    places: &mut [S::Places; N],
+    acc: &mut [[S::F32; N]; M],
+) {
+    let mut tables = [&[[0.0; ENTRIES]; COUNT]; M];
+    for (tables, run) in tables.iter_mut().zip(runs) {
+        *tables = run[first..].first_chunk().expect("so many tables");
+    }
+    for at in 0..COUNT {
+        for (acc, tables) in acc.iter_mut().zip(tables) {
+            for (acc, &places) in acc.iter_mut().zip(&*places) {
+                *acc = token.add_looked_up::<SIGNED>(&tables[at], places, *acc);
+            }
+        }
+        for places in &mut *places {
+            *places = token.next_places(*places);
+        }
+        // Or the compiler mixes tables, and runs out of registers.
+        compiler_fence(Ordering::SeqCst);
     }
 }
