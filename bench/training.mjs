@@ -66,6 +66,7 @@ function compare() {
     // Four bases take long, and have no peer: they run once, for their memory.
     if (!quick && rounds === 0) keep('bases 1', ours('bases', 1, 1))
     for (const memory of ['speed', 'min']) keep(`small ${memory}`, ours('small', 1, STEPS.small, ['--memory', memory]))
+    keep('small both', ours('small', 1, STEPS.small, ['--gradients', 'fixed', '--memory', 'speed']))
   }
 
   report.say(
@@ -97,6 +98,7 @@ function compare() {
       ...row("  gradients: 'fixed'", 'fixed'),
       ...row('  two threads', '2'),
       ...row("  memory: 'speed'", 'speed'),
+      ...row("  gradients: 'fixed', memory: 'speed'", 'both'),
       ...row("  memory: 'min'", 'min'),
       ...row('  PyTorch, emulated', 'binary'),
       ...row('  PyTorch, float', 'float'),

@@ -7,7 +7,7 @@ use super::dropout::mix;
 /// Multiplies gradients as whole numbers of −127 to 127 that they are rounded to at random, so that their mean stays ([Gupta et al.
 /// 2015](https://arxiv.org/abs/1502.02551)); random by (seed, step, stream, index).
 ///
-/// With `M` the largest magnitude of the tensor, `g` becomes `⌊g·127/M + u⌋`, and sums of those are exact and are multiplied by `M/127` in the end.
+/// With `M` the largest magnitude of the tensor, `g` becomes `⌊g·127/M + u⌋`, and sums of those, exact where a backend makes them in blocks of few enough, are multiplied by `M/127` in the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StochasticRounding {
