@@ -143,11 +143,11 @@ fn build<'c>(op: &str, shape: &Shape, cpu: &'c Cpu) -> Planned<'c> {
                 n.state("bits", sign, parameter, &[o, kh, kw, c / groups]),
                 n.state("alpha", Meaning::F32, parameter, &[o]),
             ];
-            (BinaryConv2dGradInput { window, groups, input, rounding: None }.into(), inputs)
+            (BinaryConv2dGradInput { window, groups, input, rounding: None, unpool: None }.into(), inputs)
         }
         "binary_conv2d_grad_weight" => {
             let inputs = vec![n.input("codes", grouped, &[size, size, c]), n.input("dy", Meaning::F32, &[h, w, o])];
-            (BinaryConv2dGradWeight { window, pad_value: 1, rounding: None }.into(), inputs)
+            (BinaryConv2dGradWeight { window, pad_value: 1, rounding: None, unpool: None }.into(), inputs)
         }
         "binarize_weight" => {
             let op = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups };

@@ -433,7 +433,10 @@ fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
             let weight = case.state("w", Meaning::bits(Codes::Sign), kind, &[o, kh, kw, per_group]);
             let alpha = case.state("alpha", Meaning::F32, kind, &[scales]);
-            case.op(BinaryConv2dGradInput { window, groups, input, rounding: None }, &[dy, weight, alpha]);
+            case.op(
+                BinaryConv2dGradInput { window, groups, input, rounding: None, unpool: None },
+                &[dy, weight, alpha],
+            );
             let weight = latent_order(&numbers(&case.inputs.tensors["w"]), taps, per_group);
             let alpha = case.floats("alpha");
             let of_output = |i: usize| f64::from(alpha[i / (taps * per_group) * scales / o]);
@@ -465,7 +468,7 @@ fn gradients_of_binary_and_ternary_convolutions_agree_with_f64_everywhere() {
             let mut case = Case::new(&format!("binary_conv2d_grad_weight {codes:?} pad {pad_value} {shape:?}"), batch);
             let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-            case.op(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding: None, unpool: None }, &[x, dy]);
             let x = numbers(&case.inputs.tensors["x"]);
             let weight = vec![0.0; o * per_group * taps];
             let sums = gradient_sums(shape, &x, &weight, case.floats("dy"), f64::from(pad_value)).dw;
@@ -489,7 +492,7 @@ fn rounded_gradients_are_the_same_everywhere() {
         let dy = case.input("dy", Meaning::F32, &[h, w, o]);
         let weight = case.state("w", bits, kind, &[o, kh, kw, c / groups]);
         let alpha = case.state("alpha", Meaning::F32, kind, &[o]);
-        case.op(BinaryConv2dGradInput { window, groups, input, rounding }, &[dy, weight, alpha]);
+        case.op(BinaryConv2dGradInput { window, groups, input, rounding, unpool: None }, &[dy, weight, alpha]);
         case.outputs();
 
         let mut case = Case::new(&format!("rounded ternary_conv2d_grad_input {shape:?}"), batch);
@@ -504,7 +507,7 @@ fn rounded_gradients_are_the_same_everywhere() {
             let mut case = Case::new(&format!("rounded binary_conv2d_grad_weight {codes:?} {shape:?}"), batch);
             let x = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
-            case.op(BinaryConv2dGradWeight { window, pad_value, rounding }, &[x, dy]);
+            case.op(BinaryConv2dGradWeight { window, pad_value, rounding, unpool: None }, &[x, dy]);
             case.outputs();
         }
     }

@@ -180,6 +180,11 @@ impl Forward<'_> {
     pub(crate) fn emit(&mut self, op: impl Into<Op>, inputs: &[Value]) -> Result<Value, GraphError> {
         self.graph.add_one(op, inputs, self.path)
     }
+
+    /// Appends a node with several outputs.
+    pub(crate) fn emit_all(&mut self, op: impl Into<Op>, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
+        self.graph.add(op, inputs, self.path)
+    }
 }
 
 /// Where an op's `vjp` emits: the backward half.

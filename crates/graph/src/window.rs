@@ -32,6 +32,11 @@ impl Window {
         self.kernel[0] * self.kernel[1]
     }
 
+    /// Whether windows lie side by side, so that none shares a pixel with another and all of each lie on the image.
+    pub fn tiles(&self) -> bool {
+        self.kernel == self.stride && self.padding == [0; 2] && self.dilation == [1; 2]
+    }
+
     /// The output extents for an input of these extents.
     pub fn output(&self, input: [usize; 2]) -> Result<[usize; 2], Mismatch> {
         let mut output = [0; 2];

@@ -7,7 +7,8 @@ use binary_nets_exec::{Backend, ExecError, Run, first_non_finite, thrifty};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
-    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, round_gradients,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, read_through_pools,
+    round_gradients, share_max_pools,
 };
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
@@ -150,7 +151,11 @@ impl<B: Backend> Network<B> {
             round_gradients(&mut differentiated.graph);
         }
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
-        let thrifty = |once| thrifty(&self.backend, &once, options.memory).map(|graph| Thrifty { once, graph });
+        let thrifty = |once| {
+            let once = dce(&share_max_pools(&read_through_pools(&once)?)?)?;
+            let graph = thrifty(&self.backend, &once, options.memory)?;
+            Ok::<_, NetworkError>(Thrifty { once, graph })
+        };
         Ok(Steps {
             update: thrifty(updating(&differentiated, updates, options)?)?,
             accumulate: accumulating.map(thrifty).transpose()?,

@@ -2,11 +2,11 @@
 
 use binary_nets_graph::Shape;
 use binary_nets_graph::ops::{
-    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, StochasticRounding, SurrogateSlope,
-    WeightScale,
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, MaxPool2dGrad, StochasticRounding,
+    SurrogateSlope, WeightScale,
 };
 
-use super::{Randomness, conv2d as float, round};
+use super::{Randomness, conv2d as float, pool2d, round};
 use crate::Tensor;
 
 /// Whether a mask's bit is 1; masks are Step codes.
@@ -70,30 +70,30 @@ pub fn conv2d(op: &BinaryConv2d, inputs: &[&Tensor], shape: &Shape) -> Tensor {
     }
 }
 
-pub fn grad_input(
-    op: &BinaryConv2dGradInput,
-    dy: &Tensor,
-    bits: &Tensor,
-    alpha: &Tensor,
-    shape: &Shape,
-    randomness: Randomness,
-) -> Tensor {
-    let Some(rounding) = op.rounding else { return float::grad_input(&op.window, dy, &scaled(bits, alpha), shape) };
+pub fn grad_input(op: &BinaryConv2dGradInput, inputs: &[&Tensor], shape: &Shape, randomness: Randomness) -> Tensor {
+    let &[dy, bits, alpha, ref index @ ..] = inputs else { panic!("dy, weights and α") };
+    let Some(rounding) = op.rounding else {
+        let dy = unpooled(op.unpool.as_ref(), dy.clone(), index);
+        return float::grad_input(&op.window, &dy, &scaled(bits, alpha), shape);
+    };
     let outputs = dy.shape[3];
     let scaled_dy = Tensor::from_fn(&dy.shape, |p| round(scale_of(alpha, p[3], outputs) * dy.at(p)));
+    let dy = unpooled(op.unpool.as_ref(), rounded(rounding, &scaled_dy, randomness), index);
     let one = Tensor::new([1], vec![1.0]);
-    float::grad_input(&op.window, &rounded(rounding, &scaled_dy, randomness), &scaled(bits, &one), shape)
+    float::grad_input(&op.window, &dy, &scaled(bits, &one), shape)
 }
 
-pub fn grad_weight(
-    op: &BinaryConv2dGradWeight,
-    x: &Tensor,
-    dy: &Tensor,
-    shape: &Shape,
-    randomness: Randomness,
-) -> Tensor {
+pub fn grad_weight(op: &BinaryConv2dGradWeight, inputs: &[&Tensor], shape: &Shape, randomness: Randomness) -> Tensor {
+    let &[x, dy, ref index @ ..] = inputs else { panic!("codes and dy") };
     let dy = op.rounding.map_or_else(|| dy.clone(), |rounding| rounded(rounding, dy, randomness));
-    float::grad_weight(&op.window, x, &dy, f64::from(op.pad_value), shape)
+    float::grad_weight(&op.window, x, &unpooled(op.unpool.as_ref(), dy, index), f64::from(op.pad_value), shape)
+}
+
+/// The gradient of what the pool behind a convolution reads.
+fn unpooled(unpool: Option<&MaxPool2dGrad>, dy: Tensor, index: &[&Tensor]) -> Tensor {
+    let Some(pool) = unpool else { return dy };
+    let [height, width] = pool.input;
+    pool2d::max_grad(&pool.window, index[0], &dy, &[dy.shape[0], height, width, dy.shape[3]].into())
 }
 
 /// The whole numbers that a tensor is rounded to, times what one stands for.

@@ -150,10 +150,10 @@ fn apply(
         Op::BinarizeWeight(op) => binary::binarize_weight(op, inputs[0], shapes[0]),
         Op::BinaryConv2d(op) => vec![binary::conv2d(op, inputs, shapes[0])],
         Op::BinaryConv2dGradInput(op) => {
-            vec![binary::grad_input(op, inputs[0], inputs[1], inputs[2], shapes[0], randomness)]
+            vec![binary::grad_input(op, inputs, shapes[0], randomness)]
         }
         Op::BinaryConv2dGradWeight(op) => {
-            vec![binary::grad_weight(op, inputs[0], inputs[1], shapes[0], randomness)]
+            vec![binary::grad_weight(op, inputs, shapes[0], randomness)]
         }
         Op::TernarizeWeight(op) => ternary::ternarize_weight(op, inputs[0], shapes[0]),
         Op::TernarizeWeightGrad(op) => ternary::ternarize_weight_grad(op, inputs),
@@ -174,7 +174,9 @@ fn apply(
             vec![elementwise::interval_mask(op, inputs[0], shapes[0])]
         }
         Op::MaxPool2d(op) => vec![pool2d::max(&op.window, inputs[0], shapes[0])],
-        Op::MaxPool2dIndex(op) => vec![pool2d::max_index(&op.window, inputs[0], shapes[0])],
+        Op::MaxPool2dIndex(op) => {
+            vec![pool2d::max(&op.window, inputs[0], shapes[0]), pool2d::max_index(&op.window, inputs[0], shapes[1])]
+        }
         Op::MaxPool2dGrad(op) => vec![pool2d::max_grad(&op.window, inputs[0], inputs[1], shapes[0])],
         Op::AvgPool2d(op) => vec![pool2d::average(&op.window, inputs[0], shapes[0])],
         Op::AvgPool2dGrad(op) => vec![pool2d::average_grad(&op.window, inputs[0], shapes[0])],

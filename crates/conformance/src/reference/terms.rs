@@ -30,7 +30,6 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Relu(_)
         | Op::IntervalMask(_)
         | Op::MaxPool2d(_)
-        | Op::MaxPool2dIndex(_)
         | Op::CountCorrect(_)
         | Op::Finite(_)
         | Op::Clamp(_)
@@ -90,7 +89,9 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Matmul(_)
         | Op::MovingAverage(_) => vec![REDUCED],
         Op::BinarizeWeight(_) | Op::Bop(_) => vec![Class::Exact, REDUCED],
-        Op::TernarizeWeight(_) | Op::TernaryConv2d(_) | Op::QuantizeWeight(_) => vec![Class::Exact; 2],
+        Op::MaxPool2dIndex(_) | Op::TernarizeWeight(_) | Op::TernaryConv2d(_) | Op::QuantizeWeight(_) => {
+            vec![Class::Exact; 2]
+        }
         Op::TernarizeWeightGrad(_) => vec![ROUNDED, REDUCED, REDUCED],
         Op::BatchNorm(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
         Op::Adam(op) => vec![REDUCED; if op.amsgrad { 4 } else { 3 }],

@@ -2,8 +2,8 @@
 
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
-    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Sign, Step, StochasticRounding,
-    Surrogate, SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, MaxPool2dGrad, MaxPool2dIndex, Sign,
+    Step, StochasticRounding, Surrogate, SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Op, Window};
 
@@ -79,6 +79,14 @@ pub fn windows() -> [(&'static str, Window); 5] {
     ]
 }
 
+/// Windows of pools that lie side by side.
+fn pools() -> [(&'static str, Window); 2] {
+    [
+        ("2x2", Window::square(2, 2, 0)),
+        ("1x3", Window { kernel: [1, 3], stride: [1, 3], padding: [0; 2], dilation: [1; 2] }),
+    ]
+}
+
 /// The image of all convolutions.
 pub const IMAGE: [usize; 2] = [5, 6];
 
@@ -98,6 +106,13 @@ fn convolutions() -> Vec<Case> {
                     cases.push(grad_weight(&name, [c, o, groups], window, codes, pad_value));
                 }
             }
+            for (pool_name, pool) in pools() {
+                let fits = window.output(IMAGE).and_then(|input| pool.output(input)).is_ok();
+                if fits && window_name != "7x7p3" {
+                    let name = format!("c{c}o{o}g{groups}/{window_name}/{pool_name}");
+                    cases.extend(unpooled(&name, [c, o, groups], window, pool));
+                }
+            }
             cases.push(grad_input(&format!("c{c}o{o}g{groups}/{window_name}"), [c, o, groups], window));
         }
     }
@@ -106,6 +121,46 @@ fn convolutions() -> Vec<Case> {
 
 /// Gradients in f32, and of whole numbers.
 pub(super) const ROUNDINGS: [Option<StochasticRounding>; 2] = [None, Some(StochasticRounding { stream: 5 })];
+
+/// Gradients behind a max pool: every kind of α, codes and padding.
+fn unpooled(name: &str, [c, o, groups]: [usize; 3], window: Window, pool: Window) -> Vec<Case> {
+    let input = window.output(IMAGE).expect("windows that fit");
+    let [h, w] = pool.output(input).expect("windows that fit");
+    let unpool = Some(MaxPool2dGrad { window: pool, input });
+    let start = |kind: &str| {
+        let mut b = Builder::new(format!("binary_conv2d_grad_{kind}/unpool/{name}"));
+        let y = b.input(&[input[0], input[1], o], Fill::Uniform(1.0));
+        let index = b.ops(MaxPool2dIndex { window: pool }, &[y])[1];
+        let dy = b.input(&[h, w, o], Fill::Uniform(1.0));
+        (b, index, dy)
+    };
+    let (mut b, index, dy) = start("input");
+    let latent = b.state(&[o, c / groups, window.kernel[0], window.kernel[1]], Fill::Turning);
+    let bits =
+        b.ops(BinarizeWeight { scale: WeightScale::None, gradient: WeightGradient::Identity, groups }, &[latent])[0];
+    let mut outputs = Vec::new();
+    for scales in [1, groups, o] {
+        let alpha = b.state(&[scales], Fill::Positive);
+        for rounding in ROUNDINGS {
+            let op = BinaryConv2dGradInput { window, groups, input: IMAGE, rounding, unpool: unpool.clone() };
+            outputs.push(b.op(op, &[dy, bits, alpha, index]));
+        }
+    }
+    let mut cases = vec![b.at_step(3, &outputs)];
+
+    let (mut b, index, dy) = start("weight");
+    let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
+    let mut outputs = Vec::new();
+    for codes in [Codes::Sign, Codes::Step] {
+        let x = b.op(coding(codes, groups), &[x]);
+        for (pad_value, rounding) in [(0, ROUNDINGS[0]), (0, ROUNDINGS[1]), (1, ROUNDINGS[0]), (1, ROUNDINGS[1])] {
+            let op = BinaryConv2dGradWeight { window, pad_value, rounding, unpool: unpool.clone() };
+            outputs.push(b.op(op, &[x, dy, index]));
+        }
+    }
+    cases.push(b.at_step(3, &outputs));
+    cases
+}
 
 /// The integers, and every kind of α.
 fn forward(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Codes, pad_value: u8) -> Case {
@@ -133,7 +188,10 @@ fn grad_input(name: &str, [c, o, groups]: [usize; 3], window: Window) -> Case {
     for scales in [1, groups, o] {
         let alpha = b.state(&[scales], Fill::Positive);
         for rounding in ROUNDINGS {
-            outputs.push(b.op(BinaryConv2dGradInput { window, groups, input: IMAGE, rounding }, &[dy, bits, alpha]));
+            outputs.push(b.op(
+                BinaryConv2dGradInput { window, groups, input: IMAGE, rounding, unpool: None },
+                &[dy, bits, alpha],
+            ));
         }
     }
     b.at_step(3, &outputs)
@@ -145,6 +203,7 @@ fn grad_weight(name: &str, [c, o, groups]: [usize; 3], window: Window, codes: Co
     let x = b.input(&[IMAGE[0], IMAGE[1], c], Fill::Turning);
     let x = b.op(coding(codes, groups), &[x]);
     let dy = b.input(&[height, width, o], Fill::Uniform(1.0));
-    let outputs = ROUNDINGS.map(|rounding| b.op(BinaryConv2dGradWeight { window, pad_value, rounding }, &[x, dy]));
+    let outputs =
+        ROUNDINGS.map(|rounding| b.op(BinaryConv2dGradWeight { window, pad_value, rounding, unpool: None }, &[x, dy]));
     b.at_step(3, &outputs)
 }

@@ -24,9 +24,9 @@ pub fn cases() -> Vec<Case> {
                 let x = b.input(&[input[0], input[1], c], fill);
                 let dy = b.input(&[h, w, c], Fill::Uniform(1.0));
                 let y = b.op(MaxPool2d { window }, &[x]);
-                let index = b.op(MaxPool2dIndex { window }, &[x]);
+                let [largest, index] = b.ops(MaxPool2dIndex { window }, &[x])[..] else { panic!("two outputs") };
                 let dx = b.op(MaxPool2dGrad { window, input }, &[index, dy]);
-                cases.push(b.outputs(&[y, index, dx]));
+                cases.push(b.outputs(&[y, largest, index, dx]));
             }
 
             let over_the_end = window.output_ceil(input).expect("windows that fit");

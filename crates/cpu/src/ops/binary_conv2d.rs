@@ -14,6 +14,8 @@ use super::binary_grad_input::{BinaryGradInput, Term};
 use super::binary_grad_weight::BinaryGradWeight;
 use super::conv2d::extents;
 use super::laid;
+use super::unpooled_grad_input::UnpooledGradInput;
+use super::unpooled_grad_weight::UnpooledGradWeight;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -201,6 +203,10 @@ pub fn prepare_grad_input(
     target: Target,
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
+    if let Some(pool) = &op.unpool {
+        let gradient = UnpooledGradInput::new(&op.window, op.groups, &pool.window, dy, dx, op.rounding, target);
+        return Ok(gradient.prepare(target, io.constant[1]));
+    }
     let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
         |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
     )?;
@@ -211,5 +217,10 @@ pub fn prepare_grad_input(
 pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
+    if let Some(pool) = &op.unpool {
+        let codes = (codes, op.pad_value);
+        return UnpooledGradWeight::new(&op.window, groups, &pool.window, x, dy, codes, op.rounding, target)
+            .prepare(target);
+    }
     BinaryGradWeight::new(&op.window, groups, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
 }

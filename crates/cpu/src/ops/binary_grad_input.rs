@@ -11,7 +11,7 @@ use binary_nets_kernels::LutGemm;
 use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::laid;
-use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
+use super::magnitudes::{magnitudes, numbers, rounding_of, scratch_len};
 use super::patches::Axis;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
@@ -238,12 +238,9 @@ impl BinaryGradInput {
         scratch: &mut [u32],
     ) -> [Option<Rounding>; TERMS] {
         let Some(rounding) = self.rounding else { return [None; TERMS] };
-        let (sources, (seed, step)) = (self.source[2], io.run());
-        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(0), sources, bytemuck::cast_slice_mut(scratch));
-        terms.each_ref().map(|term| {
-            let scaled = most.iter().enumerate().map(|(i, most)| term.factors[i * term.factors.len() / sources] * most);
-            Some(rounding.of(scaled.fold(0.0, larger), seed, step))
-        })
+        let scratch = bytemuck::cast_slice_mut(scratch);
+        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(0), self.source[2], scratch);
+        terms.each_ref().map(|term| Some(rounding_of(rounding, most, term.factors, io.run())))
     }
 
     fn run<const TERMS: usize>(&self, io: &Io<'_>, terms: &[Term<'_>; TERMS], laid: &[u32], scratch: &mut [u32]) {
@@ -369,7 +366,7 @@ fn place(i: usize, [rows, columns]: [usize; 2]) -> [usize; 2] {
 
 /// `finish` of each source channel times its factor and of its index; groups of `channels` are padded with zeros.
 #[inline(always)]
-fn scale(
+pub fn scale(
     dy: &[f32],
     term: &Term<'_>,
     (channels, padded, groups): (usize, usize, usize),

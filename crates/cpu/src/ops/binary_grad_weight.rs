@@ -13,8 +13,8 @@ use binary_nets_kernels::LutGemm;
 use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
 
 use super::bit_patches::BitPatches;
-use super::magnitudes::{larger, magnitudes, numbers, scratch_len};
-use super::partial_sums::PartialSums;
+use super::magnitudes::{magnitudes, numbers, rounding_of, scratch_len};
+use super::partial_sums::{PartialSums, add_partials};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -99,17 +99,20 @@ impl BinaryGradWeight {
                 self.lay(io.threads(), io.input(0), laid, lanes);
                 self.sum_partials(io.threads(), (io.input(1), rounding.as_ref()), laid, partials, lanes);
                 self.sum_outsides(io.threads(), (io.input(1), rounding.as_ref()), outsides);
-                self.add_partials(io.threads(), partials, outsides, io.output(0));
+                let partials = &partials[..self.partials() * self.outputs * self.depth()];
+                let extents = [self.patches.window.taps(), self.patches.channels];
+                let dw = io.output(0);
+                add_partials(io.threads(), partials, extents, dw);
+                self.subtract_outsides(io.threads(), outsides, dw);
             }),
         }
     }
 
     /// What dy is rounded with.
     fn rounding_of(&self, io: &Io<'_>, scratch: &mut [u32]) -> Option<Rounding> {
-        let (rounding, (seed, step)) = (self.rounding?, io.run());
-        let scratch = bytemuck::cast_slice_mut(scratch);
+        let (rounding, scratch) = (self.rounding?, bytemuck::cast_slice_mut(scratch));
         let most = magnitudes(io.threads(), self.gemm.isa(), io.input(1), self.outputs, scratch);
-        Some(rounding.of(most.iter().copied().fold(0.0, larger), seed, step))
+        Some(rounding_of(rounding, most, &[1.0], io.run()))
     }
 
     fn partials(&self) -> usize {
@@ -338,24 +341,17 @@ impl BinaryGradWeight {
         });
     }
 
-    /// Adds the partial sums, in order, and turns `[o, taps, c]` into `[o, c, taps]`.
-    fn add_partials(&self, threads: Threads, partials: &[f32], outsides: &[f32], dw: &mut [f32]) {
-        let (depth, taps) = (self.depth(), self.patches.window.taps());
-        threads.for_chunks(dw, depth, |output, dw| {
-            for partial in 0..self.partials() {
-                let sums = &partials[(partial * self.outputs + output) * depth..][..depth];
-                for (tap, sums) in sums.chunks_exact(self.patches.channels).enumerate() {
-                    for (dw, sum) in dw[tap..].iter_mut().step_by(taps).zip(sums) {
-                        *dw = if partial == 0 { *sum } else { *dw + sum };
-                    }
-                }
-            }
-            if self.outside {
-                for tap in 0..taps {
-                    let sums = outsides[tap * self.outputs + output..].iter().step_by(taps * self.outputs);
-                    let outside: f32 = sums.take(self.partials()).sum();
-                    dw[tap..].iter_mut().step_by(taps).for_each(|dw| *dw -= outside);
-                }
+    /// Takes away what pixels outside were counted as.
+    fn subtract_outsides(&self, threads: Threads, outsides: &[f32], dw: &mut [f32]) {
+        if !self.outside {
+            return;
+        }
+        let taps = self.patches.window.taps();
+        threads.for_chunks(dw, self.depth(), |output, dw| {
+            for tap in 0..taps {
+                let sums = outsides[tap * self.outputs + output..].iter().step_by(taps * self.outputs);
+                let outside: f32 = sums.take(self.partials()).sum();
+                dw[tap..].iter_mut().step_by(taps).for_each(|dw| *dw -= outside);
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The largest magnitudes of channels, by which gradients are rounded.
 
-use binary_nets_graph::ops::StochasticRounding;
+use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::Isa;
 use binary_nets_kernels::lut_gemm::Numbers;
 
@@ -38,6 +38,13 @@ pub fn magnitudes<'a>(threads: Threads, isa: Isa, x: &[f32], channels: usize, sc
         first.iter_mut().zip(most).for_each(|(first, most)| *first = larger(*first, *most));
     }
     first
+}
+
+/// What a tensor of these largest magnitudes, times factors, is rounded with: one factor for all channels, for each group, or for each of them.
+pub fn rounding_of(rounding: StochasticRounding, most: &[f32], factors: &[f32], (seed, step): (u64, u64)) -> Rounding {
+    let channels = most.len();
+    let scaled = most.iter().enumerate().map(|(i, most)| factors[i * factors.len() / channels] * most);
+    rounding.of(scaled.fold(0.0, larger), seed, step)
 }
 
 /// The larger of a magnitude and another number's: as bits, because there NaNs are the largest.

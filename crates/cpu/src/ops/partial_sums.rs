@@ -1,5 +1,7 @@
 //! How the gradient of a convolution by its weights falls into pieces of work.
 
+use crate::threads::Threads;
+
 /// Pieces to aim at: as many threads can help.
 pub const PIECES: usize = 8;
 
@@ -23,4 +25,19 @@ impl PartialSums {
         let partials = (PIECES / (pieces * groups)).clamp(1, images.max(1));
         Self { images: images.div_ceil(partials).max(1), channels: per_group / pieces }
     }
+}
+
+/// Adds partial sums `[partials, o, taps, channels]`, in order, and turns them into dw `[o, channels, taps]`.
+pub fn add_partials(threads: Threads, partials: &[f32], [taps, channels]: [usize; 2], dw: &mut [f32]) {
+    let (all, depth) = (dw.len(), taps * channels);
+    threads.for_chunks(dw, depth, |output, dw| {
+        for (partial, partials) in partials.chunks_exact(all).enumerate() {
+            let sums = &partials[output * depth..][..depth];
+            for (tap, sums) in sums.chunks_exact(channels).enumerate() {
+                for (dw, sum) in dw[tap..].iter_mut().step_by(taps).zip(sums) {
+                    *dw = if partial == 0 { *sum } else { *dw + sum };
+                }
+            }
+        }
+    });
 }

@@ -9,7 +9,7 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::{Gemm, Isa, Matrix};
 
-use super::partial_sums::PartialSums;
+use super::partial_sums::{PartialSums, add_partials};
 use super::patches::{Axis, Frame, Patches};
 use crate::io::Kernel;
 use crate::target::Target;
@@ -77,7 +77,8 @@ impl PatchWeightGradient {
             kernel: Box::new(move |io| {
                 let (partials, lanes) = io.scratch().split_at_mut(self.partials_len());
                 self.sum_partials(io.threads(), io.input(0), io.input(1), partials, lanes);
-                self.add_partials(io.threads(), partials, io.output(0));
+                let extents = [self.taps, self.patches.depth() / self.taps];
+                add_partials(io.threads(), partials, extents, io.output(0));
             }),
         }
     }
@@ -118,20 +119,6 @@ impl PatchWeightGradient {
                     let dy = &dy[(start * self.patches.pixels() + pixel) * self.outputs + output..];
                     let dy = Matrix::transposed(dy, self.outputs);
                     self.gemm.run(size, dy, patches, dw, depth, start > first || pixel > 0);
-                }
-            }
-        });
-    }
-
-    /// Adds the partial sums, in order, and turns `[o, taps, c]` into `[o, c, taps]`.
-    fn add_partials(&self, threads: Threads, partials: &[f32], dw: &mut [f32]) {
-        let depth = self.patches.depth();
-        let channels = depth / self.taps;
-        threads.for_chunks(dw, depth, |output, dw| {
-            for (channel, dw) in dw.chunks_exact_mut(self.taps).enumerate() {
-                for (tap, dw) in dw.iter_mut().enumerate() {
-                    let at = output * depth + tap * channels + channel;
-                    *dw = partials[at..].iter().step_by(self.weights_len()).sum();
                 }
             }
         });

@@ -115,22 +115,33 @@ pub fn prepare_max(window: Window, io: &IoMeta, target: Target) -> Prepared<Kern
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dIndex`].
 pub fn prepare_max_index(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
+    let [height, width] = pool.pooled;
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
-        pool.for_pixels(isa, io.threads(), io.output::<u32>(0), pool.pooled, |n, i, j, index| {
-            for (block, index) in index.chunks_mut(BLOCK).enumerate() {
-                let mut best = [0.0; BLOCK];
-                let mut first = true;
-                for tap in pool.under(n, i, j) {
-                    let x = &x[tap.at + block * BLOCK..];
-                    for ((best, index), &x) in best.iter_mut().zip(index.iter_mut()).zip(x) {
-                        let wins = first || x > *best;
-                        *best = if wins { x } else { *best };
-                        *index = if wins { tap.number as u32 } else { *index };
+        let (y, index) = (io.output::<f32>(0), io.output::<u32>(1));
+        let row_len = width * pool.channels;
+        io.threads().for_chunks2((y, row_len), (index, row_len), |row, y, index| {
+            isa.vectorize(
+                #[inline(always)]
+                || {
+                    let pixels = y.chunks_exact_mut(pool.channels).zip(index.chunks_exact_mut(pool.channels));
+                    for (column, (y, index)) in pixels.enumerate() {
+                        let blocks = y.chunks_mut(BLOCK).zip(index.chunks_mut(BLOCK));
+                        for (block, (y, index)) in blocks.enumerate() {
+                            let mut first = true;
+                            for tap in pool.under(row / height, row % height, column) {
+                                let x = &x[tap.at + block * BLOCK..];
+                                for ((y, index), &x) in y.iter_mut().zip(index.iter_mut()).zip(x) {
+                                    let wins = first || x > *y;
+                                    *y = if wins { x } else { *y };
+                                    *index = if wins { tap.number as u32 } else { *index };
+                                }
+                                first = false;
+                            }
+                        }
                     }
-                    first = false;
-                }
-            }
+                },
+            );
         });
     })
 }

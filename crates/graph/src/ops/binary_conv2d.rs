@@ -8,7 +8,7 @@ use crate::summary::Macs;
 use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta, Window};
 
 use super::conv2d::{input_shape, mac_count, output_shape, weight_shape};
-use super::{StochasticRounding, expect};
+use super::{MaxPool2dGrad, StochasticRounding, expect};
 
 /// Binary convolution: XOR and popcount over packed bits.
 ///
@@ -25,6 +25,8 @@ pub struct BinaryConv2d {
 }
 
 /// `dx` of [`BinaryConv2d`]. Inputs: dy `f32[n, h', w', o]`, weight bits, α. Output: `f32[n, h, w, c]`.
+///
+/// Behind a max pool with `unpool`, where dy is that of the pool and the pool's index is the last input.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryConv2dGradInput {
@@ -37,9 +39,14 @@ pub struct BinaryConv2dGradInput {
     /// How dy is rounded, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<StochasticRounding>,
+    /// The gradient of the max pool behind the convolution; its windows tile the map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpool: Option<MaxPool2dGrad>,
 }
 
 /// `dq` of [`BinaryConv2d`]. Inputs: codes, dy. Output: `f32[o, c/groups, kh, kw]`, the latent's shape.
+///
+/// Behind a max pool with `unpool`, where dy is that of the pool and the pool's index is the last input.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryConv2dGradWeight {
@@ -50,6 +57,9 @@ pub struct BinaryConv2dGradWeight {
     /// How dy is rounded, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<StochasticRounding>,
+    /// The gradient of the max pool behind the convolution; its windows tile the map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpool: Option<MaxPool2dGrad>,
 }
 
 /// Weight bits `[o, kh, kw, c/groups]` in the order of latent weights, `[o, c/groups, kh, kw]`.
@@ -66,6 +76,16 @@ fn check_scale(alpha: &ValueMeta, groups: usize, o: usize) -> Result<(), Mismatc
         Ok(())
     } else {
         Err(Mismatch::new(format!("α as f32[1], f32[{groups}] or f32[{o}]"), alpha.to_string()))
+    }
+}
+
+/// The extents of the gradient of y: those of dy or, behind a pool, of what the pool reads.
+fn unpooled(unpool: Option<&MaxPool2dGrad>, dy: &ValueMeta, index: &[&ValueMeta]) -> Result<[usize; 4], Mismatch> {
+    match (unpool, index) {
+        (None, []) => expect::f32_rank(dy, "dy"),
+        (Some(pool), [index]) if pool.window.tiles() => expect::f32_rank(&pool.infer(&[index, dy], 0)?[0], "dy"),
+        (Some(pool), [_]) => Err(Mismatch::new("windows that lie side by side", format!("{:?}", pool.window))),
+        _ => Err(Mismatch::new("an index with a pool, and only there", format!("{} more inputs", index.len()))),
     }
 }
 
@@ -106,11 +126,13 @@ impl Operator for BinaryConv2d {
         let input = [b.input(0).shape[1], b.input(0).shape[2]];
         let dx = b
             .wants(0)
-            .then(|| b.emit(BinaryConv2dGradInput { window, groups, input, rounding: None }, &[dy, w, alpha]))
+            .then(|| {
+                b.emit(BinaryConv2dGradInput { window, groups, input, rounding: None, unpool: None }, &[dy, w, alpha])
+            })
             .transpose()?;
         let dq = b
             .wants(1)
-            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]))
+            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None, unpool: None }, &[x, dy]))
             .transpose()?;
         Ok(vec![dx, dq, None])
     }
@@ -122,10 +144,12 @@ impl Operator for BinaryConv2d {
 
 impl Operator for BinaryConv2dGradInput {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let [dy, w, alpha] = expect::inputs(inputs)?;
-        let w = weight_extents(w)?;
+        let &[dy, w, alpha, ref index @ ..] = inputs else {
+            return Err(Mismatch::new("dy, weights and α", format!("{} inputs", inputs.len())));
+        };
+        let (dy, w) = (unpooled(self.unpool.as_ref(), dy, index)?, weight_extents(w)?);
         check_scale(alpha, self.groups, w[0])?;
-        Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, expect::f32_rank(dy, "dy")?, w, self.input)?)])
+        Ok(vec![ValueMeta::f32(input_shape(&self.window, self.groups, dy, w, self.input)?)])
     }
 
     fn macs(&self, inputs: &[&ValueMeta], _: &[&ValueMeta]) -> Macs {
@@ -136,9 +160,12 @@ impl Operator for BinaryConv2dGradInput {
 impl Operator for BinaryConv2dGradWeight {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         check_pad_value(self.pad_value)?;
-        let [x, dy] = expect::inputs(inputs)?;
+        let &[x, dy, ref index @ ..] = inputs else {
+            return Err(Mismatch::new("codes and dy", format!("{} inputs", inputs.len())));
+        };
         let (x, _, groups) = expect::bits_rank(x, "codes")?;
-        Ok(vec![ValueMeta::f32(weight_shape(&self.window, groups, x, expect::f32_rank(dy, "dy")?)?)])
+        let dy = unpooled(self.unpool.as_ref(), dy, index)?;
+        Ok(vec![ValueMeta::f32(weight_shape(&self.window, groups, x, dy)?)])
     }
 
     fn macs(&self, inputs: &[&ValueMeta], outputs: &[&ValueMeta]) -> Macs {

@@ -15,7 +15,7 @@ pub struct MaxPool2d {
     pub window: Window,
 }
 
-/// Which tap of [`MaxPool2d`] won, `kh·KW + kw`; ties go to the first. Output: `index(taps)[n, h', w', c]`.
+/// [`MaxPool2d`], and which tap won, `kh·KW + kw`; ties go to the first. Outputs: `f32[n, h', w', c]`, `index(taps)[n, h', w', c]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPool2dIndex {
@@ -84,7 +84,7 @@ impl Operator for MaxPool2d {
     }
 
     fn save(&self, f: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
-        Ok(vec![f.emit(MaxPool2dIndex { window: self.window }, inputs)?])
+        Ok(f.emit_all(MaxPool2dIndex { window: self.window }, inputs)?.split_off(1))
     }
 
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {
@@ -98,7 +98,8 @@ impl Operator for MaxPool2dIndex {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [x] = expect::inputs(inputs)?;
         let shape = pooled(&self.window, false, expect::f32_rank(x, "x")?)?;
-        Ok(vec![ValueMeta::new(Meaning::Index { classes: self.window.taps() as u32 }, shape)])
+        let index = Meaning::Index { classes: self.window.taps() as u32 };
+        Ok(vec![ValueMeta::f32(shape), ValueMeta::new(index, shape)])
     }
 }
 

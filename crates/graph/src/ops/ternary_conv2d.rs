@@ -81,7 +81,7 @@ impl Operator for TernaryConv2d {
         let dx = b.wants(0).then(|| b.emit(through, &[dy, positive, negative, w_p, w_n])).transpose()?;
         let dq = b
             .wants(1)
-            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None }, &[x, dy]))
+            .then(|| b.emit(BinaryConv2dGradWeight { window, pad_value, rounding: None, unpool: None }, &[x, dy]))
             .transpose()?;
         Ok(vec![dx, dq, None, None, None])
     }

@@ -56,7 +56,7 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %inside = interval_mask {"min":-1.0,"max":1.0} (%r) : bit(step)[2,4,4,3] @relu
     %masked = apply_mask {"scale":1.25} (%inside, %dn) : f32[2,4,4,3] @relu
     %p = max_pool2d {"window":W2} (%r) : f32[2,2,2,3] @pool
-    %pi = max_pool2d_index {"window":W2} (%r) : index(4)[2,2,2,3] @pool
+    %pm, %pi = max_pool2d_index {"window":W2} (%r) : f32[2,2,2,3], index(4)[2,2,2,3] @pool
     %dp = max_pool2d_grad {"window":W2,"input":[4,4]} (%pi, %p) : f32[2,4,4,3] @pool
     %m = avg_pool2d {"window":W2} (%r) : f32[2,2,2,3] @pool
     %dm = avg_pool2d_grad {"window":W2,"input":[4,4]} (%m) : f32[2,4,4,3] @pool
