@@ -2,13 +2,15 @@
 
 use bytemuck::Pod;
 
-/// Columns of the matrix; each is a lane.
-pub const LANES: usize = 32;
+/// Lanes of a row, which are columns of the matrix, and how many whole numbers have where there are so many columns: two registers of 512 bits.
+pub const NARROW: usize = 32;
+/// See [`NARROW`].
+pub const WIDE: usize = 64;
 
 /// Numbers that are summed, and the elements of the matrix: −1, 0 and 1.
 pub trait Number: Pod + Send + Sync {
-    /// Quads of numbers of −127 to 127 that have an exact sum, or any where sums may be rounded.
-    const QUADS: usize;
+    /// How many numbers of −127 to 127 have an exact sum, or any where sums may be rounded.
+    const MOST: usize;
 
     /// The number nearest to `x`.
     fn of(x: f32) -> Self;
@@ -19,7 +21,7 @@ pub trait Number: Pod + Send + Sync {
 }
 
 impl Number for f32 {
-    const QUADS: usize = usize::MAX;
+    const MOST: usize = usize::MAX;
 
     #[inline(always)]
     fn of(x: f32) -> Self {
@@ -38,7 +40,7 @@ impl Number for f32 {
 }
 
 impl Number for i16 {
-    const QUADS: usize = Self::MAX as usize / (4 * 127);
+    const MOST: usize = Self::MAX as usize / 127;
 
     #[inline(always)]
     fn of(x: f32) -> Self {
@@ -56,27 +58,24 @@ impl Number for i16 {
     }
 }
 
-/// `Σ numbers[i] · matrix[rows[i] + shift]` for each shift, in order of i, which are whole quads: a loop by ones costs as much as what it adds.
+/// `Σ numbers[i] · matrix[rows[i] + shift]` for each shift, in order of i.
 ///
 /// It is meant to be called inside `vectorize`, where its sums stay in registers.
 #[inline(always)]
-fn row_sums<T: Number, const SHIFTS: usize>(
+fn row_sums<T: Number, const LANES: usize, const SHIFTS: usize>(
     numbers: &[T],
     rows: &[u32],
     matrix: &[[T; LANES]],
     shifts: [usize; SHIFTS],
 ) -> [[f32; LANES]; SHIFTS] {
     let mut totals = [[0.0; LANES]; SHIFTS];
-    let (numbers, rows) = (numbers.as_chunks::<4>().0, rows.as_chunks::<4>().0);
-    for (numbers, rows) in numbers.chunks(T::QUADS).zip(rows.chunks(T::QUADS)) {
+    for (numbers, rows) in numbers.chunks(T::MOST).zip(rows.chunks(T::MOST)) {
         let mut sums = [[T::zeroed(); LANES]; SHIFTS];
-        for (numbers, rows) in numbers.iter().zip(rows) {
-            for i in 0..4 {
-                for (sums, shift) in sums.iter_mut().zip(shifts) {
-                    let line = &matrix[rows[i] as usize + shift];
-                    for lane in 0..LANES {
-                        sums[lane] = sums[lane].add_product(numbers[i], line[lane]);
-                    }
+        for (&number, &row) in numbers.iter().zip(rows) {
+            for (sums, shift) in sums.iter_mut().zip(shifts) {
+                let line = &matrix[row as usize + shift];
+                for lane in 0..LANES {
+                    sums[lane] = sums[lane].add_product(number, line[lane]);
                 }
             }
         }
@@ -107,7 +106,7 @@ impl Taps {
 
     /// Calls `add(tap, sums)` with the sums of rows that are shifted as `shift` says.
     #[inline(always)]
-    pub fn sum<T: Number>(
+    pub fn sum<T: Number, const LANES: usize>(
         self,
         (numbers, rows): (&[T], &[u32]),
         matrix: &[[T; LANES]],
@@ -131,7 +130,7 @@ impl Taps {
 
 /// Adds `unit · sums` to as many elements as `out` has.
 #[inline(always)]
-pub fn add_scaled(sums: &[f32; LANES], unit: f32, out: &mut [f32]) {
+pub fn add_scaled<const LANES: usize>(sums: &[f32; LANES], unit: f32, out: &mut [f32]) {
     if let Some(out) = out.first_chunk_mut::<LANES>() {
         for lane in 0..LANES {
             out[lane] += unit * sums[lane];
@@ -143,7 +142,7 @@ pub fn add_scaled(sums: &[f32; LANES], unit: f32, out: &mut [f32]) {
 
 /// The elements of a row that bits stand for: `codes[bit]` in the first `len` lanes, behind them 0.
 #[inline(always)]
-pub fn row_of_bits<T: Number>(bits: u32, codes: [T; 2], len: usize) -> [T; LANES] {
+pub fn row_of_bits<T: Number, const LANES: usize>(bits: u64, codes: [T; 2], len: usize) -> [T; LANES] {
     let mut row = [T::zeroed(); LANES];
     for (lane, element) in row.iter_mut().enumerate() {
         let number = if bits >> lane & 1 == 1 { codes[1] } else { codes[0] };
@@ -154,7 +153,9 @@ pub fn row_of_bits<T: Number>(bits: u32, codes: [T; 2], len: usize) -> [T; LANES
 
 #[cfg(test)]
 mod tests {
-    use super::{LANES, Number, Taps};
+    use super::{Number, Taps};
+
+    const LANES: usize = 32;
 
     /// Every tap, with as many numbers as overflow 16 bits several times over, against sums in 64 bits.
     fn agrees<T: Number>() {

@@ -13,7 +13,7 @@ use binary_nets_kernels::Isa;
 use super::binary_grad_input::{Term, scale};
 use super::laid;
 use super::magnitudes::{magnitudes, rounding_of, scratch_len};
-use super::row_sums::{LANES, Number, Taps, add_scaled, row_of_bits};
+use super::row_sums::{NARROW, Number, Taps, WIDE, add_scaled, row_of_bits};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -65,16 +65,16 @@ impl UnpooledGradInput {
 
     /// The kernel: dy is input 0, weights are input 1, α input 2, the index input 3.
     pub fn prepare(self, target: Target, constant: bool) -> Prepared<Kernel> {
-        if self.rounding.is_some() {
-            self.prepare_of::<i16>(target, constant)
-        } else {
-            self.prepare_of::<f32>(target, constant)
+        match self.rounding {
+            None => self.prepare_of::<f32, NARROW>(target, constant),
+            Some(_) if self.channels[1] <= NARROW => self.prepare_of::<i16, NARROW>(target, constant),
+            Some(_) => self.prepare_of::<i16, WIDE>(target, constant),
         }
     }
 
-    fn prepare_of<T: Number>(self, target: Target, constant: bool) -> Prepared<Kernel> {
+    fn prepare_of<T: Number, const LANES: usize>(self, target: Target, constant: bool) -> Prepared<Kernel> {
         let sizes = laid::Sizes {
-            laid: self.matrix_rows() * size_of::<[T; LANES]>() / size_of::<u32>(),
+            laid: self.matrix_rows::<LANES>() * size_of::<[T; LANES]>() / size_of::<u32>(),
             scratch: self.magnitudes_len() + target.threads * self.lane_len(),
         };
         laid::prepare(
@@ -83,13 +83,13 @@ impl UnpooledGradInput {
             sizes,
             self,
             |gradient, io, laid: &mut [u32]| {
-                gradient.lay::<T>(io.threads(), io.input(1), bytemuck::cast_slice_mut(laid));
+                gradient.lay::<T, LANES>(io.threads(), io.input(1), bytemuck::cast_slice_mut(laid));
             },
-            |gradient, io, laid, scratch| gradient.run::<T>(io, bytemuck::cast_slice(laid), scratch),
+            |gradient, io, laid, scratch| gradient.run::<T, LANES>(io, bytemuck::cast_slice(laid), scratch),
         )
     }
 
-    fn panels(&self) -> usize {
+    fn panels<const LANES: usize>(&self) -> usize {
         self.channels[1].div_ceil(LANES)
     }
 
@@ -99,8 +99,8 @@ impl UnpooledGradInput {
     }
 
     /// Rows of the laid weights, `[groups, panels, taps, channels of y]`.
-    fn matrix_rows(&self) -> usize {
-        self.groups * self.panels() * self.panel_rows()
+    fn matrix_rows<const LANES: usize>(&self) -> usize {
+        self.groups * self.panels::<LANES>() * self.panel_rows()
     }
 
     /// Scratch elements of the largest magnitudes of dy.
@@ -118,37 +118,31 @@ impl UnpooledGradInput {
         self.pooled[1] * self.groups * self.pool.taps()
     }
 
-    /// Elements of a list: all channels, and zeros up to a whole quad.
-    fn room(&self) -> usize {
-        self.channels[0].next_multiple_of(4)
-    }
-
     /// Scratch elements of a lane: a row of dy, and the numbers, channels and lengths of its lists, in each of which all channels have room.
     fn lane_len(&self) -> usize {
-        (self.line_len() + 2 * self.lists() * self.room() + self.lists()).next_multiple_of(16)
+        (self.line_len() + 2 * self.lists() * self.channels[0] + self.lists()).next_multiple_of(16)
     }
 
-    fn lay<T: Number>(&self, threads: Threads, packed: &[u64], matrix: &mut [[T; LANES]]) {
+    fn lay<T: Number, const LANES: usize>(&self, threads: Threads, packed: &[u64], matrix: &mut [[T; LANES]]) {
         let [sources, targets] = self.channels;
         let codes = [T::of(1.0), T::of(-1.0)];
         threads.for_chunks(matrix, sources, |i, rows| {
             let (panel, tap) = (i / self.window.taps(), i % self.window.taps());
-            let (group, panel) = (panel / self.panels(), panel % self.panels());
-            let (word, half) = (panel / 2, panel % 2);
+            let (group, panel) = (panel / self.panels::<LANES>(), panel % self.panels::<LANES>());
+            let (word, bit) = (panel * LANES / 64, panel * LANES % 64);
             self.isa.vectorize(
                 #[inline(always)]
                 || {
                     for (source, row) in rows.iter_mut().enumerate() {
                         let at = ((group * sources + source) * self.window.taps() + tap) * words(targets) + word;
-                        let bits = (packed[at] >> (half * LANES)) as u32;
-                        *row = row_of_bits(bits, codes, targets - panel * LANES);
+                        *row = row_of_bits(packed[at] >> bit, codes, targets - panel * LANES);
                     }
                 },
             );
         });
     }
 
-    fn run<T: Number>(&self, io: &Io<'_>, matrix: &[[T; LANES]], scratch: &mut [u32]) {
+    fn run<T: Number, const LANES: usize>(&self, io: &Io<'_>, matrix: &[[T; LANES]], scratch: &mut [u32]) {
         let (most, lanes) = scratch.split_at_mut(self.magnitudes_len());
         let (dy, alpha, index) = (io.input::<f32>(0), io.input::<f32>(2), io.input::<u32>(3));
         let sources = self.groups * self.channels[0];
@@ -167,7 +161,7 @@ impl UnpooledGradInput {
     }
 
     #[inline(always)]
-    fn image<T: Number>(
+    fn image<T: Number, const LANES: usize>(
         &self,
         (dy, index): (&[f32], &[u32]),
         image: usize,
@@ -177,7 +171,7 @@ impl UnpooledGradInput {
         scratch: &mut [u32],
         dx: &mut [f32],
     ) {
-        let (sources, line_len, lists_len) = (self.channels[0], self.line_len(), self.lists() * self.room());
+        let (sources, line_len, lists_len) = (self.channels[0], self.line_len(), self.lists() * self.channels[0]);
         let (line, scratch) = scratch.split_at_mut(line_len);
         let (numbers, scratch) = scratch.split_at_mut(lists_len);
         let (channels, counts) = scratch.split_at_mut(lists_len);
@@ -213,24 +207,17 @@ impl UnpooledGradInput {
             for ((&number, &tap), channel) in line.iter().zip(index).zip(0..) {
                 let list = first + tap as usize;
                 let count = &mut lists.counts[list];
-                let at = list * self.room() + *count as usize;
+                let at = list * sources + *count as usize;
                 lists.numbers[at] = T::of(number);
                 lists.channels[at] = channel;
                 *count += 1;
             }
         }
-        for (list, count) in lists.counts.iter_mut().enumerate() {
-            let end = list * self.room() + *count as usize;
-            *count = count.next_multiple_of(4);
-            let places = end..list * self.room() + *count as usize;
-            lists.numbers[places.clone()].fill(T::zeroed());
-            lists.channels[places].fill(0);
-        }
     }
 
     /// Adds what the pixels under a row of dy hand back to the pixels of x under their taps: all of them for a few taps at a time, whose weights lie in the first cache.
     #[inline(always)]
-    fn add<T: Number>(
+    fn add<T: Number, const LANES: usize>(
         &self,
         lists: &Lists<'_, T>,
         pooled_row: usize,
@@ -243,14 +230,13 @@ impl UnpooledGradInput {
         let [pool_rows, pool_columns] = self.pool.kernel;
         let kw = self.window.kernel[1];
         for (panel, matrix) in matrix.chunks_exact(self.panel_rows()).enumerate() {
-            let (group, panel) = (panel / self.panels(), panel % self.panels());
+            let (group, panel) = (panel / self.panels::<LANES>(), panel % self.panels::<LANES>());
             let len = LANES.min(targets - panel * LANES);
             for taps in Taps::of(self.window.taps()) {
                 for pixel in 0..self.pooled[1] * self.pool.taps() {
                     let (pooled_column, tap) = (pixel / self.pool.taps(), pixel % self.pool.taps());
                     let list = (pooled_column * self.groups + group) * self.pool.taps() + tap;
-                    let first = list * self.room();
-                    let places = first..first + lists.counts[list] as usize;
+                    let places = list * sources..list * sources + lists.counts[list] as usize;
                     let row = pooled_row * pool_rows + tap / pool_columns;
                     let column = pooled_column * pool_columns + tap % pool_columns;
                     taps.sum(

@@ -13,7 +13,7 @@ use binary_nets_kernels::Isa;
 
 use super::magnitudes::{magnitudes, rounding_of, scratch_len};
 use super::partial_sums::{PartialSums, add_partials};
-use super::row_sums::{LANES, Number, Taps, add_scaled, row_of_bits};
+use super::row_sums::{NARROW, Number, Taps, WIDE, add_scaled, row_of_bits};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -46,7 +46,7 @@ pub struct UnpooledGradWeight {
 }
 
 /// The memory of a lane.
-struct Scratch<'a, T> {
+struct Scratch<'a, T, const LANES: usize> {
     /// One pixel of dy.
     line: &'a mut [f32],
     /// For each output channel the numbers of a band.
@@ -93,14 +93,18 @@ impl UnpooledGradWeight {
 
     /// The kernel: packed codes are input 0, dy is input 1, the index input 2.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
-        if self.rounding.is_some() { self.prepare_of::<i16>(target) } else { self.prepare_of::<f32>(target) }
+        match self.rounding {
+            None => self.prepare_of::<f32, NARROW>(target),
+            Some(_) if self.channels <= NARROW => self.prepare_of::<i16, NARROW>(target),
+            Some(_) => self.prepare_of::<i16, WIDE>(target),
+        }
     }
 
-    fn prepare_of<T: Number>(self, target: Target) -> Prepared<Kernel> {
+    fn prepare_of<T: Number, const LANES: usize>(self, target: Target) -> Prepared<Kernel> {
         let shared = self.partials_len() + self.magnitudes_len();
         Prepared {
             name: self.isa.name(),
-            scratch: (shared + target.threads * self.lane_len::<T>()) * size_of::<u32>(),
+            scratch: (shared + target.threads * self.lane_len::<T, LANES>()) * size_of::<u32>(),
             prologue: None,
             in_place: None,
             kernel: Box::new(move |io| {
@@ -112,7 +116,7 @@ impl UnpooledGradWeight {
                     let most = magnitudes(io.threads(), self.isa, io.input(1), self.outputs, scratch);
                     rounding_of(rounding, most, &[1.0], io.run())
                 });
-                self.sum_partials::<T>(io, rounding.as_ref(), partials, lanes);
+                self.sum_partials::<T, LANES>(io, rounding.as_ref(), partials, lanes);
                 add_partials(io.threads(), partials, [self.window.taps(), self.channels], io.output(0));
             }),
         }
@@ -133,7 +137,7 @@ impl UnpooledGradWeight {
         scratch_len(self.rounding, self.outputs)
     }
 
-    fn panels(&self) -> usize {
+    fn panels<const LANES: usize>(&self) -> usize {
         self.channels.div_ceil(LANES)
     }
 
@@ -150,30 +154,32 @@ impl UnpooledGradWeight {
     }
 
     /// Pooled rows of a band.
-    fn band<T>(&self) -> usize {
+    fn band<T, const LANES: usize>(&self) -> usize {
         let bytes = |rows: &usize| self.reach(0, *rows) * self.reach(1, self.pooled[1]) * size_of::<[T; LANES]>();
         (1..=self.pooled[0]).take_while(|rows| bytes(rows) <= BAND).last().unwrap_or(1)
     }
 
-    /// Elements of the list of an output channel: the pooled pixels of a band, and zeros up to a whole quad.
-    fn room<T>(&self) -> usize {
-        (self.band::<T>() * self.pooled[1]).next_multiple_of(4)
+    /// Pooled pixels of a band.
+    fn band_pixels<T, const LANES: usize>(&self) -> usize {
+        self.band::<T, LANES>() * self.pooled[1]
     }
 
     /// Rows of the matrix of one panel.
-    fn panel_rows<T>(&self) -> usize {
-        self.reach(0, self.band::<T>()) * self.reach(1, self.pooled[1])
+    fn panel_rows<T, const LANES: usize>(&self) -> usize {
+        self.reach(0, self.band::<T, LANES>()) * self.reach(1, self.pooled[1])
     }
 
     /// Scratch elements of a lane.
-    fn lane_len<T>(&self) -> usize {
-        let matrix = self.panels() * self.panel_rows::<T>() * size_of::<[T; LANES]>() / size_of::<u32>();
-        (matrix + 2 * self.piece * self.room::<T>() + self.piece + self.pool.taps()).next_multiple_of(16)
+    fn lane_len<T, const LANES: usize>(&self) -> usize {
+        let matrix =
+            self.panels::<LANES>() * self.panel_rows::<T, LANES>() * size_of::<[T; LANES]>() / size_of::<u32>();
+        (matrix + 2 * self.piece * self.band_pixels::<T, LANES>() + self.piece + self.pool.taps()).next_multiple_of(16)
     }
 
-    fn scratch<'a, T: Number>(&self, scratch: &'a mut [u32]) -> Scratch<'a, T> {
-        let matrix = self.panels() * self.panel_rows::<T>() * size_of::<[T; LANES]>() / size_of::<u32>();
-        let picks = self.piece * self.room::<T>();
+    fn scratch<'a, T: Number, const LANES: usize>(&self, scratch: &'a mut [u32]) -> Scratch<'a, T, LANES> {
+        let matrix =
+            self.panels::<LANES>() * self.panel_rows::<T, LANES>() * size_of::<[T; LANES]>() / size_of::<u32>();
+        let picks = self.piece * self.band_pixels::<T, LANES>();
         let (matrix, scratch) = scratch.split_at_mut(matrix);
         let (numbers, scratch) = scratch.split_at_mut(picks);
         let (rows, scratch) = scratch.split_at_mut(picks);
@@ -191,7 +197,7 @@ impl UnpooledGradWeight {
         }
     }
 
-    fn sum_partials<T: Number>(
+    fn sum_partials<T: Number, const LANES: usize>(
         &self,
         io: &Io<'_>,
         rounding: Option<&Rounding>,
@@ -200,37 +206,43 @@ impl UnpooledGradWeight {
     ) {
         let depth = self.depth();
         let (x, dy, index) = (io.input(0), io.input(1), io.input(2));
-        io.threads().for_chunks_with(partials, self.piece * depth, lanes, self.lane_len::<T>(), |i, dw, scratch| {
-            let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
-            let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
-            let mut scratch = self.scratch::<T>(scratch);
-            self.isa.vectorize(
-                #[inline(always)]
-                || {
-                    dw.fill(0.0);
-                    for image in images {
-                        for row in (0..self.pooled[0]).step_by(self.band::<T>()) {
-                            let rows = row..self.pooled[0].min(row + self.band::<T>());
-                            self.read_x(x, image, first, rows.clone(), &mut scratch);
-                            self.read_dy((dy, index), image, first, rows.clone(), rounding, &mut scratch);
-                            let pixels = (rows.len() * self.pooled[1]).next_multiple_of(4);
-                            self.add_band(&scratch, pixels, rounding.map_or(1.0, |rounding| rounding.unit), dw);
+        io.threads().for_chunks_with(
+            partials,
+            self.piece * depth,
+            lanes,
+            self.lane_len::<T, LANES>(),
+            |i, dw, scratch| {
+                let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
+                let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
+                let mut scratch = self.scratch::<T, LANES>(scratch);
+                self.isa.vectorize(
+                    #[inline(always)]
+                    || {
+                        dw.fill(0.0);
+                        for image in images {
+                            for row in (0..self.pooled[0]).step_by(self.band::<T, LANES>()) {
+                                let rows = row..self.pooled[0].min(row + self.band::<T, LANES>());
+                                self.read_x(x, image, first, rows.clone(), &mut scratch);
+                                self.read_dy((dy, index), image, first, rows.clone(), rounding, &mut scratch);
+                                let pixels = rows.len() * self.pooled[1];
+                                self.add_band(&scratch, pixels, rounding.map_or(1.0, |rounding| rounding.unit), dw);
+                            }
                         }
-                    }
-                },
-            );
-        });
+                    },
+                );
+            },
+        );
     }
 
     /// Makes the codes that a band reads numbers.
     #[inline(always)]
-    fn read_x<T: Number>(
+    fn read_x<T: Number, const LANES: usize>(
         &self,
         codes: &[u64],
         image: usize,
         first: usize,
         rows: Range<usize>,
-        scratch: &mut Scratch<'_, T>,
+        scratch: &mut Scratch<'_, T, LANES>,
     ) {
         let group = first / (self.outputs / self.groups);
         let [height, width] = self.input;
@@ -238,8 +250,8 @@ impl UnpooledGradWeight {
         let numbers = if self.codes == Codes::Sign { [1.0, -1.0] } else { [0.0, 1.0] }.map(T::of);
         let outside = [T::of(f32::from(self.outside)); 2];
         let start = rows.start * self.pool.kernel[0] * self.window.stride[0];
-        for (panel, matrix) in scratch.matrix.chunks_exact_mut(self.panel_rows::<T>()).enumerate() {
-            let (word, half, len) = (panel / 2, panel % 2, self.channels - panel * LANES);
+        for (panel, matrix) in scratch.matrix.chunks_exact_mut(self.panel_rows::<T, LANES>()).enumerate() {
+            let (word, bit, len) = (panel * LANES / 64, panel * LANES % 64, self.channels - panel * LANES);
             for (row, line) in matrix.chunks_exact_mut(columns).take(self.reach(0, rows.len())).enumerate() {
                 let row = (start + row).checked_sub(self.window.padding[0]).filter(|&row| row < height);
                 for (column, element) in line.iter_mut().enumerate() {
@@ -247,7 +259,7 @@ impl UnpooledGradWeight {
                     *element = match row.zip(column) {
                         Some((row, column)) => {
                             let pixel = ((image * height + row) * width + column) * self.groups + group;
-                            row_of_bits((codes[pixel * per_pixel + word] >> (half * LANES)) as u32, numbers, len)
+                            row_of_bits(codes[pixel * per_pixel + word] >> bit, numbers, len)
                         }
                         None => row_of_bits(0, outside, len),
                     };
@@ -258,20 +270,19 @@ impl UnpooledGradWeight {
 
     /// Lists for every output channel its numbers in a band, and where their patches begin.
     #[inline(always)]
-    fn read_dy<T: Number>(
+    fn read_dy<T: Number, const LANES: usize>(
         &self,
         (dy, index): (&[f32], &[u32]),
         image: usize,
         first: usize,
         rows: Range<usize>,
         rounding: Option<&Rounding>,
-        scratch: &mut Scratch<'_, T>,
+        scratch: &mut Scratch<'_, T, LANES>,
     ) {
-        let room = self.room::<T>();
+        let stride = self.band_pixels::<T, LANES>();
         let [kh, kw] = self.pool.kernel;
         let start = image * self.pooled[0] + rows.start;
-        let pixels = rows.len() * self.pooled[1];
-        for pixel in 0..pixels {
+        for pixel in 0..rows.len() * self.pooled[1] {
             let (row, column) = (pixel / self.pooled[1], pixel % self.pooled[1]);
             let at = (start * self.pooled[1] + pixel) * self.outputs + first;
             let (dy, index) = (&dy[at..][..self.piece], &index[at..][..self.piece]);
@@ -284,27 +295,28 @@ impl UnpooledGradWeight {
             }
             let corner = self.place([row * kh, column * kw]);
             for (channel, (&number, &tap)) in scratch.line.iter().zip(index).enumerate() {
-                scratch.numbers[channel * room + pixel] = T::of(number);
-                scratch.rows[channel * room + pixel] = corner + scratch.places[tap as usize];
+                scratch.numbers[channel * stride + pixel] = T::of(number);
+                scratch.rows[channel * stride + pixel] = corner + scratch.places[tap as usize];
             }
-        }
-        for channel in 0..self.piece {
-            let places = channel * room + pixels..channel * room + pixels.next_multiple_of(4);
-            scratch.numbers[places.clone()].fill(T::zeroed());
-            scratch.rows[places].fill(0);
         }
     }
 
     /// Adds the products of a band.
     #[inline(always)]
-    fn add_band<T: Number>(&self, scratch: &Scratch<'_, T>, pixels: usize, unit: f32, dw: &mut [f32]) {
-        let room = self.room::<T>();
+    fn add_band<T: Number, const LANES: usize>(
+        &self,
+        scratch: &Scratch<'_, T, LANES>,
+        pixels: usize,
+        unit: f32,
+        dw: &mut [f32],
+    ) {
+        let stride = self.band_pixels::<T, LANES>();
         let columns = self.reach(1, self.pooled[1]);
         let Window { kernel: [_, kw], dilation, .. } = self.window;
         for (channel, dw) in dw.chunks_exact_mut(self.depth()).enumerate() {
-            let numbers = &scratch.numbers[channel * room..][..pixels];
-            let rows = &scratch.rows[channel * room..][..pixels];
-            for (panel, matrix) in scratch.matrix.chunks_exact(self.panel_rows::<T>()).enumerate() {
+            let numbers = &scratch.numbers[channel * stride..][..pixels];
+            let rows = &scratch.rows[channel * stride..][..pixels];
+            for (panel, matrix) in scratch.matrix.chunks_exact(self.panel_rows::<T, LANES>()).enumerate() {
                 let len = LANES.min(self.channels - panel * LANES);
                 for taps in Taps::of(self.window.taps()) {
                     taps.sum(

@@ -10,6 +10,7 @@ mod freeze_floats;
 mod freeze_stem;
 mod freeze_ternary;
 mod fuse;
+mod max_pools;
 mod namesakes;
 mod per_image;
 mod precompute;

@@ -205,6 +205,21 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (r#"%z = max_pool2d_index {"window":W2} (%m)"#, "x as an f32 tensor of rank 4", "f32[2,3]"),
     (r#"%z = max_pool2d_grad {"window":W2,"input":[4,4]} (%label, %y)"#, "an index of shape [2,4,4,3]", "index(3)[2]"),
+    (
+        r#"%z = binary_conv2d_grad_weight {"window":W3,"pad_value":0,"unpool":{"window":W2,"input":[4,4]}} (%codes, %y)"#,
+        "an index with a pool, and only there",
+        "0 more inputs",
+    ),
+    (
+        r#"%z = binary_conv2d_grad_weight {"window":W3,"pad_value":0,"unpool":{"window":W3,"input":[4,4]}} (%codes, %y, %label)"#,
+        "windows that lie side by side",
+        "Window { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1] }",
+    ),
+    (
+        r#"%z = binary_conv2d_grad_weight {"window":W3,"pad_value":0,"unpool":{"window":W2,"input":[4,4]}} (%codes, %y, %label)"#,
+        "an index of shape [2,4,4,3]",
+        "index(3)[2]",
+    ),
     (r#"%z = avg_pool2d {"window":W2} (%image)"#, "x as an f32 tensor of rank 4", "int(0..255)[2,4,4,2]"),
     (r#"%z = avg_pool2d_grad {"window":W2,"input":[4,4]} (%y)"#, "dy [2, 2, 2, 3]", "[2, 4, 4, 3]"),
     (r#"%z, %zz = dropout {"p":1.0,"stream":0} (%x)"#, "a probability in [0, 1)", "1"),
