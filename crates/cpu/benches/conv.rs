@@ -18,7 +18,7 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Backend, Run};
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
-    Conv2dGradWeight, ImageConv2d, Input, State, StateKind, WeightGradient, WeightScale,
+    Conv2dGradWeight, ImageConv2d, Input, State, StateKind, StochasticRounding, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, ValueMeta, Window};
 use binary_nets_kernels::Isa;
@@ -115,7 +115,8 @@ fn build<'c>(op: &str, shape: &Shape, cpu: &'c Cpu) -> Planned<'c> {
     let (parameter, constant) = (StateKind::Parameter, StateKind::Constant);
     let latent = [o, c / groups, kh, kw];
     let input = [size, size];
-    let (op, inputs): (Op, Vec<Value>) = match op {
+    let rounding = op.ends_with("_fixed").then_some(StochasticRounding { stream: 0 });
+    let (op, inputs): (Op, Vec<Value>) = match op.trim_end_matches("_fixed") {
         "conv2d" => {
             let inputs =
                 vec![n.input("x", Meaning::F32, &[size, size, c]), n.state("w", Meaning::F32, parameter, &latent)];
@@ -143,11 +144,11 @@ fn build<'c>(op: &str, shape: &Shape, cpu: &'c Cpu) -> Planned<'c> {
                 n.state("bits", sign, parameter, &[o, kh, kw, c / groups]),
                 n.state("alpha", Meaning::F32, parameter, &[o]),
             ];
-            (BinaryConv2dGradInput { window, groups, input, rounding: None, unpool: None }.into(), inputs)
+            (BinaryConv2dGradInput { window, groups, input, rounding, unpool: None }.into(), inputs)
         }
         "binary_conv2d_grad_weight" => {
             let inputs = vec![n.input("codes", grouped, &[size, size, c]), n.input("dy", Meaning::F32, &[h, w, o])];
-            (BinaryConv2dGradWeight { window, pad_value: 1, rounding: None, unpool: None }.into(), inputs)
+            (BinaryConv2dGradWeight { window, pad_value: 1, rounding, unpool: None }.into(), inputs)
         }
         "binarize_weight" => {
             let op = BinarizeWeight { scale: WeightScale::Channel, gradient: WeightGradient::Clip, groups };
@@ -205,11 +206,18 @@ fn main() {
         Shape { window: Window::square(7, 2, 3), channels: [3, 64], groups: 1, size: 224, batch: 1 },
     ];
     let floats = ["conv2d", "conv2d_grad_input", "conv2d_grad_weight"];
-    let binary = ["binary_conv2d", "binary_conv2d_grad_input", "binary_conv2d_grad_weight", "binarize_weight"];
+    let binary = [
+        "binary_conv2d",
+        "binary_conv2d_grad_input",
+        "binary_conv2d_grad_input_fixed",
+        "binary_conv2d_grad_weight",
+        "binary_conv2d_grad_weight_fixed",
+        "binarize_weight",
+    ];
     let jobs = binary.into_iter().flat_map(|op| shapes.iter().map(move |shape| (op, shape)));
     let jobs = jobs.chain(floats.into_iter().flat_map(|op| shapes.iter().chain(&stems).map(move |shape| (op, shape))));
     for (op, shape) in jobs.chain(stems.iter().map(|shape| ("image_conv2d", shape))) {
-        let line = format!("{op:28} {:28}", shape.name());
+        let line = format!("{op:32} {:28}", shape.name());
         if arguments.iter().all(|text| line.contains(text.as_str())) {
             let seconds = best(&build(op, shape, &cpu));
             println!("{line} {:9.3} ms {:7.1} GMAC/s", seconds * 1e3, shape.macs() / seconds / 1e9);

@@ -4,6 +4,7 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
+use crate::lut_gemm::sums_of_four;
 use crate::transpose::transpose;
 
 /// Proof that this machine has an instruction set: only detection builds one.
@@ -49,13 +50,21 @@ pub trait Floats: Token {
 pub trait Lookups: Floats {
     /// Bits, of which the lowest four of each lane are its place in a table.
     type Places: Copy;
+    /// Fours whose sums lie in one [`Table`](crate::lut_gemm::Table).
+    const FOURS: usize = 1;
 
     /// The first elements of `x`.
     fn load_places(self, x: &[u32]) -> Self::Places;
     /// The next four bits of every lane; zeros come in.
     fn next_places(self, places: Self::Places) -> Self::Places;
-    /// `sums + table[place]`, lane by lane, in tables of [sums of four](crate::lut_gemm::Table) of signed floats or of subsets of floats.
-    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: Self::Places, sums: Self::F32) -> Self::F32;
+    /// Writes what [`add_looked_up`](Self::add_looked_up) finds `fl(fl(±a ± b) + fl(±c ± d))` in, of signed floats or of subsets of floats: all sums of the four, unless a set
+    /// knows better.
+    #[inline(always)]
+    fn fill_table<const SIGNED: bool>(self, four: [f32; 4], table: &mut [f32]) {
+        sums_of_four::<Self, SIGNED>(self, four, table);
+    }
+    /// `sums +` the sum of the four at each lane's place, lane by lane.
+    fn add_looked_up(self, table: &[f32], places: Self::Places, sums: Self::F32) -> Self::F32;
     /// Bit k of lane i becomes bit i of row k.
     #[inline(always)]
     fn transpose(self, rows: &[u64; 32], lanes: &mut [u32; 64]) {
@@ -171,7 +180,7 @@ pub trait Words: Token {
     fn store_i16(self, counts: Self::U64, base: &[i32], factor: i32, out: &mut [i16]);
 }
 
-/// Vectors of bytes; in a binary product each lane is one output channel.
+/// Vectors of bytes that are looked up in tables; each lane is one column of a product.
 pub trait Bytes: Token {
     /// The vector.
     type U8: Copy;
@@ -186,12 +195,33 @@ pub trait Bytes: Token {
     fn lookup(self, table: &[u8; 16], indices: Self::U8) -> Self::U8;
     /// Sum modulo 256, lane by lane.
     fn add_bytes(self, a: Self::U8, b: Self::U8) -> Self::U8;
+}
+
+/// Vectors of counts of nibbles; in a binary product each lane is one output channel.
+pub trait Nibbles: Bytes {
     /// `a − 16 · b` modulo 256, lane by lane.
     fn sub_sixteenfold(self, a: Self::U8, b: Self::U8) -> Self::U8;
     /// `v / 16`, lane by lane.
     fn sixteenth(self, v: Self::U8) -> Self::U8;
     /// Writes the lanes to the first elements of `sums` where they are the `first`, else adds them.
     fn sum_bytes(self, v: Self::U8, first: bool, sums: &mut [u16]);
+}
+
+/// Vectors of whole numbers that are looked up in two planes of bytes: each number is 32 times that of the upper plane, which is signed, and that of the lower one, which is not.
+pub trait Planes: Bytes {
+    /// As many sums in 16 bits as there are bytes in a vector.
+    type I16: Copy;
+
+    /// 0 in every lane.
+    fn zero_sums(self) -> Self::I16;
+    /// The lower and the upper plane of all 16 sums of four numbers, the bytes of `four`: of signed numbers or of subsets, by the bits of the place.
+    fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]);
+    /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
+    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]);
+    /// `sums + 32 · upper + lower`, lane by lane; the caller knows that it fits.
+    fn add_planes(self, lower: Self::U8, upper: Self::U8, sums: Self::I16) -> Self::I16;
+    /// Adds the lanes to the first elements of `totals`.
+    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
 }
 
 /// Comparisons of vectors of integers.

@@ -18,7 +18,7 @@ use crate::target::Target;
 use crate::threads::Threads;
 
 /// Bytes of tables at a time, at most: half of a second cache.
-const TABLES: usize = 512 << 10;
+const TABLES: usize = 256 << 10;
 
 /// Target rows of a band.
 const BAND: usize = 4;

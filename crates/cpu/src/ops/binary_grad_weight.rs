@@ -20,7 +20,7 @@ use crate::target::Target;
 use crate::threads::Threads;
 
 /// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
-const BLOCK: usize = 960;
+const BLOCK: usize = 480;
 
 const _: () = assert!(BLOCK <= MOST_DEPTH && StochasticRounding::MOST <= MOST, "sums of whole numbers are exact");
 

@@ -6,7 +6,7 @@ use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::kernel_id::{KernelId, run_on};
-use crate::{Isa, arch::scalar::Scalar, vector::Bytes, vector::Words};
+use crate::{Isa, arch::scalar::Scalar, vector::Nibbles, vector::Words};
 
 /// One binary convolution kernel.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Kernel {
     }
 
     /// A tile of `P` pairs of pixels × `N` vectors of channels, which looks nibbles up.
-    const fn table<S: Bytes, const P: usize, const N: usize>([name, threshold_name]: [&'static str; 2]) -> Self {
+    const fn table<S: Nibbles, const P: usize, const N: usize>([name, threshold_name]: [&'static str; 2]) -> Self {
         const {
             assert!(CHUNK.is_multiple_of(2 * P) && N * S::LANES <= 64, "the tile handles at most 64 × 64");
         };
@@ -122,7 +122,7 @@ fn run<S: Words, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, 
     );
 }
 
-fn run_table<S: Bytes, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
+fn run_table<S: Nibbles, T: Dot, const P: usize, const N: usize>(isa: Isa, job: Job<'_, T>) {
     run_on(
         isa,
         #[inline(always)]

@@ -11,7 +11,7 @@
 //! so the pixels can be told apart, as long as each counts less than 256, and a lookup serves both.
 
 use super::{CHUNK, Dot, Job, border, nibbles::Scratch};
-use crate::vector::Bytes;
+use crate::vector::Nibbles;
 
 /// Lookups whose counts fit into a nibble.
 pub(super) const GROUP: usize = 15 / 4;
@@ -44,7 +44,7 @@ impl Tables {
 
 /// The whole job with tiles of `P` pairs of pixels × `N` vectors of channels.
 #[inline(always)]
-pub(super) fn run<S: Bytes, T: Dot, const P: usize, const N: usize>(token: S, mut job: Job<'_, T>) {
+pub(super) fn run<S: Nibbles, T: Dot, const P: usize, const N: usize>(token: S, mut job: Job<'_, T>) {
     let shape = job.shape;
     let (g, block) = (&shape.geometry, N * S::LANES);
     let channels = g.all_out_channels();
@@ -90,7 +90,7 @@ pub(super) fn run<S: Bytes, T: Dot, const P: usize, const N: usize>(token: S, mu
 /// Counts `popcount(a ^ w)` for the first `pixels` of the scratch and one block of weights, `[nibbles, N · LANES]`, of which the first is number
 /// `nibble` of the depth. A function of its own, so that the loop of the tile has the registers for itself.
 #[inline(never)]
-fn count<S: Bytes, const P: usize, const N: usize>(
+fn count<S: Nibbles, const P: usize, const N: usize>(
     token: S,
     scratch: &mut Scratch<'_>,
     pixels: usize,
@@ -127,7 +127,7 @@ fn count<S: Bytes, const P: usize, const N: usize>(
 
 /// The counts of the first and of the second pixel of each pair for one slab of weights, `[nibbles, N · LANES]`.
 #[inline(always)]
-fn tile<S: Bytes, const P: usize, const N: usize>(
+fn tile<S: Nibbles, const P: usize, const N: usize>(
     token: S,
     len: usize,
     pairs: [&[[u8; GROUP]]; P],

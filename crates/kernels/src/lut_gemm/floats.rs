@@ -16,69 +16,78 @@ use super::{ENTRIES, Job, MOST_CODES, Order, PANEL, Row, Table};
 use crate::row::{load_row, store_row};
 use crate::vector::{Floats, Lookups};
 
-/// Floats of one table.
-pub(super) const FLOATS: usize = 4;
+/// Floats that are looked up at once.
+const FOUR: usize = 4;
 
 /// Codes of a column that lie in one laid word.
 pub(super) const WORD: usize = 32;
 
-/// Tables whose places lie in one word.
-const TABLES: usize = WORD / FLOATS;
+/// Floats of one table.
+pub(super) const fn floats<S: Lookups>() -> usize {
+    S::FOURS * FOUR
+}
 
-/// The codes of float k in each entry.
-const fn patterns(codes: Codes) -> [[f32; 16]; FLOATS] {
-    let (off, on) = match codes {
-        Codes::Sign => (1.0, -1.0),
-        Codes::Step => (0.0, 1.0),
-    };
-    let mut patterns = [[off; 16]; FLOATS];
+/// Fours whose places lie in one word.
+const FOURS: usize = WORD / FOUR;
+
+/// What float k is multiplied by in each entry.
+const fn factors(signed: bool) -> [[f32; ENTRIES]; FOUR] {
+    let (off, on) = if signed { (1.0, -1.0) } else { (0.0, 1.0) };
+    let mut factors = [[off; ENTRIES]; FOUR];
     let mut i = 0;
-    while i < FLOATS * 16 {
-        if ((i % 16) >> (i / 16)) & 1 == 1 {
-            patterns[i / 16][i % 16] = on;
+    while i < FOUR * ENTRIES {
+        if ((i % ENTRIES) >> (i / ENTRIES)) & 1 == 1 {
+            factors[i / ENTRIES][i % ENTRIES] = on;
         }
         i += 1;
     }
-    patterns
+    factors
 }
 
 /// Makes tables of as many fours as `x` has.
 #[inline(always)]
-pub(super) fn tables<S: Floats>(token: S, codes: Codes, x: &[f32], order: Order, tables: &mut [Table]) {
+pub(super) fn tables<S: Lookups>(token: S, codes: Codes, x: &[f32], order: Order, tables: &mut [Table]) {
     match codes {
-        Codes::Sign => fill(token, &const { patterns(Codes::Sign) }, x, order, tables),
-        Codes::Step => fill(token, &const { patterns(Codes::Step) }, x, order, tables),
+        Codes::Sign => fill::<S, true>(token, x, order, tables),
+        Codes::Step => fill::<S, false>(token, x, order, tables),
     }
 }
 
 #[inline(always)]
-fn fill<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], x: &[f32], order: Order, tables: &mut [Table]) {
+fn fill<S: Lookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, tables: &mut [Table]) {
+    let len = ENTRIES / S::FOURS;
     match order {
         Order::Neighbours => {
-            for (four, table) in x.as_chunks().0.iter().zip(tables) {
-                fill_one(token, patterns, *four, table);
+            let parts = tables.as_flattened_mut().chunks_exact_mut(len);
+            for (four, part) in x.as_chunks().0.iter().zip(parts) {
+                token.fill_table::<SIGNED>(*four, part);
             }
         }
         Order::Columns { columns, stride, each } => {
-            for (i, x) in x.chunks(FLOATS * stride).enumerate() {
-                let rows = rows_of::<FLOATS>(x, columns, stride);
-                for (j, table) in tables[i..].iter_mut().step_by(each).take(columns).enumerate() {
-                    fill_one(token, patterns, [rows[0][j], rows[1][j], rows[2][j], rows[3][j]], table);
+            for (i, x) in x.chunks(FOUR * stride).enumerate() {
+                let rows = rows_of::<FOUR>(x, columns, stride);
+                let tables = tables[i / S::FOURS..].iter_mut().step_by(each);
+                for (j, table) in tables.take(columns).enumerate() {
+                    let part = &mut table[i % S::FOURS * len..][..len];
+                    token.fill_table::<SIGNED>([rows[0][j], rows[1][j], rows[2][j], rows[3][j]], part);
                 }
             }
         }
     }
 }
 
+/// All 16 sums of four floats: of signed floats or of subsets, by the bits of the entry's number.
 #[inline(always)]
-fn fill_one<S: Floats>(token: S, patterns: &[[f32; 16]; FLOATS], four: [f32; FLOATS], table: &mut Table) {
+pub fn sums_of_four<S: Floats, const SIGNED: bool>(token: S, four: [f32; FOUR], table: &mut [f32]) {
+    let factors = const { factors(SIGNED) };
     for (lane, entries) in table.chunks_exact_mut(S::LANES).enumerate() {
-        let mut sum = token.splat(0.0);
-        for (pattern, x) in patterns.iter().zip(four) {
+        let mut pairs = [token.splat(0.0); 2];
+        for (k, x) in four.into_iter().enumerate() {
             // A product with a code is exact, so this is one addition.
-            sum = token.mul_add(token.load(&pattern[lane * S::LANES..]), token.splat(x), sum);
+            let factor = token.load(&factors[k][lane * S::LANES..]);
+            pairs[k / 2] = token.mul_add(factor, token.splat(x), pairs[k / 2]);
         }
-        token.store(sum, entries);
+        token.store(token.mul_add(pairs[0], token.splat(1.0), pairs[1]), entries);
     }
 }
 
@@ -89,31 +98,23 @@ pub(super) fn lay<S: Lookups>(token: S, rows: &[u64; MOST_CODES], laid: &mut [u3
 }
 
 /// Laid words of one segment of `depth` tables in one panel.
-pub(super) fn segment_len(depth: usize) -> usize {
-    depth.div_ceil(TABLES) * PANEL
+pub(super) fn segment_len<S: Lookups>(depth: usize) -> usize {
+    (depth * S::FOURS).div_ceil(FOURS) * PANEL
 }
 
 /// The whole job with tiles of `M` rows × `N` vectors of columns.
 #[inline(always)]
-pub(super) fn run<S: Lookups, const M: usize, const N: usize>(token: S, codes: Codes, job: &mut Job<'_>) {
-    match codes {
-        Codes::Sign => columns::<S, true, M, N>(token, job),
-        Codes::Step => columns::<S, false, M, N>(token, job),
-    }
-}
-
-#[inline(always)]
-fn columns<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
-    let panel = job.segments.len() * segment_len(job.depth);
+pub(super) fn run<S: Lookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
+    let panel = job.segments.len() * segment_len::<S>(job.depth);
     let width = N * S::LANES;
     for column in (0..job.columns).step_by(width) {
         let laid = &job.laid[column / PANEL * panel..][..panel];
         let block = Block { laid, lane: column % PANEL, column, columns: width.min(job.columns - column) };
         // A narrow last panel needs fewer vectors.
         match block.columns.div_ceil(S::LANES) {
-            1 => rows::<S, SIGNED, M, 1>(token, job, &block),
-            2 => rows::<S, SIGNED, M, 2>(token, job, &block),
-            _ => rows::<S, SIGNED, M, N>(token, job, &block),
+            1 => rows::<S, M, 1>(token, job, &block),
+            2 => rows::<S, M, 2>(token, job, &block),
+            _ => rows::<S, M, N>(token, job, &block),
         }
     }
 }
@@ -132,27 +133,23 @@ struct Block<'a> {
 
 /// All rows of C, `M` at a time.
 #[inline(always)]
-fn rows<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
-    token: S,
-    job: &mut Job<'_>,
-    block: &Block<'_>,
-) {
+fn rows<S: Lookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>, block: &Block<'_>) {
     for rows in job.rows.chunks(M) {
         // `M` is at most 6.
         match rows.len() {
-            1 => tile::<S, SIGNED, 1, N>(token, rows, job, block),
-            2 => tile::<S, SIGNED, 2, N>(token, rows, job, block),
-            3 => tile::<S, SIGNED, 3, N>(token, rows, job, block),
-            4 => tile::<S, SIGNED, 4, N>(token, rows, job, block),
-            5 => tile::<S, SIGNED, 5, N>(token, rows, job, block),
-            _ => tile::<S, SIGNED, 6, N>(token, rows, job, block),
+            1 => tile::<S, 1, N>(token, rows, job, block),
+            2 => tile::<S, 2, N>(token, rows, job, block),
+            3 => tile::<S, 3, N>(token, rows, job, block),
+            4 => tile::<S, 4, N>(token, rows, job, block),
+            5 => tile::<S, 5, N>(token, rows, job, block),
+            _ => tile::<S, 6, N>(token, rows, job, block),
         }
     }
 }
 
 /// `M` rows of C, over one block.
 #[inline(always)]
-fn tile<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
+fn tile<S: Lookups, const M: usize, const N: usize>(
     token: S,
     rows: &[Row],
     job: &mut Job<'_>,
@@ -161,22 +158,22 @@ fn tile<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
     let Job { tables, segments, depth, scale, accumulate, ref mut c, .. } = *job;
     let rows: &[Row; M] = rows.try_into().expect("M rows");
     let mut acc = [[token.splat(0.0); N]; M];
-    for (&segment, laid) in segments.iter().zip(block.laid.chunks_exact(segment_len(depth))) {
-        let mut runs = [&tables[..0]; M];
+    for (&segment, laid) in segments.iter().zip(block.laid.chunks_exact(segment_len::<S>(depth))) {
+        let mut runs = [&[][..]; M];
         for (run, row) in runs.iter_mut().zip(rows) {
-            *run = &tables[row.tables + segment..][..depth];
+            *run = tables[row.tables + segment..][..depth].as_flattened();
         }
-        for (first, laid) in (0..).step_by(TABLES).zip(laid.chunks_exact(PANEL)) {
+        for (first, laid) in (0..).step_by(FOURS).zip(laid.chunks_exact(PANEL)) {
             let mut places = [token.load_places(&laid[block.lane..]); N];
-            for (j, places) in places.iter_mut().enumerate() {
-                *places = token.load_places(&laid[block.lane + j * S::LANES..]);
+            for (places, laid) in places.iter_mut().zip(laid[block.lane..].chunks_exact(S::LANES)) {
+                *places = token.load_places(laid);
             }
             // The last word has fewer.
-            if first + TABLES <= depth {
-                look_up::<S, SIGNED, M, N, TABLES>(token, &runs, first, &mut places, &mut acc);
+            if first + FOURS <= depth * S::FOURS {
+                look_up::<S, M, N, FOURS>(token, &runs, first, &mut places, &mut acc);
             } else {
-                for at in first..depth {
-                    look_up::<S, SIGNED, M, N, 1>(token, &runs, at, &mut places, &mut acc);
+                for at in first..depth * S::FOURS {
+                    look_up::<S, M, N, 1>(token, &runs, at, &mut places, &mut acc);
                 }
             }
         }
@@ -197,23 +194,25 @@ fn tile<S: Lookups, const SIGNED: bool, const M: usize, const N: usize>(
     }
 }
 
-/// Adds what `COUNT` tables of each row have.
+/// Adds the sums of `COUNT` fours of each row.
 #[inline(always)]
-fn look_up<S: Lookups, const SIGNED: bool, const M: usize, const N: usize, const COUNT: usize>(
+fn look_up<S: Lookups, const M: usize, const N: usize, const COUNT: usize>(
     token: S,
-    runs: &[&[Table]; M],
+    runs: &[&[f32]; M],
     first: usize,
     places: &mut [S::Places; N],
     acc: &mut [[S::F32; N]; M],
 ) {
-    let mut tables = [&[[0.0; ENTRIES]; COUNT]; M];
-    for (tables, run) in tables.iter_mut().zip(runs) {
-        *tables = run[first..].first_chunk().expect("so many tables");
+    let len = ENTRIES / S::FOURS;
+    let mut fours = [&[][..]; M];
+    for (fours, run) in fours.iter_mut().zip(runs) {
+        *fours = &run[first * len..][..COUNT * len];
     }
     for at in 0..COUNT {
-        for (acc, tables) in acc.iter_mut().zip(tables) {
+        for (acc, fours) in acc.iter_mut().zip(fours) {
+            let four = &fours[at * len..][..len];
             for (acc, &places) in acc.iter_mut().zip(&*places) {
-                *acc = token.add_looked_up::<SIGNED>(&tables[at], places, *acc);
+                *acc = token.add_looked_up(four, places, *acc);
             }
         }
         for places in &mut *places {

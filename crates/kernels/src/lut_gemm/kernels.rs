@@ -4,6 +4,8 @@ use binary_nets_bits::Codes;
 
 #[cfg(target_arch = "x86_64")]
 use super::bytes;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::planes;
 use super::{Job, MOST_CODES, Numbers, Order, PANEL, Table, floats};
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::Neon;
@@ -12,6 +14,8 @@ use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::kernel_id::{KernelId, run_on};
 #[cfg(target_arch = "x86_64")]
 use crate::vector::ByteLookups;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::vector::Planes;
 use crate::{Isa, arch::scalar::Scalar, vector::Lookups};
 
 /// One kernel for products of floats and codes.
@@ -27,7 +31,7 @@ pub struct Kernel {
     pub(super) segment_len: fn(usize) -> usize,
     pub(super) tables: fn(Isa, Codes, &[f32], Order, &mut [Table]),
     pub(super) lay: fn(Isa, &[u64; MOST_CODES], &mut [u32]),
-    pub(super) run: fn(Isa, Codes, &mut Job<'_>),
+    pub(super) run: fn(Isa, &mut Job<'_>),
 }
 
 /// Every kernel; of one instruction set, the fastest first.
@@ -37,7 +41,11 @@ pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of_floats::<Avx512, 6, 4>("lut_gemm_6x64_avx512"),
     #[cfg(target_arch = "x86_64")]
+    Kernel::of_planes::<Avx2, 2, 2>("lut_gemm_bytes_2x64_avx2"),
+    #[cfg(target_arch = "x86_64")]
     Kernel::of_floats::<Avx2, 4, 2>("lut_gemm_4x16_avx2"),
+    #[cfg(target_arch = "aarch64")]
+    Kernel::of_planes::<Neon, 2, 4>("lut_gemm_bytes_2x64_neon"),
     #[cfg(target_arch = "aarch64")]
     Kernel::of_floats::<Neon, 4, 4>("lut_gemm_4x16_neon"),
     Kernel::of_floats::<Scalar, 4, 4>("lut_gemm_4x4_scalar"),
@@ -58,9 +66,9 @@ impl Kernel {
             id: KernelId::of::<S>(name),
             numbers: Numbers::Any,
             rows: M,
-            floats: floats::FLOATS,
+            floats: floats::floats::<S>(),
             codes: floats::WORD,
-            segment_len: floats::segment_len,
+            segment_len: floats::segment_len::<S>,
             tables: |isa, codes, x, order, tables| {
                 run_on(
                     isa,
@@ -75,11 +83,11 @@ impl Kernel {
                     |token: S| floats::lay(token, rows, laid),
                 );
             },
-            run: |isa, codes, job| {
+            run: |isa, job| {
                 run_on(
                     isa,
                     #[inline(always)]
-                    |token: S| floats::run::<S, M, N>(token, codes, job),
+                    |token: S| floats::run::<S, M, N>(token, job),
                 );
             },
         }
@@ -110,11 +118,45 @@ impl Kernel {
                     |token: S| bytes::lay(token, rows, laid),
                 );
             },
-            run: |isa, _, job| {
+            run: |isa, job| {
                 run_on(
                     isa,
                     #[inline(always)]
                     |token: S| bytes::run::<S, M, N>(token, job),
+                );
+            },
+        }
+    }
+
+    /// A tile of `M` rows × `N` vectors of columns, for whole numbers of −127 to 127 whose sums lie in two planes of bytes.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    const fn of_planes<S: Planes, const M: usize, const N: usize>(name: &'static str) -> Self {
+        Self {
+            id: KernelId::of::<S>(name),
+            numbers: Numbers::Bytes,
+            rows: M,
+            floats: planes::FLOATS,
+            codes: planes::WORD,
+            segment_len: planes::segment_len,
+            tables: |isa, codes, x, order, tables| {
+                run_on(
+                    isa,
+                    #[inline(always)]
+                    |token: S| planes::tables(token, codes, x, order, tables),
+                );
+            },
+            lay: |isa, rows, laid| {
+                run_on(
+                    isa,
+                    #[inline(always)]
+                    |token: S| planes::lay(token, rows, laid),
+                );
+            },
+            run: |isa, job| {
+                run_on(
+                    isa,
+                    #[inline(always)]
+                    |token: S| planes::run::<S, M, N>(token, job),
                 );
             },
         }

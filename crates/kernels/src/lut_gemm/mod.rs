@@ -5,10 +5,10 @@
 //! ([`LutGemm::lay`]) and serve every row.
 //!
 //! Every element of `A · B` is **one ascending chain of additions** of such sums of four, starting from 0, and a sum of four is
-//! `fl(fl(fl(±a ± b) ± c) ± d)`, whatever the tile, the instruction set or the split of rows: results are bitwise equal everywhere.
+//! `fl(fl(±a ± b) + fl(±c ± d))`, whatever the tile, the instruction set or the split of rows: results are bitwise equal everywhere.
 //!
 //! Whole numbers of −127 to 127 ([`Numbers::Bytes`]) have exact sums, in whatever order, so there an instruction set may have a kernel of its own: tables of 32 sums of five
-//! in 16 bits serve twice as many lanes.
+//! in 16 bits serve twice as many lanes (`bytes`), or where permutations of bytes are what is fast, sums of four as two tables of bytes (`planes`).
 //!
 //! The rows of A need not be stored: a row is a list of *segments*, runs of tables anywhere, at the same distances for every row. In a convolution those are the pixels
 //! under the taps, so the tables of one pixel serve all taps.
@@ -17,7 +17,9 @@ mod bytes;
 mod floats;
 mod kernels;
 mod order;
+mod planes;
 
+pub(crate) use floats::sums_of_four;
 pub use kernels::{KERNELS, Kernel};
 pub use order::Order;
 
@@ -167,6 +169,6 @@ impl LutGemm {
         let panel = job.segments.len() * self.segment_len(job.depth);
         assert!(job.depth > 0, "a segment of no table");
         assert!(job.laid.len() >= job.columns.div_ceil(PANEL) * panel, "laid codes of {} columns", job.columns);
-        (self.kernel.run)(self.isa, self.codes, &mut job);
+        (self.kernel.run)(self.isa, &mut job);
     }
 }

@@ -262,14 +262,9 @@ impl<S: Source> Rows<S> {
             };
             self.isa.vectorize(
                 #[inline(always)]
-                || {
-                    self.source.rows(chunk, scratch, start..end, finish, y);
-                    // Not `for_each`: its closure would be compiled without these features.
-                    for step in &self.steps {
-                        step.run(place, y, beside);
-                    }
-                },
+                || self.source.rows(chunk, scratch, start..end, finish, y),
             );
+            steps::run(self.isa, &self.steps, place, y, beside);
             if let (Some(packed), Some((codes, _, rows))) = (&mut codes, &self.codes) {
                 let packed = &mut packed[start * row_words..end * row_words];
                 let layout = rows.layout(end - start);
@@ -277,14 +272,7 @@ impl<S: Source> Rows<S> {
                     pack_codes(self.isa, *codes, y, layout, packed);
                 } else {
                     copy.copy_from_slice(y);
-                    self.isa.vectorize(
-                        #[inline(always)]
-                        || {
-                            for step in &self.coding {
-                                step.run(place, copy, beside);
-                            }
-                        },
-                    );
+                    steps::run(self.isa, &self.coding, place, copy, beside);
                     pack_codes(self.isa, *codes, copy, layout, packed);
                 }
             }

@@ -1,6 +1,7 @@
 //! What happens to a few rows of a map in the nearest cache.
 
 use binary_nets_graph::ops::{ArithmeticFunction, Extent};
+use binary_nets_kernels::Isa;
 
 use crate::io::Inputs;
 use crate::ops::arithmetic::{max, min};
@@ -91,6 +92,20 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Changes the rows `y`, or those beside, by one step after the other. Code of its own, as there would be a copy of it for every source of rows.
+#[inline(never)]
+pub fn run(isa: Isa, steps: &[Step], place: Place<'_>, y: &mut [f32], beside: &mut [f32]) {
+    isa.vectorize(
+        #[inline(always)]
+        || {
+            // Not `for_each`: its closure would be compiled without these features.
+            for step in steps {
+                step.run(place, y, beside);
+            }
+        },
+    );
+}
+
 #[inline(always)]
 fn zip(y: &mut [f32], b: &[f32], f: impl Fn(f32, f32) -> f32) {
     let ((y, y_rest), (b, b_rest)) = (y.as_chunks_mut(), blocks(b));
@@ -118,9 +133,8 @@ impl Step {
         }
     }
 
-    /// Changes the rows `y`, or those beside.
     #[inline(always)]
-    pub fn run(&self, place: Place<'_>, y: &mut [f32], beside: &mut [f32]) {
+    fn run(&self, place: Place<'_>, y: &mut [f32], beside: &mut [f32]) {
         if self.beside { self.change.run(place, beside, y) } else { self.change.run(place, y, beside) }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Rows;
 use super::source::{Binary, Source};
-use super::steps::Place;
+use super::steps::{self, Place};
 use crate::io::{Inputs, Io, Kernel};
 use crate::ops::affine::{Finish, Number};
 use crate::ops::packed::PackedRows;
@@ -97,7 +97,7 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
         let mut finite = is_finite(&y);
         let place = Place { inputs, pixel: 0, channels: dots.len() };
         for step in &self.rows.steps {
-            step.run(place, &mut y, &mut []);
+            steps::run(self.rows.isa, std::slice::from_ref(step), place, &mut y, &mut []);
             finite &= is_finite(&y);
         }
         finite.then(|| y.into_iter().map(|y| self.codes.bit(y)).collect())

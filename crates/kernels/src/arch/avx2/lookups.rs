@@ -2,40 +2,57 @@ use super::Avx2;
 use crate::vector::Lookups;
 use std::arch::x86_64::*;
 
+/// What the first, and what the second float of a pair is multiplied by, in each of the entries of two pairs.
+const fn factors(off: f32, on: f32) -> [[f32; 8]; 2] {
+    [[off, on, off, on, off, on, off, on], [off, off, on, on, off, off, on, on]]
+}
+
+/// A permutation of four floats costs half of one of eight, so tables have the four sums of either pair, and two look-ups are added.
 impl Lookups for Avx2 {
-    type Places = __m256i;
+    /// For the first pair, and for the second one.
+    type Places = [__m256i; 2];
+    const FOURS: usize = 2;
 
     #[inline(always)]
-    fn load_places(self, x: &[u32]) -> __m256i {
+    fn load_places(self, x: &[u32]) -> [__m256i; 2] {
         let x = &x[..8];
         // SAFETY: `self` proves AVX2; the slice above has 8 elements.
-        unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn next_places(self, places: __m256i) -> __m256i {
-        // SAFETY: `self` proves AVX2.
-        unsafe { _mm256_srli_epi32::<4>(places) }
-    }
-
-    #[inline(always)]
-    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: __m256i, sums: __m256) -> __m256 {
-        let (low, high) = table.split_at(8);
-        // SAFETY: `self` proves AVX2; `low` has 8 elements. A permutation reads three bits of each lane; the fourth bit does in arithmetic what
-        // a second permutation would do: it adds the fourth float, or turns the signs of all four.
         unsafe {
-            let low = _mm256_loadu_ps(low.as_ptr());
-            let fourth = _mm256_slli_epi32::<28>(places);
-            let set = _mm256_srai_epi32::<31>(fourth);
-            let sum = if SIGNED {
-                let sign = _mm256_and_si256(fourth, _mm256_set1_epi32(i32::MIN));
-                let sum = _mm256_permutevar8x32_ps(low, _mm256_xor_si256(places, set));
-                _mm256_xor_ps(sum, _mm256_castsi256_ps(sign))
-            } else {
-                let float = _mm256_and_ps(_mm256_set1_ps(high[0]), _mm256_castsi256_ps(set));
-                _mm256_add_ps(_mm256_permutevar8x32_ps(low, places), float)
-            };
-            _mm256_add_ps(sums, sum)
+            let places = _mm256_loadu_si256(x.as_ptr().cast());
+            [places, _mm256_srli_epi32::<2>(places)]
+        }
+    }
+
+    #[inline(always)]
+    fn next_places(self, [first, second]: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_srli_epi32::<4>(first), _mm256_srli_epi32::<4>(second)] }
+    }
+
+    #[inline(always)]
+    fn fill_table<const SIGNED: bool>(self, [a, b, c, d]: [f32; 4], table: &mut [f32]) {
+        let factors = const { if SIGNED { factors(1.0, -1.0) } else { factors(0.0, 1.0) } };
+        let [first, second] = &factors;
+        let table = &mut table[..8];
+        // SAFETY: `self` proves AVX2 and FMA; the factors and the slice above have 8 elements.
+        unsafe {
+            let mut sums = _mm256_setzero_ps();
+            for (factors, [x, y]) in [(first, [a, c]), (second, [b, d])] {
+                let of_pairs = _mm256_set_m128(_mm_set1_ps(y), _mm_set1_ps(x));
+                sums = _mm256_fmadd_ps(_mm256_loadu_ps(factors.as_ptr()), of_pairs, sums);
+            }
+            _mm256_storeu_ps(table.as_mut_ptr(), sums);
+        }
+    }
+
+    #[inline(always)]
+    fn add_looked_up(self, table: &[f32], [first, second]: [__m256i; 2], sums: __m256) -> __m256 {
+        let (first_pair, second_pair) = table[..8].split_at(4);
+        // SAFETY: `self` proves AVX2; a pair has 4 sums. The permutation reads two bits of each lane.
+        unsafe {
+            let first = _mm256_permutevar_ps(_mm256_broadcast_ps(&*first_pair.as_ptr().cast()), first);
+            let second = _mm256_permutevar_ps(_mm256_broadcast_ps(&*second_pair.as_ptr().cast()), second);
+            _mm256_add_ps(sums, _mm256_add_ps(first, second))
         }
     }
 }

@@ -5,7 +5,9 @@ mod bytes;
 mod floats;
 mod integers;
 mod lookups;
+mod nibbles;
 mod pairs;
+mod planes;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

@@ -19,8 +19,9 @@ impl Lookups for Avx512 {
     }
 
     #[inline(always)]
-    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: __m512i, sums: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512; the table has 16 elements. The permutation reads four bits of each lane.
+    fn add_looked_up(self, table: &[f32], places: __m512i, sums: __m512) -> __m512 {
+        let table = &table[..16];
+        // SAFETY: `self` proves AVX-512; the slice above has 16 elements. The permutation reads four bits of each lane.
         unsafe { _mm512_add_ps(sums, _mm512_permutexvar_ps(places, _mm512_loadu_ps(table.as_ptr()))) }
     }
 

@@ -19,13 +19,14 @@ impl Lookups for Neon {
     }
 
     #[inline(always)]
-    fn add_looked_up<const SIGNED: bool>(
+    fn add_looked_up(
         self,
-        table: &[f32; 16],
+        table: &[f32],
         places: uint32x4_t,
         sums: float32x4_t,
     ) -> float32x4_t {
-        // SAFETY: `self` proves NEON; the table has 16 elements of 4 bytes, of which the bytes of each lane are neighbours.
+        let table = &table[..16];
+        // SAFETY: `self` proves NEON; the slice above has 16 elements of 4 bytes, of which the bytes of each lane are neighbours.
         unsafe {
             let first = vmulq_n_u32(vandq_u32(places, vdupq_n_u32(15)), 0x0404_0404);
             let bytes = vaddq_u32(first, vdupq_n_u32(0x0302_0100));

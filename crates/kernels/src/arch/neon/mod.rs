@@ -1,10 +1,12 @@
 //! NEON, which every 64-bit Arm has: 128-bit vectors.
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
+mod bytes;
 mod floats;
 mod integers;
 mod lookups;
 mod pairs;
+mod planes;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

@@ -15,7 +15,7 @@ impl Lookups for Scalar {
     }
 
     #[inline(always)]
-    fn add_looked_up<const SIGNED: bool>(self, table: &[f32; 16], places: u32, sums: f32) -> f32 {
+    fn add_looked_up(self, table: &[f32], places: u32, sums: f32) -> f32 {
         sums + table[(places & 15) as usize]
     }
 }

@@ -1,0 +1,103 @@
+use super::Avx2;
+use crate::vector::Planes;
+use std::arch::x86_64::*;
+
+/// The numbers of an entry, side by side, in the order in which a horizontal sum of two vectors makes all entries neighbours.
+const fn patterns(off: i8, on: i8) -> [[i8; 32]; 2] {
+    let mut patterns = [[off; 32]; 2];
+    let mut i = 0;
+    while i < 64 {
+        let (half, lane, number) = (i / 32, i % 32 / 4, i % 4);
+        let entry = lane % 4 + 8 * (lane / 4) + 4 * half;
+        if (entry >> number) & 1 == 1 {
+            patterns[half][i % 32] = on;
+        }
+        i += 1;
+    }
+    patterns
+}
+
+impl Planes for Avx2 {
+    /// Those of even lanes and those of odd ones.
+    type I16 = [__m256i; 2];
+
+    #[inline(always)]
+    fn zero_sums(self) -> [__m256i; 2] {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]) {
+        let patterns = const { if SIGNED { patterns(1, -1) } else { patterns(0, -1) } };
+        // SAFETY: `self` proves AVX2; the patterns and both planes together have 32 bytes.
+        unsafe {
+            let four = _mm256_set1_epi32(four as i32);
+            let mut halves = [four; 2];
+            for (half, pattern) in halves.iter_mut().zip(&patterns) {
+                let pattern = _mm256_loadu_si256(pattern.as_ptr().cast());
+                let terms = if SIGNED { _mm256_sign_epi8(four, pattern) } else { _mm256_and_si256(four, pattern) };
+                *half = _mm256_maddubs_epi16(_mm256_set1_epi8(1), terms);
+            }
+            let sums = _mm256_hadd_epi16(halves[0], halves[1]);
+            let lower = _mm256_and_si256(sums, _mm256_set1_epi16(31));
+            let upper = _mm256_and_si256(_mm256_srli_epi16::<5>(sums), _mm256_set1_epi16(255));
+            let both = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(lower, upper));
+            _mm256_storeu_si256(planes.as_mut_ptr().cast(), both);
+        }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+        let (low, high) = lanes.split_at_mut(32);
+        for (half, lanes) in [low, high].into_iter().enumerate() {
+            // SAFETY: `self` proves AVX2; the half has 32 bytes.
+            unsafe {
+                // The byte of a row that has the bit of a lane, and the bit in it.
+                let byte = _mm256_set_epi64x(0x0303_0303_0303_0303, 0x0202_0202_0202_0202, 0x0101_0101_0101_0101, 0);
+                let bit = _mm256_set1_epi64x(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]));
+                let mut all = _mm256_setzero_si256();
+                for row in rows.iter().rev() {
+                    let row = _mm256_set1_epi32((row >> (32 * half)) as i32);
+                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(row, byte), bit), bit);
+                    // Doubles what is there, and adds 1 where the bit is set.
+                    all = _mm256_sub_epi8(_mm256_add_epi8(all, all), set);
+                }
+                _mm256_storeu_si256(lanes.as_mut_ptr().cast(), all);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_planes(self, lower: __m256i, upper: __m256i, [even, odd]: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let byte = _mm256_set1_epi16(255);
+            let upper = [
+                _mm256_srai_epi16::<3>(_mm256_slli_epi16::<8>(upper)),
+                _mm256_srai_epi16::<3>(_mm256_andnot_si256(byte, upper)),
+            ];
+            [
+                _mm256_add_epi16(_mm256_add_epi16(even, upper[0]), _mm256_and_si256(lower, byte)),
+                _mm256_add_epi16(_mm256_add_epi16(odd, upper[1]), _mm256_srli_epi16::<8>(lower)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn add_to(self, [even, odd]: [__m256i; 2], totals: &mut [i32]) {
+        let totals = &mut totals[..32];
+        // SAFETY: `self` proves AVX2; the slice above has 32 elements of 4 bytes.
+        unsafe {
+            // Neighbours by eights: the first and third eight, the second and fourth.
+            let eights = [_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd)];
+            for (i, eight) in eights.into_iter().enumerate() {
+                let halves = [_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight)];
+                for (half, sums) in halves.into_iter().enumerate() {
+                    let at: *mut __m256i = totals.as_mut_ptr().add(8 * i + 16 * half).cast();
+                    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_cvtepi16_epi32(sums)));
+                }
+            }
+        }
+    }
+}
