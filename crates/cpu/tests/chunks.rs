@@ -12,11 +12,11 @@ use binary_nets_conformance::suite::{Case, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
 use binary_nets_graph::ops::{
-    Adam, Affine, ApplyMask, Arithmetic, Assign, BatchNorm, BatchNormGrad, BatchNormInference, Bop, Clamp, Clear,
-    Compare, Comparison, Concat, Constant, Dropout, Gather, GlobalNorm, Input, IntervalMask, MovingAverage,
-    NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction, Relu, Repeat, Reshape, Scalar, Scatter, Select, Sgd,
-    Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step, Surrogate, SurrogateGrad,
-    SurrogateSlope, Transpose,
+    Adam, Affine, ApplyMask, Arithmetic, Assign, BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, Bop,
+    Clamp, Clear, Compare, Comparison, Concat, Constant, Dropout, Gather, GlobalNorm, Input, IntervalMask,
+    MovingAverage, NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction, Relu, Repeat, Reshape, Scalar, Scatter,
+    Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step, Surrogate,
+    SurrogateGrad, SurrogateSlope, Transpose,
 };
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
@@ -139,6 +139,14 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
         Box::new(move |b| {
             let x = b.floats(map);
             [vec![x], b.norm(c, [false, false, false, true]).to_vec()].concat()
+        }),
+    );
+    add(
+        BatchNormFused { eps: 1e-5, add: true, relu: true }.into(),
+        Box::new(move |b| {
+            let (x, other) = (b.floats(map), b.floats(map));
+            let [gamma, beta, ..] = b.norm(c, [false, false, false, true]);
+            vec![x, gamma, beta, other]
         }),
     );
     add(

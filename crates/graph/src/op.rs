@@ -80,6 +80,7 @@ ops! {
     TernaryConv2d "ternary_conv2d",
     TernaryConv2dGradInput "ternary_conv2d_grad_input",
     BatchNorm "batch_norm",
+    BatchNormFused "batch_norm_fused",
     BatchNormGrad "batch_norm_grad",
     BatchNormInference "batch_norm_inference",
     UpdateStatistics "update_statistics",

@@ -7,8 +7,8 @@ use binary_nets_exec::{Backend, ExecError, Run, first_non_finite, thrifty};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
-    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, read_through_pools,
-    round_gradients, share_max_pools,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, fuse_norms,
+    read_through_pools, round_gradients, share_max_pools,
 };
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
@@ -50,10 +50,10 @@ pub(crate) struct Steps {
 
 /// A graph as the policy of memory has it.
 pub(crate) struct Thrifty {
-    /// With nothing computed again.
-    pub once: Graph,
     /// What runs.
     pub graph: Graph,
+    /// What of it the policy computes again.
+    pub again: Vec<Again>,
 }
 
 /// What a step was compiled for.
@@ -153,8 +153,9 @@ impl<B: Backend> Network<B> {
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
         let thrifty = |once| {
             let once = dce(&share_max_pools(&read_through_pools(&once)?)?)?;
-            let graph = thrifty(&self.backend, &once, options.memory)?;
-            Ok::<_, NetworkError>(Thrifty { once, graph })
+            let more = thrifty(&self.backend, &once, options.memory)?;
+            // Behind the policy, which may keep what lies within a sweep and compute the rest again.
+            Ok::<_, NetworkError>(Thrifty { graph: fuse_norms(&more)?, again: again(&once, &more) })
         };
         Ok(Steps {
             update: thrifty(updating(&differentiated, updates, options)?)?,

@@ -96,13 +96,13 @@ impl<B: Backend> Network<B> {
                 scratch: peak.scratch.bytes,
                 held: held.into_iter().filter(|held| held.during(fullest)).collect(),
             },
-            again: again(step),
+            again: step.again.clone(),
         })
     }
 }
 
-/// What runs more often than the step asks for.
-fn again(step: &Thrifty) -> Vec<Again> {
+/// What of a graph runs more often than in one where everything runs `once`.
+pub(crate) fn again(once: &Graph, graph: &Graph) -> Vec<Again> {
     let count = |graph: &Graph| {
         let mut counts: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
         for Node { op, path, .. } in graph.nodes() {
@@ -110,8 +110,8 @@ fn again(step: &Thrifty) -> Vec<Again> {
         }
         counts
     };
-    let once = count(&step.once);
-    let more = count(&step.graph).into_iter().filter_map(|(key, times)| {
+    let once = count(once);
+    let more = count(graph).into_iter().filter_map(|(key, times)| {
         let times = times.saturating_sub(once.get(&key).copied().unwrap_or(0));
         let (path, op) = key;
         (times > 0).then_some(Again { op, path, times })

@@ -1,6 +1,6 @@
 //! Batch normalisation over all axes but the last.
 
-use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, StatisticsMomentum, UpdateStatistics};
+use binary_nets_graph::ops::{BatchNorm, BatchNormFused, BatchNormGrad, StatisticsMomentum, UpdateStatistics};
 
 use crate::Tensor;
 
@@ -27,6 +27,19 @@ pub fn forward(op: &BatchNorm, x: &Tensor, gamma: &Tensor, beta: &Tensor) -> Vec
     let mean = channel_mean(x, |x, _| x);
     let var = channel_mean(x, |x, c| (x - mean.data[c]).powi(2));
     vec![normalize(x, gamma, beta, &mean, &var, op.eps), mean, var]
+}
+
+/// The same, with what stands behind y.
+pub fn fused(op: &BatchNormFused, inputs: &[&Tensor]) -> Vec<Tensor> {
+    let norm = BatchNorm { eps: op.eps, momentum: 0.0 };
+    let mut outputs = forward(&norm, inputs[0], inputs[1], inputs[2]);
+    if op.add {
+        outputs[0] = outputs[0].zip(inputs[3], |y, other| y + other);
+    }
+    if op.relu {
+        outputs[0] = outputs[0].map(|y| y.max(0.0));
+    }
+    outputs
 }
 
 /// dx, dγ, dβ. With `x̂ = (x − mean)/√(var + ε)`: `dβ = Σ dy`, `dγ = Σ dy·x̂`, `dx = γ/√(var + ε)·(dy − mean(dy) − x̂·mean(dy·x̂))`.

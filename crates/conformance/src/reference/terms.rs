@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_graph::ops::{Adam, BatchNorm, BatchNormGrad, Reduction, Sgd, SurrogateSlope, UnaryFunction};
+use binary_nets_graph::ops::{Adam, BatchNormGrad, Reduction, Sgd, SurrogateSlope, UnaryFunction};
 use binary_nets_graph::{Op, Shape};
 
 use super::{Randomness, apply, batch_norm};
@@ -93,7 +93,7 @@ pub fn classes(op: &Op) -> Vec<Class> {
             vec![Class::Exact; 2]
         }
         Op::TernarizeWeightGrad(_) => vec![ROUNDED, REDUCED, REDUCED],
-        Op::BatchNorm(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
+        Op::BatchNorm(_) | Op::BatchNormFused(_) | Op::BatchNormGrad(_) => vec![REDUCED; 3],
         Op::Adam(op) => vec![REDUCED; if op.amsgrad { 4 } else { 3 }],
         Op::UpdateStatistics(_) => vec![REDUCED; 2],
         Op::Dropout(_) => vec![ROUNDED, Class::Exact],
@@ -140,7 +140,14 @@ pub fn terms(
             let inputs = [&absolute[..4], &[&below]].concat();
             apply(op, &inputs, shapes, &BTreeMap::new(), randomness).expect("no leaf is read")
         }
-        Op::BatchNorm(op) => batch_norm_terms(op, inputs[0], &absolute, results),
+        Op::BatchNorm(op) => batch_norm_terms(op.eps, inputs[0], &absolute, results),
+        Op::BatchNormFused(op) => {
+            let mut terms = batch_norm_terms(op.eps, inputs[0], &absolute, results);
+            if op.add {
+                terms[0] = terms[0].zip(absolute[3], |y, other| y + other);
+            }
+            terms
+        }
         Op::BatchNormGrad(op) => batch_norm_grad_terms(op, inputs),
         Op::BatchNormInference(op) => {
             vec![normalized_terms(absolute[0], absolute[1], absolute[2], absolute[3], absolute[4], op.eps)]
@@ -223,14 +230,14 @@ fn normalized_terms(x: &Tensor, gamma: &Tensor, beta: &Tensor, mean: &Tensor, va
 }
 
 /// The variance is a mean of squares of differences, each of which is as wrong as its two operands.
-fn batch_norm_terms(op: &BatchNorm, x: &Tensor, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
+fn batch_norm_terms(eps: f64, x: &Tensor, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
     let (mean, var) = (&results[1], &results[2]);
     let var_terms = batch_norm::channel_mean(x, |x, c| {
         let difference = (x - mean.data[c]).abs();
         difference * (difference + 2.0 * (x.abs() + mean.data[c].abs()))
     });
     let mean_terms = batch_norm::channel_mean(absolute[0], |x, _| x);
-    vec![normalized_terms(absolute[0], absolute[1], absolute[2], &mean_terms, var, op.eps), mean_terms, var_terms]
+    vec![normalized_terms(absolute[0], absolute[1], absolute[2], &mean_terms, var, eps), mean_terms, var_terms]
 }
 
 /// The formulas of the gradient with every difference made a sum but `x − mean`, which is the first thing computed, from exact operands.

@@ -1,6 +1,8 @@
 //! Batch norms and their statistics.
 
-use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics};
+use binary_nets_graph::ops::{
+    BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics,
+};
 
 use super::Case;
 use super::builder::{Builder, CHANNELS, Fill};
@@ -21,6 +23,18 @@ pub fn cases() -> Vec<Case> {
             let (mean, var) = (b.state(&[c], Fill::Uniform(1.0)), b.state(&[c], Fill::Positive));
             let outputs = b.ops(BatchNorm { eps: EPS, momentum: 0.1 }, &[x, gamma, beta, mean, var]);
             cases.push(b.outputs(&outputs));
+
+            for (add, relu) in [(true, true), (true, false), (false, true)] {
+                let mut b = Builder::with_batch(format!("batch_norm_fused/{kind}/c{c}/add={add}/relu={relu}"), 3);
+                let x = b.input(&sample, fill);
+                let (gamma, beta) = (b.state(&[c], Fill::Turning), b.state(&[c], Fill::Uniform(1.0)));
+                let mut inputs = vec![x, gamma, beta];
+                if add {
+                    inputs.push(b.input(&sample, Fill::Uniform(1.0)));
+                }
+                let outputs = b.ops(BatchNormFused { eps: EPS, add, relu }, &inputs);
+                cases.push(b.outputs(&outputs));
+            }
 
             let mut b = Builder::with_batch(format!("batch_norm_inference/{kind}/c{c}"), 3);
             let x = b.input(&sample, fill);

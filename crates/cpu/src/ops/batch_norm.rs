@@ -3,9 +3,12 @@
 //! Sums go over fixed chunks of rows, in f64, and the chunks are added in order; so they depend neither on threads nor, in f32, on the instruction set.
 
 use binary_nets_exec::{IoMeta, Prepared};
-use binary_nets_graph::ops::{BatchNorm, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics};
+use binary_nets_graph::ops::{
+    BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics,
+};
 use binary_nets_kernels::Isa;
 
+use super::relu::relu;
 use super::{elementwise::CHUNK, in_place, plain};
 use crate::io::Kernel;
 use crate::target::Target;
@@ -144,15 +147,36 @@ fn map_block<const W: usize, const N: usize, const P: usize>(
     }
 }
 
-/// One pass gives the statistics, from sums around the first row: that row is one of those summed, so nothing cancels that f64 does not hold.
 pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, rows, eps) = (target.isa, Rows::of(io), op.eps);
+    prepare_norm(op.eps, [0], io, target, |[y]| y)
+}
+
+pub fn prepare_fused(op: &BatchNormFused, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+    match (op.add, op.relu) {
+        (false, false) => prepare_norm(op.eps, [0], io, target, |[y]| y),
+        (false, true) => prepare_norm(op.eps, [0], io, target, |[y]| relu(y)),
+        (true, false) => prepare_norm(op.eps, [0, 3], io, target, |[y, other]| y + other),
+        (true, true) => prepare_norm(op.eps, [0, 3], io, target, |[y, other]| relu(y + other)),
+    }
+}
+
+/// The norm of input 0, `finish`ed with what else is among the operands, which are numbers of inputs, 0 first.
+///
+/// One pass gives the statistics, from sums around the first row: that row is one of those summed, so nothing cancels that f64 does not hold.
+fn prepare_norm<const N: usize>(
+    eps: f64,
+    operands: [usize; N],
+    io: &IoMeta,
+    target: Target,
+    finish: impl Fn([f32; N]) -> f32 + Copy + Send + Sync + 'static,
+) -> Prepared<Kernel> {
+    let (isa, rows) = (target.isa, Rows::of(io));
     let (c, n) = (rows.channels, rows.rows as f64);
     let kernel: Kernel = Box::new(move |io| {
         let (threads, gamma, beta) = (io.threads(), io.input::<f32>(1), io.input::<f32>(2));
         let (y, mean, variance) = (io.output::<f32>(0), io.output::<f32>(1), io.output::<f32>(2));
-        let replacing = io.unless_replaced::<f32>(0);
-        let x = replacing.unwrap_or(y);
+        let operands = operands.map(|i| io.unless_replaced::<f32>(i));
+        let x = operands[0].unwrap_or(y);
         let (sums, vectors) = io.scratch::<f64>().split_at_mut(rows.sums());
         let (rest, scale) = bytemuck::cast_slice_mut::<f64, f32>(vectors).split_at_mut(c);
         let origin = &x[..c];
@@ -169,19 +193,21 @@ pub fn prepare(op: &BatchNorm, io: &IoMeta, target: Target) -> Prepared<Kernel> 
         }
         let (mean, rest, scale) = (&*mean, &*rest, &*scale);
         threads.for_chunks(y, rows.chunk(), |i, y| {
-            let x = replacing.map(|x| &x[i * rows.chunk()..][..y.len()]);
+            let range = i * rows.chunk()..i * rows.chunk() + y.len();
+            let operands = operands.map(|x| x.map(|x| &x[range.clone()]));
             isa.vectorize(
                 #[inline(always)]
                 || {
-                    map_rows(y, [x], [mean, rest, scale, beta], |[x], [mean, rest, scale, beta]| {
-                        ((x - mean) - rest) * scale + beta
+                    map_rows(y, operands, [mean, rest, scale, beta], |mut numbers, [mean, rest, scale, beta]| {
+                        numbers[0] = ((numbers[0] - mean) - rest) * scale + beta;
+                        finish(numbers)
                     });
                 },
             );
         });
     });
     let scratch = (rows.sums() + c) * size_of::<f64>();
-    in_place(&[0], Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None })
+    in_place(&operands, Prepared { kernel, name: isa.name(), scratch, prologue: None, in_place: None })
 }
 
 /// With `r = 1/√(var + ε)`: `dβ = Σdy`, `dγ = r·Σdy·(x − mean)`, `dx = γ·r·(dy − dβ/n − (x − mean)·r·dγ/n)`.

@@ -70,6 +70,7 @@ pub fn objection(op: &Op) -> Option<String> {
         | Op::TernarizeWeightGrad(_)
         | Op::TernaryConv2dGradInput(_)
         | Op::BatchNorm(_)
+        | Op::BatchNormFused(_)
         | Op::BatchNormGrad(_)
         | Op::UpdateStatistics(_)
         | Op::ApplyMask(_)

@@ -20,6 +20,20 @@ pub struct BatchNorm {
     pub momentum: f64,
 }
 
+/// [`BatchNorm`] and what stands right behind it, in one sweep: `max(y + other, 0)` or a part of that. The pass `fuse_norms` makes it, behind all gradients.
+///
+/// Inputs: x `f32[…, c]`, γ, β, each `f32[c]`, and the other like x where it is added. Outputs as those of [`BatchNorm`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNormFused {
+    /// Added to the variance.
+    pub eps: f64,
+    /// Whether another map is added.
+    pub add: bool,
+    /// Whether the result is rectified.
+    pub relu: bool,
+}
+
 /// Gradients of [`BatchNorm`]. Inputs: x, γ, mean, variance, dy. Outputs: dx, dγ, dβ.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +100,20 @@ impl Operator for BatchNorm {
         let &[x, gamma, mean, variance] = saved else { return Err(b.not_differentiable()) };
         let grads = b.emit_all(BatchNormGrad { eps: self.eps }, &[x, gamma, mean, variance, dy])?;
         Ok(vec![Some(grads[0]), Some(grads[1]), Some(grads[2]), None, None])
+    }
+}
+
+impl Operator for BatchNormFused {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [x, gamma, beta] = if self.add {
+            let [x, gamma, beta, other] = expect::inputs(inputs)?;
+            expect::same_f32(x, other)?;
+            [x, gamma, beta]
+        } else {
+            expect::inputs(inputs)?
+        };
+        check(x, &[(gamma, "gamma"), (beta, "beta")], self.eps)?;
+        Ok(vec![x.clone(), gamma.clone(), gamma.clone()])
     }
 }
 

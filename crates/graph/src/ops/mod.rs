@@ -55,7 +55,9 @@ pub use adam::Adam;
 pub use affine::{Affine, Border, FoldAffine, FoldStep, TernaryAffine};
 pub use arithmetic::{Arithmetic, ArithmeticFunction};
 pub use assign::Assign;
-pub use batch_norm::{BatchNorm, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics};
+pub use batch_norm::{
+    BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics,
+};
 pub use binarize_weight::{BinarizeWeight, WeightGradient, WeightScale};
 pub use binary_conv2d::{BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight};
 pub use bop::Bop;

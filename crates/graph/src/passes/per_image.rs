@@ -117,6 +117,7 @@ impl PerImage<'_> {
             | Op::TernarizeWeight(_)
             | Op::TernarizeWeightGrad(_)
             | Op::BinaryConv2dGradWeight(_)
+            | Op::BatchNormFused(_)
             | Op::BatchNormGrad(_)
             | Op::UpdateStatistics(_)
             | Op::SoftmaxCrossEntropy(_)

@@ -44,6 +44,7 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %dt, %dwp, %dwn = ternarize_weight_grad {"negative_gradient":"exact"} (%tp, %tn, %wp, %wn, %dq) : f32[3,2,3,3], f32[1], f32[1] @ternary
     %tx = ternary_conv2d_grad_input {"window":W3,"groups":1,"input":[4,4]} (%ty, %tp, %tn, %wp, %wn) : f32[2,4,4,2] @ternary
     %n, %mean, %variance = batch_norm {"eps":1e-5,"momentum":0.1} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3], f32[3], f32[3] @bn
+    %nf, %fmean, %fvariance = batch_norm_fused {"eps":1e-5,"add":true,"relu":true} (%b, %gamma, %beta, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %dn, %dgamma, %dbeta = batch_norm_grad {"eps":1e-5} (%b, %gamma, %mean, %variance, %n) : f32[2,4,4,3], f32[3], f32[3] @bn
     %ni = batch_norm_inference {"eps":1e-5} (%b, %gamma, %beta, %rm, %rv) : f32[2,4,4,3] @bn
     %r = relu {} (%n) : f32[2,4,4,3] @relu

@@ -12,6 +12,7 @@ mod freeze_ternary;
 mod fuse;
 mod max_pools;
 mod namesakes;
+mod norms;
 mod per_image;
 mod precompute;
 mod recompute;

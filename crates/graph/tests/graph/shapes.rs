@@ -192,6 +192,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "f32[3]",
     ),
     (r#"%z, %a, %b = batch_norm {"eps":-1.0,"momentum":0.1} (%y, %v, %v, %v, %v)"#, "an eps of 0 or more", "-1"),
+    (
+        r#"%z, %a, %b = batch_norm_fused {"eps":1e-5,"add":true,"relu":true} (%y, %v, %v, %x)"#,
+        "f32[2,4,4,3]",
+        "f32[2,4,4,2]",
+    ),
     (r#"%z, %a, %b = batch_norm_grad {"eps":1e-5} (%y, %v, %v, %v, %x)"#, "f32[2,4,4,3]", "f32[2,4,4,2]"),
     (r#"%z = batch_norm_inference {"eps":1e-5} (%y, %v, %v, %v, %alpha)"#, "variance f32[3]", "f32[1]"),
     (r#"update_statistics {"momentum":"cumulative","count":4} (%v, %v, %v, %alpha)"#, "f32[3]", "f32[1]"),

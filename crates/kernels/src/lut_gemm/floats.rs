@@ -149,12 +149,7 @@ fn rows<S: Lookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>,
 
 /// `M` rows of C, over one block.
 #[inline(always)]
-fn tile<S: Lookups, const M: usize, const N: usize>(
-    token: S,
-    rows: &[Row],
-    job: &mut Job<'_>,
-    block: &Block<'_>,
-) {
+fn tile<S: Lookups, const M: usize, const N: usize>(token: S, rows: &[Row], job: &mut Job<'_>, block: &Block<'_>) {
     let Job { tables, segments, depth, scale, accumulate, ref mut c, .. } = *job;
     let rows: &[Row; M] = rows.try_into().expect("M rows");
     let mut acc = [[token.splat(0.0); N]; M];

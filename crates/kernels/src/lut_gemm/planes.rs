@@ -77,8 +77,15 @@ fn fill<S: Planes, const SIGNED: bool>(token: S, x: &[f32], order: Order, tables
                     let count = COLUMNS.min(columns - first);
                     let mut fours = [[0; COLUMNS]; FLOATS / FOUR];
                     for (k, row) in rows.into_iter().enumerate() {
-                        let mut block = [0.0; COLUMNS];
-                        block[..count].copy_from_slice(&row[first..][..count]);
+                        let row = &row[first..];
+                        let mut padded = [0.0; COLUMNS];
+                        let block = row.first_chunk().unwrap_or_else(
+                            #[inline(always)]
+                            || {
+                                padded[..count].copy_from_slice(row);
+                                &padded
+                            },
+                        );
                         for (four, x) in fours[k / FOUR].iter_mut().zip(block) {
                             *four |= ((x + SHIFT).to_bits() & 255) << (8 * (k % FOUR));
                         }

@@ -226,6 +226,7 @@ impl<'m> Exporter<'m> {
             | Op::TernarizeWeightGrad(_)
             | Op::TernaryConv2dGradInput(_)
             | Op::BatchNorm(_)
+            | Op::BatchNormFused(_)
             | Op::BatchNormGrad(_)
             | Op::UpdateStatistics(_)
             | Op::ApplyMask(_)

@@ -19,12 +19,7 @@ impl Lookups for Neon {
     }
 
     #[inline(always)]
-    fn add_looked_up(
-        self,
-        table: &[f32],
-        places: uint32x4_t,
-        sums: float32x4_t,
-    ) -> float32x4_t {
+    fn add_looked_up(self, table: &[f32], places: uint32x4_t, sums: float32x4_t) -> float32x4_t {
         let table = &table[..16];
         // SAFETY: `self` proves NEON; the slice above has 16 elements of 4 bytes, of which the bytes of each lane are neighbours.
         unsafe {

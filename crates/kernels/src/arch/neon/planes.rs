@@ -78,8 +78,12 @@ impl Planes for Neon {
         let totals = &mut totals[..16];
         // SAFETY: `self` proves NEON; the slice above has 16 elements of 4 bytes.
         unsafe {
-            let quarters =
-                [vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)), vmovl_high_s16(high)];
+            let quarters = [
+                vmovl_s16(vget_low_s16(low)),
+                vmovl_high_s16(low),
+                vmovl_s16(vget_low_s16(high)),
+                vmovl_high_s16(high),
+            ];
             for (i, sums) in quarters.into_iter().enumerate() {
                 let at = totals.as_mut_ptr().add(4 * i);
                 vst1q_s32(at, vaddq_s32(vld1q_s32(at), sums));

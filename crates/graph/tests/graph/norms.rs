@@ -1,0 +1,68 @@
+//! Batch norms with what stands right behind them.
+
+use binary_nets_graph::passes::fuse_norms;
+
+use crate::text::{assert_graph, graph};
+
+const MAPS: &str = r#"graph batch=2
+    %x = input {"name":"x","shape":[4,4,2],"meaning":"f32"} ()
+    %s = input {"name":"s","shape":[4,4,2],"meaning":"f32"} ()
+    %c = state {"path":"c","shape":[2],"kind":"parameter","init":ZERO} ()"#;
+
+fn norm(names: &str, x: &str) -> String {
+    format!("\n    {names} = batch_norm {{\"eps\":1e-5,\"momentum\":0.1}} ({x}, %c, %c, %c, %c) @bn")
+}
+
+fn fused(names: &str, x: &str, [add, relu]: [bool; 2], other: &str) -> String {
+    format!("\n    {names} = batch_norm_fused {{\"eps\":1e-5,\"add\":{add},\"relu\":{relu}}} ({x}, %c, %c{other}) @bn")
+}
+
+#[test]
+fn a_sum_and_a_rectifier_go_into_the_sweep() {
+    let statistics = "\n    output mean = %m\n    output var = %v";
+    let sum = "\n    %z = arithmetic {\"function\":\"add\"} (%s, %y)";
+    let given =
+        MAPS.to_owned() + &norm("%y, %m, %v", "%x") + sum + "\n    %r = relu {} (%z)\n    output r = %r" + statistics;
+    let expected =
+        MAPS.to_owned() + &fused("%r, %m, %v", "%x", [true, true], ", %s") + "\n    output r = %r" + statistics;
+    assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+
+    let given = MAPS.to_owned() + &norm("%y, %m, %v", "%x") + "\n    %r = relu {} (%y)\n    output r = %r" + statistics;
+    let expected = MAPS.to_owned() + &fused("%r, %m, %v", "%x", [false, true], "") + "\n    output r = %r" + statistics;
+    assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+
+    // A rectifier that reads the sum beside others reads what the sweep writes.
+    let readers = "\n    %r = relu {} (%z)\n    output r = %r\n    output z = %z";
+    let given = MAPS.to_owned() + &norm("%y, %m, %v", "%x") + sum + readers;
+    let expected = MAPS.to_owned() + &fused("%z, %m, %v", "%x", [true, false], ", %s") + readers;
+    assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+}
+
+#[test]
+fn of_two_norms_that_are_added_the_later_one_takes_the_other() {
+    let sum = "\n    %z = arithmetic {\"function\":\"add\"} (%y, %q)\n    output z = %z";
+    let given = MAPS.to_owned() + &norm("%y, %m, %v", "%x") + &norm("%q, %n, %w", "%s") + sum;
+    let expected = MAPS.to_owned()
+        + &norm("%y, %m, %v", "%x")
+        + &fused("%z, %n, %w", "%s", [true, false], ", %y")
+        + "\n    output z = %z";
+    assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+}
+
+#[test]
+fn what_others_read_stays_as_it_is() {
+    let behind = [
+        // The norm's own result, or its statistics before the end of the sweep.
+        "\n    %r = relu {} (%y)\n    output r = %r\n    output y = %y",
+        "\n    %t = unary {\"function\":\"exp\"} (%m)\n    %r = relu {} (%y)\n    output r = %r\n    output t = %t",
+        // An operand that is stretched, itself, or another op.
+        "\n    %z = arithmetic {\"function\":\"add\"} (%y, %c)\n    output z = %z",
+        "\n    %z = arithmetic {\"function\":\"add\"} (%y, %y)\n    output z = %z",
+        "\n    %z = arithmetic {\"function\":\"mul\"} (%y, %s)\n    output z = %z",
+        "\n    output y = %y",
+    ];
+    for behind in behind {
+        let given = MAPS.to_owned() + &norm("%y, %m, %v", "%x") + behind;
+        assert_graph(&fuse_norms(&graph(&given)).unwrap(), &given);
+    }
+}
