@@ -1,6 +1,6 @@
 // `npm run bench:bases`: what K bases cost. Times the binary convolutions of the training step of `parallelResnet18WithSqueeze`, forward and backward, with K = 4
 // bases and with one, op by op on one core, the best of several runs in turn. K bases are K times the work; the aim is no more than 1.1 · K times the time.
-// `npm run bench:bases -- --record` also writes bench/record/<date>-bench-bases.md.
+// `npm run bench:bases -- --record` also writes bench/record/<date>-bench-bases-<instruction set>.md.
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 // `npm run bench`: the kernels (one thread), then the training step, evaluation and peak memory of the digit example's network on one thread and on all.
-// Times are the best of several. `npm run bench -- --record` also writes bench/record/<date>-bench.md.
+// Times are the best of several. `npm run bench -- --record` also writes bench/record/<date>-bench-<instruction set>.md.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { measured, output } from './measured.mjs'

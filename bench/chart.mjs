@@ -1,4 +1,4 @@
-// `node bench/chart.mjs` draws the latest record of `npm run bench:inference` as docs/inference.svg: a bar for each network and peer.
+// `node bench/chart.mjs` draws the latest record of `npm run bench:inference` with AVX-512 as docs/inference.svg: a bar for each network and peer.
 import { join } from 'node:path'
 import { escaped, latestRecord, writeChart } from './svg.mjs'
 

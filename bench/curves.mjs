@@ -1,4 +1,4 @@
-// `node bench/curves.mjs` draws the latest record of `npm run bench:gradients` as docs/training.svg: how the loss falls and the accuracy on test images rises, with gradients in
+// `node bench/curves.mjs` draws the latest record of `npm run bench:gradients` with AVX-512 as docs/training.svg: how the loss falls and the accuracy on test images rises, with gradients in
 // floats and in fixed-point numbers.
 import { join } from 'node:path'
 import { escaped, latestRecord, writeChart } from './svg.mjs'

@@ -1,6 +1,7 @@
 // A short run with one of the two ways to compute gradients, in a process of its own so that its memory is its own:
 // `node bench/gradient-run.mjs digits|cifar f32|fixed <seed> <threads> [<folder>]` prints a line of JSON, a point for each epoch. The seed is that of the weights and of the order.
 import { adam, binaryResnet18, fit, image, imageFolder, mnist, Network, oneCycle } from 'binary-nets'
+import { peakMiB } from './peak-memory.mjs'
 import { networks } from './training-networks.mjs'
 
 const [task, gradients, seed, threads, folder] = process.argv.slice(2)
@@ -42,7 +43,7 @@ for await (const { train, validation } of run) {
     right: train.top1,
     test: validation.top1,
     imagesPerSecond: train.imagesPerSecond,
-    peakMiB: process.resourceUsage().maxRSS / 1024,
+    peakMiB: peakMiB(),
   })
 }
 console.log(JSON.stringify({ images: train.length, tested: test.length, curve }))

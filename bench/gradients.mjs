@@ -1,6 +1,6 @@
 // `npm run bench:gradients [-- <folder>] [--quick]`: do gradients in fixed-point numbers learn as well as those in floats? Runs in pairs, each pair from the same weights and in the same
 // order: ten on handwritten digits, three on CIFAR-10's images, where a folder has them as `train/<class>/*` and `test/<class>/*`. `-- --record` also writes
-// bench/record/<date>-bench-gradients.md, which bench/curves.mjs draws.
+// bench/record/<date>-bench-gradients-<instruction set>.md, which bench/curves.mjs draws.
 import { availableParallelism } from 'node:os'
 import { measured } from './measured.mjs'
 import { Report } from './report.mjs'

@@ -1,6 +1,6 @@
 // `npm run bench:inference`: one image of 224×224, from raw pixels to 1000 logits, on one core: frozen networks against onnxruntime on the float ResNet-18 and,
 // where BINARY_NETS_PYTHON names a Python with numpy, onnx, onnxruntime and openvino, against onnxruntime's int8 and OpenVINO's binary network. Each in a process of its
-// own, in turn, several rounds, the best of all. `-- --record` also writes bench/record/<date>-bench-inference.md.
+// own, in turn, several rounds, the best of all. `-- --record` also writes bench/record/<date>-bench-inference-<instruction set>.md.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

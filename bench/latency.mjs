@@ -1,3 +1,5 @@
+import { peakMiB } from './peak-memory.mjs'
+
 /** Prints how long a call takes, in ms, the best and the median of several after a warm-up, and the peak memory of the process, as a line of JSON. */
 export async function latency(run, runs, warm = 5) {
   for (let i = 0; i < warm; i++) await run()
@@ -8,6 +10,5 @@ export async function latency(run, runs, warm = 5) {
     times.push(performance.now() - start)
   }
   times.sort((a, b) => a - b)
-  const peakMiB = process.resourceUsage().maxRSS / 1024
-  console.log(JSON.stringify({ ms: times[0], median: times[Math.floor(runs / 2)], peakMiB }))
+  console.log(JSON.stringify({ ms: times[0], median: times[Math.floor(runs / 2)], peakMiB: peakMiB() }))
 }

@@ -1,5 +1,5 @@
 // `npm run bench:model`: what a frozen ResNet-18 of 1000 classes weighs as a file, in each form, and how fast it opens: in a process of its own, pinned to a core where
-// the system can do that, the best of ten. `-- --record` also writes bench/record/<date>-bench-model.md.
+// the system can do that, the best of ten. `-- --record` also writes bench/record/<date>-bench-model-<instruction set>.md.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'

@@ -1,8 +1,20 @@
-// What benchmarks print, and with `--record` also write to bench/record/<date>-<name>.md.
+// What benchmarks print, and with `--record` also write to bench/record/<date>-<name>-<instruction set>.md.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
+import { image, Network } from 'binary-nets'
 
 const date = () => new Date().toISOString().slice(0, 10)
+
+/** The instruction set that is used here, as any network tells. */
+async function instructionSet() {
+  const normalize = { mean: [0], std: [1] }
+  const net = await Network.create((x) => ({ x }), { input: image({ height: 1, width: 1, channels: 1, normalize }) })
+  const { isa } = net.device
+  net.dispose()
+  return isa
+}
+
+const isa = await instructionSet()
 
 export class Report {
   #name
@@ -13,7 +25,7 @@ export class Report {
     this.#name = name
     const memory = Math.round(totalmem() / 2 ** 30)
     const cpu = cpus()[0]?.model ?? 'unknown processor'
-    this.say(`${cpu}, ${availableParallelism()} cores, ${memory} GiB; Node ${process.version}; ${date()}`)
+    this.say(`${cpu}, ${isa}, ${availableParallelism()} cores, ${memory} GiB; Node ${process.version}; ${date()}`)
     this.say()
   }
 
@@ -46,7 +58,7 @@ export class Report {
   /** Keeps the report where the command asks for it. */
   end() {
     if (!process.argv.includes('--record')) return
-    const file = `bench/record/${date()}-${this.#name.replaceAll(':', '-')}.md`
+    const file = `bench/record/${date()}-${this.#name.replaceAll(':', '-')}-${isa}.md`
     mkdirSync('bench/record', { recursive: true })
     writeFileSync(file, `# \`npm run ${this.#name} -- --record\`\n\n\`\`\`\n${this.#lines.join('\n')}\n\`\`\`\n`)
     console.log(`\nWritten to ${file}`)

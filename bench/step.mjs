@@ -1,6 +1,7 @@
 // One line of JSON: the training step and the evaluation of the digit example's network on a given number of threads, in a process of its own so that its peak
 // memory is theirs. `node bench/step.mjs 2`
 import { adam, biRealResnet18, fit, image, mnist, Network } from 'binary-nets'
+import { peakMiB } from './peak-memory.mjs'
 
 const STEPS = 120
 const BATCH = 64
@@ -48,6 +49,6 @@ console.log(
     trainImagesPerSecond: (BATCH / step) * 1e3,
     evaluateImagesPerSecond: (4096 / Math.min(...evaluations)) * 1e3,
     predictMs: Math.min(...singles),
-    peakMiB: process.resourceUsage().maxRSS / 1024,
+    peakMiB: peakMiB(),
   }),
 )

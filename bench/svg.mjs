@@ -4,16 +4,18 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 const DAY = { ink: '#24292f', soft: '#57606a', grid: '#d0d7de', ours: '#2da44e', others: '#8c959f', shade: 0.16 }
 const NIGHT = { ink: '#e6edf3', soft: '#9198a1', grid: '#3d444d', ours: '#3fb950', others: '#656c76', shade: 0.24 }
 
-/** The lines of the latest record of `npm run <name>`, and the machine that it was taken on. */
+/** The lines of the latest record of `npm run <name>` with AVX-512, and the machine that it was taken on. */
 export function latestRecord(name) {
-  const ending = `-${name.replaceAll(':', '-')}.md`
+  const ending = `-${name.replaceAll(':', '-')}-avx512.md`
   const records = existsSync('bench/record') ? readdirSync('bench/record') : []
   const latest = records
     .filter((file) => /^\d{4}-\d\d-\d\d-/.test(file) && file.slice(10) === ending)
     .sort()
     .at(-1)
   if (latest === undefined) {
-    console.error(`There is no record to draw: run \`npm run ${name} -- --record\` first.`)
+    console.error(
+      `There is no record with AVX-512 to draw: run \`npm run ${name} -- --record\` where there is AVX-512 first.`,
+    )
     process.exit(1)
   }
   const lines = readFileSync(`bench/record/${latest}`, 'utf8').split('\n')

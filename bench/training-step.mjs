@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fit, fromArrays, image, imageFolder, Network, sgd } from 'binary-nets'
+import { peakMiB } from './peak-memory.mjs'
 import { networks } from './training-networks.mjs'
 
 const { values, positionals } = parseArgs({
@@ -63,8 +64,8 @@ await fit(net, {
   ...{ train, epochs: 1, batchSize: batch, optimizer: sgd({ lr: 0.01, momentum: 0.9 }), onStep, gradients, memory },
   ...(values.augment && { loader: { augment: { crop: { padding: 4 }, flip: true } } }),
 }).done
-const peakMiB = process.resourceUsage().maxRSS / 1024
+const peak = peakMiB()
 const times = ends.slice(1).map((end, i) => end - ends[i])
 const wall = ends.at(-1) - ends[0]
 const ops = values.profile ? await net.profileStep({ repeats: 3 }) : []
-console.log(JSON.stringify({ ms: Math.min(...times), peakMiB, wall, waited, data, ops }))
+console.log(JSON.stringify({ ms: Math.min(...times), peakMiB: peak, wall, waited, data, ops }))

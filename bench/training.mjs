@@ -1,7 +1,7 @@
 // `npm run bench:training [-- --quick]`: a training step on one core and on two, with either kind of gradients and any policy of memory, SGD with momentum, and, where BINARY_NETS_PYTHON
 // names a Python with torch, PyTorch's step of the same network and batch: emulated, which is codes and signs as floats in convolutions of floats, and the float network. Each in a
 // process of its own, in turn, several rounds, the best of all; PyTorch in the memory format that suits it better. PyTorch's step is given floats that are ready,
-// ours starts from bytes that it normalises. Peak memory is that of the whole process, with what it imports. `-- --record` also writes bench/record/<date>-bench-training.md.
+// ours starts from bytes that it normalises. Peak memory is that of the whole process, with what it imports. `-- --record` also writes bench/record/<date>-bench-training-<instruction set>.md.
 //
 // `npm run bench:training -- --profile [<network>] [<folder>]`: where the time of a step goes, op by op, and what decoding and varying images costs. The folder has
 // `train/<class>/*`; without one the images lie in memory.
@@ -14,7 +14,7 @@ import { networks } from './training-networks.mjs'
 const quick = process.argv.includes('--quick')
 const ROUNDS = quick ? 1 : 3
 /** No round begins after so many seconds. */
-const LIMIT = 240
+const LIMIT = 420
 /** Steps of a round, ours and PyTorch's, after one that warms up. */
 const STEPS = quick ? { small: 1, imagenet: 1, digits: 5 } : { small: 2, imagenet: 3, digits: 15 }
 

@@ -1,9 +1,10 @@
 """Times a call: the best and the median of several, after a warm-up, as one line of JSON with the peak memory of the process."""
 
 import json
-import resource
 import statistics
 import time
+
+from peak_memory import peak_mib
 
 
 def report(run, runs, warm=5):
@@ -14,5 +15,4 @@ def report(run, runs, warm=5):
         start = time.perf_counter()
         run()
         times.append((time.perf_counter() - start) * 1e3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"ms": min(times), "median": statistics.median(times), "peakMiB": peak}))
+    print(json.dumps({"ms": min(times), "median": statistics.median(times), "peakMiB": peak_mib()}))

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use binary_nets_conformance::suite::{Case, Outputs, cases, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
-use binary_nets_graph::Meaning;
+use binary_nets_graph::ops::{Arithmetic, BatchNormFused, Relu};
+use binary_nets_graph::passes::fuse_norms;
+use binary_nets_graph::{Meaning, Op};
 use binary_nets_kernels::Isa;
 use copied::{same, with_copied_leaf};
 use runner::Planned;
@@ -54,6 +56,7 @@ fn outputs_that_replace_inputs_have_the_same_bits() {
         ("apply_mask", vec![1]),
         ("arithmetic", vec![0, 1]),
         ("batch_norm", vec![0]),
+        ("batch_norm_fused", vec![0, 3]),
         ("batch_norm_grad", vec![0, 4]),
         ("batch_norm_inference", vec![0]),
         ("clamp", vec![0]),
@@ -68,6 +71,36 @@ fn outputs_that_replace_inputs_have_the_same_bits() {
             assert!(replacing.contains(&(op, input)), "{op} replaces no input {input}");
         }
     }
+}
+
+#[test]
+fn a_norm_has_the_same_bits_with_what_stands_behind_it_in_its_sweep() {
+    let mut fused_norms = 0;
+    for case in cases().into_iter().filter(|case| case.name.starts_with("batch_norm/")) {
+        let x = case.graph.nodes().iter().find(|node| matches!(node.op, Op::Input(_))).unwrap().outputs[0];
+        let norm = case.graph.output("y0").unwrap();
+        for (add, rectify) in [(true, true), (true, false), (false, true)] {
+            let mut graph = case.graph.clone();
+            let mut y = norm;
+            if add {
+                y = graph.add_one(Arithmetic::ADD, &[y, x], "").unwrap();
+            }
+            if rectify {
+                y = graph.add_one(Relu {}, &[y], "").unwrap();
+            }
+            graph.set_output("y0", y);
+            let fused = fuse_norms(&graph).unwrap();
+            let expected = BatchNormFused { eps: 1e-5, add, relu: rectify }.into();
+            fused_norms += usize::from(fused.nodes().iter().any(|node| node.op == expected));
+            for isa in Isa::available() {
+                let cpu = Cpu::new(Some(2), isa).unwrap();
+                let [parts, sweep] = [&graph, &fused]
+                    .map(|graph| run_case(&cpu, &Case { graph: graph.clone(), ..case.clone() }).unwrap());
+                assert!(same(&parts, &sweep), "{} {add} {rectify} on {}", case.name, isa.name());
+            }
+        }
+    }
+    assert!(fused_norms > 0 && fused_norms.is_multiple_of(3), "{fused_norms}");
 }
 
 /// One backend is compared with the reference; the others must give its bits.

@@ -26,6 +26,7 @@ pub mod lut_gemm;
 pub mod naive;
 mod quantize;
 mod row;
+mod sums_of_four;
 mod ternary_conv2d;
 mod transpose;
 pub mod vector;

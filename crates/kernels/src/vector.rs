@@ -4,7 +4,7 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
-use crate::lut_gemm::sums_of_four;
+use crate::sums_of_four::sums_of_four;
 use crate::transpose::transpose;
 
 /// Proof that this machine has an instruction set: only detection builds one.

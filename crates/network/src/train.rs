@@ -16,6 +16,7 @@ use binary_nets_graph::{Graph, GraphError, Op};
 use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
 use crate::teacher::taught;
+use crate::training_plan::{Again, again};
 use crate::{Gradients, NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
 
 /// The compiled step of a network.

@@ -434,6 +434,7 @@ fn a_profile_times_the_ops_of_a_step_and_changes_nothing() {
         assert_eq!(found[0].part, if op == "binary_conv2d" { Part::Forward } else { Part::Backward });
     }
     assert!(times.is_sorted_by_key(|row| row.part as u8));
+    assert!(times.iter().any(|row| row.time.op == "batch_norm_fused"), "{times:?}");
     let is_update = |op| ["update_statistics", "increment", "adam", "sgd"].contains(&op);
     assert!(times.iter().all(|row| (row.part == Part::Update) == is_update(row.time.op)), "{times:?}");
 

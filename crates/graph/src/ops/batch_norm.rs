@@ -112,6 +112,9 @@ impl Operator for BatchNormFused {
         } else {
             expect::inputs(inputs)?
         };
+        if !self.add && !self.relu {
+            return Err(Mismatch::new("a sum or a rectifier behind the norm", "neither"));
+        }
         check(x, &[(gamma, "gamma"), (beta, "beta")], self.eps)?;
         Ok(vec![x.clone(), gamma.clone(), gamma.clone()])
     }

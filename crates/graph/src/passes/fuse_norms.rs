@@ -77,7 +77,7 @@ impl Tails {
             }
             let relu = relu(end.1.outputs[0]);
             if let Some(relu) = relu {
-                inner.push(end.0);
+                inner.extend(other.is_some().then_some(end.0));
                 end = relu;
             }
             // The statistics come with the sweep, which stands at its end.
@@ -85,7 +85,6 @@ impl Tails {
             if end.0 == id || node.outputs[1..].iter().any(is_early) {
                 continue;
             }
-            inner.retain(|&inner| inner != end.0);
             tails.inner.extend(inner);
             tails.by_end.insert(end.0, Tail { norm: id, eps: norm.eps, other, relu: relu.is_some() });
         }

@@ -197,6 +197,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "f32[2,4,4,3]",
         "f32[2,4,4,2]",
     ),
+    (
+        r#"%z, %a, %b = batch_norm_fused {"eps":1e-5,"add":false,"relu":false} (%y, %v, %v)"#,
+        "a sum or a rectifier behind the norm",
+        "neither",
+    ),
     (r#"%z, %a, %b = batch_norm_grad {"eps":1e-5} (%y, %v, %v, %v, %x)"#, "f32[2,4,4,3]", "f32[2,4,4,2]"),
     (r#"%z = batch_norm_inference {"eps":1e-5} (%y, %v, %v, %v, %alpha)"#, "variance f32[3]", "f32[1]"),
     (r#"update_statistics {"momentum":"cumulative","count":4} (%v, %v, %v, %alpha)"#, "f32[3]", "f32[1]"),

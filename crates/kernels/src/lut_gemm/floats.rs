@@ -3,7 +3,7 @@
 //! ```text
 //! for each panel of B, for each M rows of A:
 //!     sum = 0
-//!     for each segment, for each table of it: sum[i, j] += table[i][place[j]]
+//!     for each segment, for each four of it: sum[i, j] += table[i][place[j]]
 //!     C = scale · sum (+ C)
 //! ```
 
@@ -14,7 +14,7 @@ use binary_nets_bits::Codes;
 use super::order::rows as rows_of;
 use super::{ENTRIES, Job, MOST_CODES, Order, PANEL, Row, Table};
 use crate::row::{load_row, store_row};
-use crate::vector::{Floats, Lookups};
+use crate::vector::Lookups;
 
 /// Floats that are looked up at once.
 const FOUR: usize = 4;
@@ -29,20 +29,6 @@ pub(super) const fn floats<S: Lookups>() -> usize {
 
 /// Fours whose places lie in one word.
 const FOURS: usize = WORD / FOUR;
-
-/// What float k is multiplied by in each entry.
-const fn factors(signed: bool) -> [[f32; ENTRIES]; FOUR] {
-    let (off, on) = if signed { (1.0, -1.0) } else { (0.0, 1.0) };
-    let mut factors = [[off; ENTRIES]; FOUR];
-    let mut i = 0;
-    while i < FOUR * ENTRIES {
-        if ((i % ENTRIES) >> (i / ENTRIES)) & 1 == 1 {
-            factors[i / ENTRIES][i % ENTRIES] = on;
-        }
-        i += 1;
-    }
-    factors
-}
 
 /// Makes tables of as many fours as `x` has.
 #[inline(always)]
@@ -73,21 +59,6 @@ fn fill<S: Lookups, const SIGNED: bool>(token: S, x: &[f32], order: Order, table
                 }
             }
         }
-    }
-}
-
-/// All 16 sums of four floats: of signed floats or of subsets, by the bits of the entry's number.
-#[inline(always)]
-pub fn sums_of_four<S: Floats, const SIGNED: bool>(token: S, four: [f32; FOUR], table: &mut [f32]) {
-    let factors = const { factors(SIGNED) };
-    for (lane, entries) in table.chunks_exact_mut(S::LANES).enumerate() {
-        let mut pairs = [token.splat(0.0); 2];
-        for (k, x) in four.into_iter().enumerate() {
-            // A product with a code is exact, so this is one addition.
-            let factor = token.load(&factors[k][lane * S::LANES..]);
-            pairs[k / 2] = token.mul_add(factor, token.splat(x), pairs[k / 2]);
-        }
-        token.store(token.mul_add(pairs[0], token.splat(1.0), pairs[1]), entries);
     }
 }
 
@@ -181,7 +152,7 @@ fn tile<S: Lookups, const M: usize, const N: usize>(token: S, rows: &[Row], job:
             load_row(token, &mut start, c);
         }
         for (acc, start) in acc.iter_mut().zip(start) {
-            // Rounded twice, as the kernel of bytes does.
+            // Rounded twice, as the kernels of whole numbers do.
             let product = token.mul_add(*acc, scale, token.splat(0.0));
             *acc = token.mul_add(product, token.splat(1.0), start);
         }

@@ -1,7 +1,7 @@
 //! Products of floats and codes of one bit, by look-up tables instead of multiplications (LUT-GEMM, [arXiv 2206.09557](https://arxiv.org/abs/2206.09557)).
 //!
 //! Four floats and four codes have 16 possible sums of products. A [`Table`] holds them, so four bits of a column of codes are a place in it, and one permutation and one
-//! addition replace four multiply-adds in each lane. A row of floats becomes tables once ([`LutGemm::tables`]) and serves every column; codes are laid once as places
+//! addition replace four multiply-adds in each lane, or two of each, of sums of two. A row of floats becomes tables once ([`LutGemm::tables`]) and serves every column; codes are laid once as places
 //! ([`LutGemm::lay`]) and serve every row.
 //!
 //! Every element of `A · B` is **one ascending chain of additions** of such sums of four, starting from 0, and a sum of four is
@@ -19,7 +19,6 @@ mod kernels;
 mod order;
 mod planes;
 
-pub(crate) use floats::sums_of_four;
 pub use kernels::{KERNELS, Kernel};
 pub use order::Order;
 
@@ -48,8 +47,9 @@ pub const MOST: f32 = 127.0;
 /// The products of one element of A · B whose sum is exact where they are [`Numbers::Bytes`].
 pub const MOST_DEPTH: usize = (1 << f32::MANTISSA_DIGITS) / MOST as usize;
 
-/// All sums of the floats of a table, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
-/// [`ENTRIES`] floats, or as many bytes of 16-bit numbers.
+/// All sums of a few numbers, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
+///
+/// What lies in one is the kernel's own affair: the sums of four floats, those of both pairs of two fours, sums of five in 16 bits, or two fours in two planes of bytes each.
 pub type Table = [f32; ENTRIES];
 
 /// Elements of a table.

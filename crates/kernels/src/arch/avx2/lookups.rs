@@ -48,10 +48,11 @@ impl Lookups for Avx2 {
     #[inline(always)]
     fn add_looked_up(self, table: &[f32], [first, second]: [__m256i; 2], sums: __m256) -> __m256 {
         let (first_pair, second_pair) = table[..8].split_at(4);
-        // SAFETY: `self` proves AVX2; a pair has 4 sums. The permutation reads two bits of each lane.
+        // SAFETY: `self` proves AVX2; a pair has 4 sums, wherever it lies. The permutation reads two bits of each lane.
         unsafe {
-            let first = _mm256_permutevar_ps(_mm256_broadcast_ps(&*first_pair.as_ptr().cast()), first);
-            let second = _mm256_permutevar_ps(_mm256_broadcast_ps(&*second_pair.as_ptr().cast()), second);
+            let [first_pair, second_pair] = [_mm_loadu_ps(first_pair.as_ptr()), _mm_loadu_ps(second_pair.as_ptr())];
+            let first = _mm256_permutevar_ps(_mm256_set_m128(first_pair, first_pair), first);
+            let second = _mm256_permutevar_ps(_mm256_set_m128(second_pair, second_pair), second);
             _mm256_add_ps(sums, _mm256_add_ps(first, second))
         }
     }
