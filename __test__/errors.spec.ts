@@ -141,6 +141,38 @@ test('options that do not exist, anywhere', async (t) => {
   t.throws(() => image({ height: 1, width: 1, channels: 1, ...wrong }), { code: 'BNETS_ARGUMENT', message: /speed/ })
 })
 
+test('signals and paths that are none are named', async (t) => {
+  using net = await create()
+  using frozen = await net.freeze()
+  const stop = { signal: {} } as never
+  for (const run of [
+    (async () => fit(net, { ...options, ...(stop as object) }).done)(),
+    net.predict(data, stop),
+    net.evaluate(data, stop),
+    net.activations(data, 'fc', stop),
+    net.save('x', stop),
+    frozen.predict(data, stop),
+    frozen.evaluate(data, stop),
+    frozen.run(data, stop),
+  ]) {
+    t.regex(await rejects(t, run, 'BNETS_ARGUMENT'), /signal should be an AbortSignal/)
+  }
+  for (const paths of [5, null, [5], ['fc', undefined]]) {
+    t.regex(await rejects(t, net.activations(data, paths as never), 'BNETS_ARGUMENT'), /a path should be a string/)
+  }
+})
+
+test('logits that are not finite are no prediction', async (t) => {
+  using net = await create()
+  const bias = net.getParameter('fc.bias')
+  bias[1] = Number.NaN
+  net.setParameter('fc.bias', bias)
+  using frozen = await net.freeze()
+  for (const run of [net.predict(data.subset([0, 1])), frozen.predict(data.subset([0, 1]))]) {
+    t.regex(await rejects(t, run, 'BNETS_NOT_FINITE'), /logits of image 0/)
+  }
+})
+
 test('a loss that is not finite names the first layer that was not, and changes nothing', async (t) => {
   using net = await create()
   const bias = net.getParameter('layer1.bn.bias')

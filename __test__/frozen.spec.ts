@@ -234,6 +234,31 @@ test('a model is read from bytes and by URL as from its path', async (t) => {
   await t.throwsAsync(loadFrozen(5 as never), { code: 'BNETS_ARGUMENT' })
 })
 
+test('bits lie in a file as docs/bnn-format.md says', async (t) => {
+  using net = await create()
+  const [outputs, channels, kernel] = [16, 16, 2]
+  const latent = net.getParameter('layer1.conv.weight')
+  using frozen = await net.freeze()
+  const file = Buffer.from(await frozen.toBytes())
+  const length = file.readUInt32LE(12)
+  const { tensors } = JSON.parse(file.subarray(32, 32 + length).toString())
+  const [stored, ...others] = tensors.filter(({ storage }: { storage: string }) => storage === 'bits')
+  t.deepEqual(others, [])
+  const data = Math.ceil((32 + length) / 64) * 64 + stored.offset
+  const values: number[] = []
+  const expected: number[] = []
+  for (let output = 0; output < outputs; output++) {
+    for (let tap = 0; tap < kernel * kernel; tap++) {
+      const word = file.readBigUInt64LE(data + 8 * (output * kernel * kernel + tap))
+      for (let channel = 0; channel < channels; channel++) {
+        values.push((word >> BigInt(channel)) & 1n ? -1 : 1)
+        expected.push((latent[(output * channels + channel) * kernel * kernel + tap] ?? Number.NaN) < 0 ? -1 : 1)
+      }
+    }
+  }
+  t.deepEqual(values, expected)
+})
+
 test('a frozen network is the network of that moment', async (t) => {
   using net = await create()
   using frozen = await net.freeze()

@@ -27,6 +27,10 @@ pub type Buffer = Arc<Arena>;
 #[cfg(target_os = "linux")]
 const LARGE: usize = 32 << 20;
 
+/// A multiple of the pages of every Linux, which takes back whole ones alone.
+#[cfg(target_os = "linux")]
+const GRAIN: usize = if cfg!(target_arch = "x86_64") { 4 << 10 } else { 64 << 10 };
+
 /// Bytes that start at a page, and so at a multiple of [`ALIGNMENT`].
 #[derive(Debug)]
 pub struct Arena {
@@ -75,6 +79,34 @@ impl Arena {
         // SAFETY: the lock excludes everyone else, and the slice ends before the lock does.
         bytes.copy_from_slice(unsafe { lock.shared(address.offset, address.bytes) });
     }
+
+    /// Gives the memory of a slot back, where the system takes it: its bytes are then zeros.
+    ///
+    /// # Panics
+    /// If the slot lies outside.
+    #[cfg_attr(not(target_os = "linux"), allow(clippy::unused_self, reason = "no other system is asked"))]
+    pub fn release(&self, address: Address) {
+        let lock = self.lock();
+        let _ = lock.start(address.offset, address.bytes);
+        #[cfg(target_os = "linux")]
+        {
+            let grains = grains(address.offset..address.end());
+            if grains.is_empty() {
+                return;
+            }
+            // SAFETY: the lock excludes everyone else, so nobody has a slice of bytes that become zeros; whole pages inside the range do, for grains are multiples of a page.
+            let _ = unsafe {
+                self.memory.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, grains.start, grains.len())
+            };
+        }
+    }
+}
+
+/// The multiples of [`GRAIN`] that lie in a range.
+#[cfg(target_os = "linux")]
+fn grains(range: Range<usize>) -> Range<usize> {
+    let start = range.start.next_multiple_of(GRAIN);
+    start..(range.end / GRAIN * GRAIN).max(start)
 }
 
 /// The right to an arena's bytes.
@@ -199,8 +231,8 @@ impl<'a> Share<'a> {
             batch: repetition * program.batch_bytes(),
             output: repetition * program.output_bytes(),
         };
-        let inputs = Inputs { regions: self.regions, step: &program.steps()[step], shift };
-        Slots { inputs, prologue, taken: Cell::new(0) }
+        let inputs = Inputs { regions: self.regions, step: &program.steps()[step], shift, prologue };
+        Slots { inputs, taken: Cell::new(0) }
     }
 }
 
@@ -223,6 +255,7 @@ pub struct Inputs<'a> {
     regions: &'a Memory<Lock<'a>>,
     step: &'a Step<Kernel>,
     shift: Memory<usize>,
+    prologue: bool,
 }
 
 impl Inputs<'_> {
@@ -248,8 +281,9 @@ impl Inputs<'_> {
     /// An input that the op does not update and no output replaces.
     ///
     /// # Panics
-    /// If there is none of that number, or an element has another size.
+    /// If there is none of that number, an element has another size, or the prologue has consumed it.
     pub fn get<T: Pod>(&self, i: usize) -> &[T] {
+        assert!(self.prologue || !self.step.consumed.contains(&i), "the prologue has consumed input {i}");
         assert!(!self.step.writes.contains(&i) && !self.is_replaced(i), "input {i} is updated in place");
         bytemuck::cast_slice(self.shared(self.step.inputs[i]))
     }
@@ -258,7 +292,6 @@ impl Inputs<'_> {
 /// The bytes of one step while it runs.
 pub struct Slots<'a> {
     inputs: Inputs<'a>,
-    prologue: bool,
     taken: Cell<u64>,
 }
 
@@ -273,7 +306,7 @@ impl<'a> Slots<'a> {
     /// # Panics
     /// In the prologue itself.
     pub fn resident(&self) -> &[u8] {
-        assert!(!self.prologue, "the prologue is still to write its result");
+        assert!(!self.inputs.prologue, "the prologue is still to write its result");
         self.inputs.shared(self.inputs.step.resident)
     }
 
@@ -283,12 +316,12 @@ impl<'a> Slots<'a> {
     /// If there is none, it was taken before, or it is not this kernel's to write.
     #[allow(clippy::mut_from_ref, reason = "each slot is given out once")]
     pub fn written(&self, slot: Written) -> &mut [u8] {
-        let step = self.inputs.step;
+        let Inputs { step, prologue, .. } = self.inputs;
         let (bit, address, allowed) = match slot {
             Written::Scratch => (0, step.scratch, true),
-            Written::Resident => (1, step.resident, self.prologue),
-            Written::Output(i) => (2 + i, step.outputs[i], !self.prologue),
-            Written::State(i) => (32 + i, step.inputs[i], !self.prologue && step.writes.contains(&i)),
+            Written::Resident => (1, step.resident, prologue),
+            Written::Output(i) => (2 + i, step.outputs[i], !prologue),
+            Written::State(i) => (32 + i, step.inputs[i], !prologue && step.writes.contains(&i)),
         };
         assert!(allowed, "{slot:?} is not written here");
         let flag =
@@ -316,6 +349,26 @@ mod tests {
         let mut bytes = [9; 5];
         arena.read(address(255, 5), &mut bytes);
         assert_eq!(bytes, [0, 1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn released_memory_is_zeros_and_its_neighbours_stay() {
+        let bytes = 400 << 10;
+        let arena = Arena::zeroed(bytes).unwrap();
+        let (first, len) = (ALIGNMENT, 300 << 10);
+        arena.write(address(0, bytes), &vec![7; bytes]);
+        arena.release(address(first, len));
+        // Less than a page is kept.
+        arena.release(address(bytes - 100, 100));
+        let mut after = vec![0; bytes];
+        arena.read(address(0, bytes), &mut after);
+        let released = after.iter().filter(|&&byte| byte == 0).count();
+        let expected = if cfg!(target_os = "linux") { len - (128 << 10)..len } else { 0..1 };
+        assert!(expected.contains(&released), "{released} bytes");
+        assert!(after[..first].iter().chain(&after[first + len..]).all(|&byte| byte == 7));
+        arena.write(address(first, len), &vec![9; len]);
+        arena.read(address(0, bytes), &mut after);
+        assert!(after[first..first + len].iter().all(|&byte| byte == 9));
     }
 
     #[test]

@@ -103,4 +103,8 @@ impl Backend for Cpu {
     fn read(&self, buffer: &Buffer, address: Address, bytes: &mut [u8]) {
         buffer.read(address, bytes);
     }
+
+    fn release(&self, buffer: &Buffer, address: Address) {
+        buffer.release(address);
+    }
 }

@@ -154,9 +154,12 @@ impl Shared {
             // Whoever waits finds the memory given back.
             drop(job);
             queue = self.lock();
-            queue
-                .results
-                .push((id, result.unwrap_or_else(|panic| Err(ExecError::Device(message(&*panic).to_owned())))));
+            let panicked = |panic: Box<dyn Any + Send>| ExecError::Panicked {
+                op: "the engine",
+                path: String::new(),
+                message: message(&*panic).to_owned(),
+            };
+            queue.results.push((id, result.unwrap_or_else(|panic| Err(panicked(panic)))));
             self.finished.notify_all();
         }
     }
@@ -221,7 +224,7 @@ impl Job {
         let io = Io { slots, threads, seed: self.run.seed, step: self.run.step };
         catch_unwind(AssertUnwindSafe(|| kernel(&io))).map_err(|panic| {
             let step = &self.program.steps()[step];
-            ExecError::Device(format!("{} at '{}' panicked: {}", step.op, step.path, message(&*panic)))
+            ExecError::Panicked { op: step.op, path: step.path.clone(), message: message(&*panic).to_owned() }
         })
     }
 }

@@ -57,6 +57,9 @@ pub trait Backend {
     /// Copies a slot into bytes of the interchange type.
     fn read(&self, buffer: &Self::Buffer, address: Address, bytes: &mut [u8]);
 
+    /// Nobody reads the slot until it is written again: its memory may go back to the system, and its bytes may become zeros.
+    fn release(&self, _buffer: &Self::Buffer, _address: Address) {}
+
     /// Submits and waits.
     fn run(
         &self,
@@ -120,6 +123,8 @@ pub struct Prologue<K> {
     pub kernel: K,
     /// The size of the result, in bytes.
     pub bytes: usize,
+    /// The numbers of the inputs that only the prologue reads, so that the step can do without them from then on.
+    pub consumed: Vec<usize>,
 }
 
 /// What differs from run to run.

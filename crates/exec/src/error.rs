@@ -29,7 +29,17 @@ pub enum ExecError {
     /// The run was cancelled before it changed any state.
     #[error("cancelled")]
     Cancelled,
-    /// The device failed, or a kernel panicked.
+    /// The device failed.
     #[error("device: {0}")]
     Device(String),
+    /// A kernel panicked; a fault of this library.
+    #[error("{op} at '{path}' panicked: {message}")]
+    Panicked {
+        /// The op's name.
+        op: &'static str,
+        /// The path of the layer.
+        path: String,
+        /// What the panic said.
+        message: String,
+    },
 }

@@ -22,7 +22,7 @@ pub enum Region {
 }
 
 /// A slot in a region.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Address {
     /// The region.
     pub region: Region,

@@ -9,7 +9,7 @@ use crate::program::{Binding, Program, Step};
 use crate::schedule::schedule;
 use crate::slots::{Touch, slots};
 use crate::verify::verify;
-use crate::{Address, Backend, ExecError, IoMeta, Prepared, Region, StateTable, align};
+use crate::{Address, Backend, ExecError, IoMeta, Prepared, Prologue, Region, StateTable, align};
 
 /// Plans a graph: picks a kernel for each node and an address for each value, and checks the result. States lie where `states` says.
 /// The program runs `repeat` times in one submission (see [`Program::repeat`]).
@@ -96,7 +96,11 @@ pub fn plan<B: Backend>(
         .zip(slots.replaced)
         .map(|(((&id, Prepared { kernel, name, scratch, prologue, .. }), &offset), replaced)| {
             let node = &graph.nodes()[id];
-            let resident = push(Region::State, &mut state_bytes, prologue.as_ref().map_or(0, |p| p.bytes));
+            let (prologue, bytes, consumed) = match prologue {
+                Some(Prologue { kernel, bytes, consumed }) => (Some(kernel), bytes, consumed),
+                None => (None, 0, Vec::new()),
+            };
+            let resident = push(Region::State, &mut state_bytes, bytes);
             Ok(Step {
                 op: node.op.name(),
                 path: node.path.clone(),
@@ -108,8 +112,9 @@ pub fn plan<B: Backend>(
                 writes: node.op.writes(),
                 replaced,
                 scratch: Address { region: Region::Workspace, offset, bytes: scratch },
-                prologue: prologue.map(|p| p.kernel),
+                prologue,
                 resident,
+                consumed,
             })
         })
         .collect::<Result<Vec<_>, ExecError>>()?;

@@ -1,5 +1,6 @@
 //! A graph that is ready to run.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -46,6 +47,8 @@ pub struct Step<K> {
     pub prologue: Option<K>,
     /// The result of the prologue, in the state region behind the states.
     pub resident: Address,
+    /// The numbers of the inputs that only the prologue reads.
+    pub consumed: Vec<usize>,
 }
 
 /// A name that the host knows a value by.
@@ -82,6 +85,23 @@ impl<K> Program<K> {
     /// The steps that update state.
     pub const fn update(&self) -> Range<usize> {
         self.commit..self.steps.len()
+    }
+
+    /// The states that nothing but prologues reads: when these have run, [`crate::Backend::release`] may have them.
+    pub fn consumed(&self) -> BTreeSet<Address> {
+        let inputs = |consumed: bool| {
+            let of = move |step: &Step<K>| {
+                let inputs = step.inputs.iter().enumerate();
+                let inputs = inputs.filter(move |(i, _)| step.consumed.contains(i) == consumed);
+                inputs.map(|(_, &address)| address).collect::<Vec<_>>()
+            };
+            self.steps.iter().flat_map(of)
+        };
+        let mut addresses: BTreeSet<Address> = inputs(true).collect();
+        for read in inputs(false).chain(self.outputs.iter().map(|output| output.address)) {
+            addresses.remove(&read);
+        }
+        addresses
     }
 
     /// How often the program runs in one submission, on batch and output regions that many times as large: a frozen network is planned for one

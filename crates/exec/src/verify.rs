@@ -2,6 +2,7 @@
 //!
 //! Backends hand out slices of one buffer on the strength of this check.
 
+use binary_nets_graph::ops::StateKind;
 use binary_nets_graph::{Graph, Op, Value};
 
 use crate::liveness::Lifetime;
@@ -11,7 +12,7 @@ use crate::{ALIGNMENT, Address, ExecError, Program, Region, Replaced, StateTable
 /// Checks that states lie where the table says and inputs apart from each other; that every step reads and writes the slots of its node's values, and that,
 /// in every step: slots are aligned and inside their regions; what is read was written and has not been overwritten since; outputs, scratch
 /// and inputs that are updated in place overlap nothing else of the step, but for an output that replaces an input whose last reader this step is; only state is
-/// updated in place, only after all reads of the old, and never by repetitions.
+/// updated in place, only after all reads of the old, and never by repetitions; prologues consume nothing but constants.
 pub fn verify<K>(
     graph: &Graph,
     schedule: &Schedule,
@@ -46,6 +47,13 @@ pub fn verify<K>(
         }
         if step.writes != node.op.writes() {
             return fail(i, "the step updates other inputs than its op");
+        }
+        let constant = |i: &usize| {
+            let op = node.inputs.get(*i).map(|value| &graph.producer(*value).op);
+            matches!(op, Some(Op::State(state)) if state.kind == StateKind::Constant)
+        };
+        if !step.consumed.iter().all(constant) {
+            return fail(i, "a prologue consumes an input that is no constant");
         }
         if !step.writes.is_empty() && program.repeat() > 1 {
             return fail(i, "a program that is repeated updates state");
@@ -185,7 +193,8 @@ mod tests {
         }
 
         fn prepare(&self, op: &Op, _: &IoMeta) -> Result<Prepared<()>, ExecError> {
-            let prologue = matches!(op, Op::Unary(_)).then_some(Prologue { kernel: (), bytes: 300 });
+            let prologue =
+                matches!(op, Op::Unary(_)).then_some(Prologue { kernel: (), bytes: 300, consumed: Vec::new() });
             Ok(Prepared { kernel: (), name: "nothing", scratch: 100, prologue, in_place: None })
         }
 
@@ -391,6 +400,14 @@ mod tests {
         });
         assert_refused("sgd at 'w': the step updates other inputs than its op", |_, p| p.program.steps[4].writes = &[]);
         assert_refused("sgd at 'w': a program that is repeated updates state", |_, p| p.program.repeat = 2);
+    }
+
+    #[test]
+    fn only_constants_are_consumed() {
+        let no_constant = |step: &str| format!("{step}: a prologue consumes an input that is no constant");
+        assert_refused(&no_constant("relu at 'd'"), |_, p| p.program.steps[3].consumed = vec![0]);
+        assert_refused(&no_constant("sgd at 'w'"), |_, p| p.program.steps[4].consumed = vec![0]);
+        assert_refused(&no_constant("relu at 'd'"), |_, p| p.program.steps[3].consumed = vec![7]);
     }
 
     #[test]

@@ -61,11 +61,15 @@ impl<B: Backend> FrozenProgram<B> {
         }
     }
 
-    /// Does the prologues; all constants were written.
+    /// Does the prologues, and gives the memory of what nothing else reads back; all constants were written.
     pub fn prologue(&self, backend: &B, workspace: &mut Workspace<B>) -> Result<(), NetworkError> {
         let loaded = &self.programs[&1];
         workspace.reserve(backend, loaded)?;
-        Ok(backend.prologue(&loaded.program, &loaded.memory(&self.state, workspace))?)
+        backend.prologue(&loaded.program, &loaded.memory(&self.state, workspace))?;
+        for constant in loaded.program.consumed() {
+            backend.release(&self.state, constant);
+        }
+        Ok(())
     }
 
     /// The named outputs for pixels `[n, h, w, c]` of `count` images.

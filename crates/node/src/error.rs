@@ -87,6 +87,14 @@ impl Failure {
         Self::Coded { code, message, node: Some(path.to_owned()).filter(|path| !path.is_empty()) }
     }
 
+    /// The same with another message.
+    fn saying(self, message: String) -> Self {
+        match self {
+            Self::Coded { code, node, .. } => Self::Coded { code, message, node },
+            thrown @ Self::Thrown(_) => thrown,
+        }
+    }
+
     fn panic(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Self::new(Code::Internal, format!("a fault of binary-nets: {}", text.unwrap_or("no message")))
@@ -134,9 +142,8 @@ impl From<NetworkError> for Failure {
             NetworkError::Exec(error) => error.into(),
             NetworkError::Data(error) => error.into(),
             NetworkError::Model(error) => error.into(),
-            NetworkError::Format { .. } | NetworkError::Checkpoint { .. } | NetworkError::Weights { .. } => {
-                Self::new(Code::Format, message)
-            }
+            NetworkError::Format { source, .. } => Self::from(source).saying(message),
+            NetworkError::Checkpoint { .. } | NetworkError::Weights { .. } => Self::new(Code::Format, message),
             NetworkError::Io { .. } => Self::new(Code::Io, message),
             NetworkError::Elements { .. } => Self::new(Code::Shape, message),
             NetworkError::NotFinite { path, .. } => Self::at(Code::NotFinite, &path, message),
@@ -167,6 +174,7 @@ impl From<ExecError> for Failure {
             ExecError::Plan(_) => Self::new(Code::Internal, message),
             ExecError::Cancelled => Self::new(Code::Aborted, message),
             ExecError::Device(_) => Self::new(Code::Device, message),
+            ExecError::Panicked { path, .. } => Self::at(Code::Internal, &path, message),
         }
     }
 }
@@ -192,11 +200,12 @@ impl From<DataError> for Failure {
 
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
-        let code = match error {
+        let message = error.to_string();
+        match error {
+            FormatError::Onnx { node, .. } => Self::at(Code::Unsupported, &node, message),
+            FormatError::OnnxExport { path, .. } => Self::at(Code::Unsupported, &path, message),
             FormatError::Truncated { .. }
             | FormatError::OnnxFile { .. }
-            | FormatError::Onnx { .. }
-            | FormatError::OnnxExport { .. }
             | FormatError::Trailing { .. }
             | FormatError::HeaderLength { .. }
             | FormatError::Header { .. }
@@ -220,9 +229,8 @@ impl From<FormatError> for Failure {
             | FormatError::TooLarge { .. }
             | FormatError::Pickle { .. }
             | FormatError::Global { .. }
-            | FormatError::Tensor { .. } => Code::Format,
-        };
-        Self::new(code, error.to_string())
+            | FormatError::Tensor { .. } => Self::new(Code::Format, message),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use binary_nets_graph::Graph;
 use binary_nets_graph::passes::fusion_report;
 use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
-use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8Array, Unknown};
+use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
 
 use crate::account::Account;
@@ -139,7 +139,7 @@ impl NativeFrozenNetwork {
     #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn to_bytes<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let prepare = || Ok(|network: &mut FrozenNetwork<Cpu>| Ok(network.to_bytes()?));
-        self.long(env, prepare, |_, bytes| Ok(Uint8Array::from(bytes)))
+        self.long(env, prepare, |env, bytes| Ok(Uint8ArraySlice::copy_from(env, bytes)?))
     }
 
     /// Writes an ONNX file; the number of its bytes.

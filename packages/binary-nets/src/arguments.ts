@@ -18,12 +18,12 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join(', ')}${value.length > 8 ? ', …' : ''}]`
   if (typeof value === 'object' && value !== null) {
     const kind = value.constructor?.name ?? 'Object'
-    return kind === 'Object' ? `{ ${Object.keys(value).join(', ')} }` : `a ${kind}`
+    return kind === 'Object' ? `{ ${Object.keys(value).join(', ')} }`.replace('{  }', '{}') : `a ${kind}`
   }
   return String(value)
 }
 
-/** Refuses options that do not exist, which a type checker may not have seen. */
+/** Refuses options that do not exist, and a signal that is none, which a type checker may not have seen. */
 export function checkOptions(owner: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) reject(owner, 'options', 'an object', options)
   const unknown = Object.keys(options).find((key) => !known.includes(key))
@@ -32,6 +32,9 @@ export function checkOptions(owner: string, options: object, known: readonly str
       'BNETS_ARGUMENT',
       `${owner}: there is no option ${unknown}; there are: ${known.join(', ')}`,
     )
+  }
+  if ('signal' in options && options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    reject(owner, 'signal', 'an AbortSignal, such as the signal of an AbortController', options.signal)
   }
 }
 
@@ -72,6 +75,11 @@ export function checkOneOf<T extends string | number>(
   choices: readonly T[],
 ): T {
   return choices.includes(value) ? value : reject(owner, option, `one of ${choices.map(shown).join(', ')}`, value)
+}
+
+/** Whether something is a list or the like; a string is not. */
+export function isIterable<T>(value: unknown): value is Iterable<T> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value
 }
 
 export function checkFunction<T>(owner: string, option: string, value: T): T {

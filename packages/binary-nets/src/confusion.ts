@@ -1,5 +1,10 @@
 import { table } from './table.js'
 
+/** The names of `count` classes; those without one are called by their numbers. */
+export function named(names: readonly string[], count: number): string[] {
+  return Array.from({ length: count }, (_, index) => names[index] ?? String(index))
+}
+
 /** How often images of one class were taken for another. */
 export class ConfusionMatrix {
   /** The names of the classes. */
@@ -10,6 +15,16 @@ export class ConfusionMatrix {
   constructor(classes: readonly string[], counts: readonly (readonly number[])[]) {
     this.classes = classes
     this.counts = counts
+  }
+
+  /** From the counts of all rows, one after the other. */
+  static of(classes: readonly string[], counts: ArrayLike<number>): ConfusionMatrix {
+    const { length } = classes
+    const row = (truth: number) => Array.from(classes, (_, prediction) => counts[truth * length + prediction] ?? 0)
+    return new ConfusionMatrix(
+      classes,
+      classes.map((_, truth) => row(truth)),
+    )
   }
 
   /** The part of the images that were told right. */

@@ -98,16 +98,12 @@ function checkFit<O extends Outputs>(options: FitOptions<O>): void {
     ...['history', 'checkpoints', 'patience', 'resume', 'scalars'],
     ...STEP_OPTIONS,
   ])
-  const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume, signal } =
-    options
+  const { train, validation, epochs, batchSize, loss, seed, onStep, history, checkpoints, patience, resume } = options
   const { scalars = {} } = options
   if (!(train instanceof Dataset) && typeof train?.open !== 'function') {
     reject('fit', 'train', 'a dataset or fromBatches(…)', train)
   }
   if (validation !== undefined) checkDataset('fit', 'validation', validation)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    reject('fit', 'signal', 'an AbortSignal, such as the signal of an AbortController', signal)
-  }
   checkInteger('fit', 'epochs', epochs)
   if (batchSize !== undefined) checkInteger('fit', 'batchSize', batchSize)
   checkStepOptions('fit', options)

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { unlessAborted } from './abort.js'
 import { checkArray, checkInteger, checkOneOf, checkOptions, checkString, reject } from './arguments.js'
-import { ConfusionMatrix } from './confusion.js'
+import { ConfusionMatrix, named } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader, type Resize } from './data.js'
 import { type FreezeAccuracy, FreezeReport } from './freeze-report.js'
 import { type ImageBatch, type ImageSource, isBatch, pixelsOfBatch, readImages } from './image-source.js'
@@ -223,12 +223,7 @@ export class FrozenNetwork<O extends Outputs = { readonly logits: Sym }> impleme
       const { classes, counts, samples, top5 } = await unlessAborted(options.signal, () =>
         callLong(() => this.#native.evaluate(loader, labels)),
       )
-      const rows = Array.from({ length: classes }, (_, row) =>
-        Array.from(counts.slice(row * classes, (row + 1) * classes)),
-      )
-      const names =
-        this.classes ?? Array.from({ length: classes }, (_, index) => dataset.classes[index] ?? String(index))
-      const confusion = new ConfusionMatrix(names, rows)
+      const confusion = ConfusionMatrix.of(named(this.classes ?? dataset.classes, classes), counts)
       return { samples, top1: confusion.top1, top5: top5 / samples, confusion }
     } finally {
       loader.close()

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { checkArray, checkInteger, reject } from './arguments.js'
+import { checkArray, checkInteger, isIterable, reject } from './arguments.js'
 import { checkResize, type Resize } from './data.js'
 import { BinaryNetsError } from './errors.js'
 import { type Image, type ImageSize, isOne, pixelsOf } from './images.js'
@@ -40,7 +40,7 @@ export async function readImages(
   const isOne = isSource(images)
   const list = isOne
     ? [images]
-    : isIterable(images)
+    : isIterable<ImageSource>(images)
       ? [...images]
       : reject(owner, 'images', `${KINDS}, or a list`, images)
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])
@@ -125,8 +125,4 @@ export function isBatch(value: unknown): value is ImageBatch {
   return (
     isObject(value) && !ArrayBuffer.isView(value) && 'data' in value && 'shape' in value && Array.isArray(value.shape)
   )
-}
-
-function isIterable(value: unknown): value is Iterable<ImageSource> {
-  return isObject(value) && Symbol.iterator in value
 }

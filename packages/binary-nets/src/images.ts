@@ -1,4 +1,4 @@
-import { checkArray, reject } from './arguments.js'
+import { checkArray, isIterable, reject } from './arguments.js'
 import type { Sample } from './data.js'
 import { BinaryNetsError } from './errors.js'
 
@@ -18,7 +18,9 @@ export function packImages(
   images: Image | Iterable<Image>,
   size: ImageSize,
 ): { readonly pixels: Uint8Array; readonly count: number } {
-  const list = isOne(images) ? [images] : [...(isIterable(images) ? images : reject(owner, 'images', 'images', images))]
+  const list = isOne(images)
+    ? [images]
+    : [...(isIterable<Image>(images) ? images : reject(owner, 'images', 'images', images))]
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])
   return { pixels: Buffer.concat(list.map((image, index) => pixelsOf(owner, index, image, size))), count: list.length }
 }
@@ -43,8 +45,4 @@ export function isOne(images: Image | Iterable<Image>): images is Image {
 
 function isSample(value: unknown): value is Sample {
   return typeof value === 'object' && value !== null && 'image' in value
-}
-
-function isIterable(value: unknown): value is Iterable<Image> {
-  return typeof value === 'object' && value !== null && Symbol.iterator in value
 }

@@ -10,9 +10,10 @@ import {
   checkOneOf,
   checkOptions,
   checkString,
+  isIterable,
   reject,
 } from './arguments.js'
-import { ConfusionMatrix } from './confusion.js'
+import { ConfusionMatrix, named } from './confusion.js'
 import { checkDataset, checkImages, type Dataset, inOrder, openLoader } from './data.js'
 import { type FreezeOptions, freeze } from './freeze.js'
 import type { FrozenNetwork } from './frozen.js'
@@ -260,7 +261,8 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
   ): Promise<Record<string, Tensor>> {
     checkOptions('activations', options, ['signal'])
     const known = [...this.layers, ...this.#inside.outputs]
-    const asked = (typeof paths === 'string' ? [paths] : paths).flatMap((glob) => {
+    const globs = typeof paths === 'string' ? [paths] : isIterable<string>(paths) ? [...paths] : [paths]
+    const asked = globs.flatMap((glob) => {
       const found = matching(checkString('activations', 'a path', glob), known)
       return found.length > 0
         ? found
@@ -299,10 +301,7 @@ export class Network<O extends Outputs = { readonly logits: Sym }> implements Di
     const loader = openLoader(dataset, { sampler: inOrder() }, { batchSize, seed: 0, dropLast: false })
     try {
       const { classes, counts } = await ask(this.#inside, options, (native) => native.confusion(loader))
-      const rows = Array.from({ length: classes }, (_, row) =>
-        Array.from(counts.slice(row * classes, (row + 1) * classes)),
-      )
-      return new ConfusionMatrix(dataset.classes, rows)
+      return ConfusionMatrix.of(named(dataset.classes, classes), counts)
     } finally {
       loader.close()
     }

@@ -1,4 +1,5 @@
 import { checkInteger } from './arguments.js'
+import { BinaryNetsError } from './errors.js'
 import type { Abortable } from './run-options.js'
 
 export interface PredictOptions extends Abortable {
@@ -19,7 +20,7 @@ export function checkTopK({ topK = 5 }: PredictOptions): number {
   return checkInteger('predict', 'topK', topK)
 }
 
-/** The likeliest classes of each of `count` images, by the softmax of their logits. */
+/** The likeliest classes of each of `count` images, by the softmax of their logits; BNETS_NOT_FINITE where these are not finite. */
 export function likeliest(
   logits: Float32Array,
   count: number,
@@ -32,6 +33,9 @@ export function likeliest(
     const top = own.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY)
     const exps = Array.from(own, (logit) => Math.exp(logit - top))
     const total = exps.reduce((sum, exp) => sum + exp, 0)
+    // A logit that is NaN, or too large for a float, leaves nothing to compare.
+    if (Number.isNaN(total))
+      throw new BinaryNetsError('BNETS_NOT_FINITE', `predict: the logits of image ${image} are not finite`)
     return exps
       .map((exp, index) => ({ label: classes?.[index] ?? String(index), index, probability: exp / total }))
       .toSorted((a, b) => b.probability - a.probability || a.index - b.index)

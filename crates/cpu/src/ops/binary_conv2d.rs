@@ -13,7 +13,7 @@ use bytemuck::Pod;
 use super::binary_grad_input::{BinaryGradInput, Term};
 use super::binary_grad_weight::BinaryGradWeight;
 use super::conv2d::extents;
-use super::laid;
+use super::laid::{self, consumed};
 use super::unpooled_grad_input::UnpooledGradInput;
 use super::unpooled_grad_weight::UnpooledGradWeight;
 use crate::io::{Io, Kernel};
@@ -88,22 +88,22 @@ pub fn prepare(op: &BinaryConv2d, io: &IoMeta, target: Target) -> Result<Prepare
     let conv = kernels::BinaryConv2d::new(geometry(&op.window, io), codes, op.pad_value, target.isa);
     let conv = conv.map_err(unsupported)?;
     let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
-    let constant = io.constant[1];
+    let consumed = consumed(io, &[1]);
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
-        (2, Storage::I16) => forward.prepare(target, constant, Forward::dots::<i16>, 0),
-        (2, _) => forward.prepare(target, constant, Forward::dots::<i32>, 0),
+        (2, Storage::I16) => forward.prepare(target, consumed, Forward::dots::<i16>, 0),
+        (2, _) => forward.prepare(target, consumed, Forward::dots::<i32>, 0),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             let dots = forward.chunk_len().div_ceil(4);
             forward.prepare(
                 target,
-                constant,
+                consumed,
                 |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)),
                 dots,
             )
         }
         (_, _) => {
             let dots = forward.chunk_len().div_ceil(2);
-            forward.prepare(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32), dots)
+            forward.prepare(target, consumed, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32), dots)
         }
     })
 }
@@ -121,14 +121,14 @@ impl Forward {
     fn prepare(
         self,
         target: Target,
-        constant: bool,
+        consumed: Option<Vec<usize>>,
         run: impl Fn(&Self, &Io<'_>, &[u64], &mut [u64]) + Send + Sync + 'static,
         dots: usize,
     ) -> Prepared<Kernel> {
         let name = self.conv.kernel_name();
         let scratch = target.threads * (self.conv.scratch_words() + dots);
         let sizes = laid::Sizes { laid: self.conv.laid_weight_words(), scratch };
-        laid::prepare(name, constant, sizes, self, |f, io, laid| f.conv.lay_weights(io.input(1), laid), run)
+        laid::prepare(name, consumed, sizes, self, |f, io, laid| f.conv.lay_weights(io.input(1), laid), run)
     }
 
     /// Output elements of one chunk.
@@ -205,13 +205,12 @@ pub fn prepare_grad_input(
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
     if let Some(pool) = &op.unpool {
         let gradient = UnpooledGradInput::new(&op.window, op.groups, &pool.window, dy, dx, op.rounding, target);
-        return Ok(gradient.prepare(target, io.constant[1]));
+        return Ok(gradient.prepare(target));
     }
     let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
         |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
     )?;
-    Ok(gradient
-        .prepare(target, io.constant[1], |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }]))
+    Ok(gradient.prepare(target, |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }]))
 }
 
 pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {

@@ -136,11 +136,10 @@ impl BinaryGradInput {
         })
     }
 
-    /// The kernel: dy is input 0, weights are what `terms` finds and laid once where they are constant.
+    /// The kernel: dy is input 0, weights are what `terms` finds.
     pub fn prepare<const TERMS: usize>(
         self,
         target: Target,
-        constant: bool,
         terms: impl for<'a> Fn(&'a Io<'_>) -> [Term<'a>; TERMS] + Copy + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         assert_eq!(TERMS, self.terms, "terms");
@@ -148,7 +147,7 @@ impl BinaryGradInput {
             laid::Sizes { laid: self.laid_len(), scratch: self.magnitudes_len() + target.threads * self.lane_len() };
         laid::prepare(
             self.gemm.kernel_name(),
-            constant,
+            None,
             sizes,
             self,
             move |gradient, io, laid| gradient.lay(io.threads(), &terms(io), laid),

@@ -4,6 +4,7 @@ use binary_nets_exec::{ExecError, IoMeta, Prepared};
 use binary_nets_graph::ValueMeta;
 use binary_nets_graph::ops::{Conv2d, Conv2dGradInput, Conv2dGradWeight};
 
+use super::laid::consumed;
 use super::patch_product::{PatchProduct, Weights};
 use super::patch_weight_gradient::PatchWeightGradient;
 use crate::{io::Kernel, target::Target};
@@ -24,7 +25,7 @@ pub fn prepare_grad_input(op: &Conv2dGradInput, io: &IoMeta, target: Target) -> 
 
 /// A product of float images with float weights, which lie in `steps` of group, source channel and target channel.
 fn prepare_product(product: PatchProduct, steps: [usize; 3], io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    product.prepare(target, io.constant[1], move |io| Weights { w: io.input(1), steps })
+    product.prepare(target, consumed(io, &[1]), move |io| Weights { w: io.input(1), steps })
 }
 
 pub fn prepare_grad_weight(op: &Conv2dGradWeight, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>, ExecError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use binary_nets_exec::{Prepared, Prologue};
+use binary_nets_exec::{IoMeta, Prepared, Prologue};
 use bytemuck::Pod;
 
 use crate::io::{Io, Kernel};
@@ -16,10 +16,15 @@ pub struct Sizes {
     pub scratch: usize,
 }
 
-/// `lay` writes the laid weights; `run` reads them and gets the scratch memory.
+/// The weights, which are those inputs, where all of them are constants.
+pub fn consumed(io: &IoMeta, weights: &[usize]) -> Option<Vec<usize>> {
+    weights.iter().all(|&i| io.constant[i]).then(|| weights.to_vec())
+}
+
+/// `lay` writes the laid weights, and alone reads the inputs that they are made of, which are `consumed` or change from run to run; `run` reads what was laid and gets the scratch memory.
 pub fn prepare<K: Send + Sync + 'static, T: Pod>(
     name: &'static str,
-    constant: bool,
+    consumed: Option<Vec<usize>>,
     sizes: Sizes,
     kernel: K,
     lay: impl Fn(&K, &Io<'_>, &mut [T]) + Send + Sync + 'static,
@@ -27,7 +32,7 @@ pub fn prepare<K: Send + Sync + 'static, T: Pod>(
 ) -> Prepared<Kernel> {
     let bytes = |elements: usize| elements * size_of::<T>();
     let Sizes { laid, scratch } = sizes;
-    if constant {
+    if let Some(consumed) = consumed {
         let kernel = Arc::new(kernel);
         let same = Arc::clone(&kernel);
         let prologue: Kernel = Box::new(move |io| lay(&same, io, io.resident_mut()));
@@ -35,7 +40,7 @@ pub fn prepare<K: Send + Sync + 'static, T: Pod>(
             kernel: Box::new(move |io| run(&kernel, io, io.resident(), io.scratch())),
             name,
             scratch: bytes(scratch),
-            prologue: Some(Prologue { kernel: prologue, bytes: bytes(laid) }),
+            prologue: Some(Prologue { kernel: prologue, bytes: bytes(laid), consumed }),
             in_place: None,
         }
     } else {

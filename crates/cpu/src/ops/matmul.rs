@@ -1,11 +1,10 @@
 //! The matrix product.
 
-use std::sync::Arc;
-
-use binary_nets_exec::{ExecError, IoMeta, Prepared, Prologue};
+use binary_nets_exec::{ExecError, IoMeta, Prepared};
 use binary_nets_graph::ops::Matmul;
 use binary_nets_kernels::{Gemm, Matrix};
 
+use super::laid::{self, consumed};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -23,23 +22,13 @@ pub fn prepare(op: &Matmul, io: &IoMeta, target: Target) -> Result<Prepared<Kern
     let gemm = Gemm::new(target.isa);
     let (a, c) = (&io.inputs[0].shape, &io.outputs[0].shape);
     let size = (c[0], c[1], a[usize::from(!op.transpose_a)]);
-    let product = Arc::new(Product { gemm, size, transpose: [op.transpose_a, op.transpose_b] });
-    let packed = gemm.packed_b_len(size.2, size.1) * size_of::<f32>();
-    let name = gemm.kernel_name();
-    Ok(if io.constant[1] {
-        let prologue = Arc::clone(&product);
-        let prologue: Kernel = Box::new(move |io| prologue.pack(io, io.resident_mut()));
-        let kernel: Kernel = Box::new(move |io| product.run(io, io.resident()));
-        let prologue = Some(Prologue { kernel: prologue, bytes: packed });
-        Prepared { kernel, name, scratch: 0, prologue, in_place: None }
-    } else {
-        let kernel: Kernel = Box::new(move |io| {
-            let packed = io.scratch();
-            product.pack(io, packed);
-            product.run(io, packed);
-        });
-        Prepared { kernel, name, scratch: packed, prologue: None, in_place: None }
-    })
+    let laid = gemm.packed_b_len(size.2, size.1);
+    let product = Product { gemm, size, transpose: [op.transpose_a, op.transpose_b] };
+    let sizes = laid::Sizes { laid, scratch: 0 };
+    let lay = |product: &Product, io: &Io<'_>, packed: &mut [f32]| product.pack(io, packed);
+    Ok(laid::prepare(gemm.kernel_name(), consumed(io, &[1]), sizes, product, lay, |product, io, packed, _| {
+        product.run(io, packed);
+    }))
 }
 
 /// A matrix of that many columns, or the transpose of one of that many rows.

@@ -125,13 +125,13 @@ impl PatchProduct {
     pub fn prepare(
         self,
         target: Target,
-        constant: bool,
+        consumed: Option<Vec<usize>>,
         weights: impl for<'a> Fn(&'a Io<'_>) -> Weights<'a> + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         let sizes = laid::Sizes { laid: self.laid_len(), scratch: target.threads * self.lane_len() };
         laid::prepare(
             self.gemm.kernel_name(),
-            constant,
+            consumed,
             sizes,
             self,
             move |product, io, panels| product.lay(io.threads(), &weights(io), panels),

@@ -12,7 +12,7 @@ use bytemuck::Pod;
 use super::affine::folded;
 use super::binary_conv2d::Strips;
 use super::conv2d::extents;
-use super::laid;
+use super::laid::{self, consumed};
 use super::plain;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
@@ -87,18 +87,18 @@ pub fn prepare_image_conv2d(op: &ImageConv2d, io: &IoMeta, target: Target) -> Re
     let conv = convolution(op, io, target.isa).map_err(unsupported)?;
     let convolution = Convolution { strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
     Ok(match Layout::interchange(io.outputs[0]).storage {
-        Storage::I16 => convolution.prepare::<i16>(target, io.constant[1]),
-        Storage::I64 => convolution.prepare::<i64>(target, io.constant[1]),
-        _ => convolution.prepare::<i32>(target, io.constant[1]),
+        Storage::I16 => convolution.prepare::<i16>(target, consumed(io, &[1])),
+        Storage::I64 => convolution.prepare::<i64>(target, consumed(io, &[1])),
+        _ => convolution.prepare::<i32>(target, consumed(io, &[1])),
     })
 }
 
 impl Convolution {
-    fn prepare<T: Sum + Pod>(self, target: Target, constant: bool) -> Prepared<Kernel> {
+    fn prepare<T: Sum + Pod>(self, target: Target, consumed: Option<Vec<usize>>) -> Prepared<Kernel> {
         let name = self.conv.kernel_name();
         let sizes =
             laid::Sizes { laid: self.conv.laid_weight_len(), scratch: target.threads * self.conv.scratch_len() };
-        laid::prepare(name, constant, sizes, self, |c, io, laid| c.conv.lay_weights(io.input(1), laid), Self::run::<T>)
+        laid::prepare(name, consumed, sizes, self, |c, io, laid| c.conv.lay_weights(io.input(1), laid), Self::run::<T>)
     }
 
     fn run<T: Sum + Pod>(&self, io: &Io<'_>, laid: &[i16], lanes: &mut [i16]) {

@@ -10,7 +10,7 @@ use bytemuck::Pod;
 use super::binary_conv2d::{Strips, geometry, packing};
 use super::binary_grad_input::{BinaryGradInput, Term};
 use super::conv2d::extents;
-use super::laid;
+use super::laid::{self, consumed};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 
@@ -28,16 +28,16 @@ pub fn prepare(op: &TernaryConv2d, io: &IoMeta, target: Target) -> Result<Prepar
         ExecError::Unsupported { op: "ternary_conv2d", path: io.path.to_owned(), reason: e.to_string() }
     })?;
     let forward = Forward { isa: target.isa, strips: Strips::new(conv.geometry().out_size(), target.threads), conv };
-    let constant = io.constant[1] && io.constant[2];
+    let consumed = consumed(io, &[1, 2]);
     Ok(match (io.inputs.len(), Layout::interchange(io.outputs[0]).storage) {
-        (3, Storage::I16) => forward.prepare::<i16>(target, constant, Forward::sums::<i16>),
-        (3, _) => forward.prepare::<i32>(target, constant, Forward::sums::<i32>),
+        (3, Storage::I16) => forward.prepare::<i16>(target, consumed, Forward::sums::<i16>),
+        (3, _) => forward.prepare::<i32>(target, consumed, Forward::sums::<i32>),
         (_, _) if forward.conv.dot_bound() <= i16::BOUND => {
             forward
-                .prepare::<i16>(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)))
+                .prepare::<i16>(target, consumed, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i16| f32::from(d)))
         }
         (_, _) => {
-            forward.prepare::<i32>(target, constant, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32))
+            forward.prepare::<i32>(target, consumed, |f, io, laid, lanes| f.scaled(io, laid, lanes, |d: i32| d as f32))
         }
     })
 }
@@ -47,14 +47,14 @@ impl Forward {
     fn prepare<T>(
         self,
         target: Target,
-        constant: bool,
+        consumed: Option<Vec<usize>>,
         run: impl Fn(&Self, &Io<'_>, &[u64], &mut [u64]) + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         let name = self.conv.kernel_name();
         let sizes =
             laid::Sizes { laid: self.conv.laid_weight_words(), scratch: target.threads * self.lane_words::<T>() };
         let lay = |f: &Self, io: &Io<'_>, laid: &mut [u64]| f.conv.lay_weights(io.input(1), io.input(2), laid);
-        laid::prepare(name, constant, sizes, self, lay, run)
+        laid::prepare(name, consumed, sizes, self, lay, run)
     }
 
     /// Scratch words of a lane: those of the convolution, and the sums of a chunk.
@@ -136,7 +136,7 @@ pub fn prepare_grad_input(
     let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Step, 2), op.rounding, target).map_err(
         |reason| ExecError::Unsupported { op: "ternary_conv2d_grad_input", path: io.path.to_owned(), reason },
     )?;
-    Ok(gradient.prepare(target, io.constant[1] && io.constant[2], |io| {
+    Ok(gradient.prepare(target, |io| {
         [(1, 3, 1.0), (2, 4, -1.0)].map(|(plane, value, sign)| Term {
             packed: io.input(plane),
             factors: io.input(value),

@@ -64,22 +64,22 @@ impl UnpooledGradInput {
     }
 
     /// The kernel: dy is input 0, weights are input 1, α input 2, the index input 3.
-    pub fn prepare(self, target: Target, constant: bool) -> Prepared<Kernel> {
+    pub fn prepare(self, target: Target) -> Prepared<Kernel> {
         match self.rounding {
-            None => self.prepare_of::<f32, NARROW>(target, constant),
-            Some(_) if self.channels[1] <= NARROW => self.prepare_of::<i16, NARROW>(target, constant),
-            Some(_) => self.prepare_of::<i16, WIDE>(target, constant),
+            None => self.prepare_of::<f32, NARROW>(target),
+            Some(_) if self.channels[1] <= NARROW => self.prepare_of::<i16, NARROW>(target),
+            Some(_) => self.prepare_of::<i16, WIDE>(target),
         }
     }
 
-    fn prepare_of<T: Number, const LANES: usize>(self, target: Target, constant: bool) -> Prepared<Kernel> {
+    fn prepare_of<T: Number, const LANES: usize>(self, target: Target) -> Prepared<Kernel> {
         let sizes = laid::Sizes {
             laid: self.matrix_rows::<LANES>() * size_of::<[T; LANES]>() / size_of::<u32>(),
             scratch: self.magnitudes_len() + target.threads * self.lane_len(),
         };
         laid::prepare(
             self.isa.name(),
-            constant,
+            None,
             sizes,
             self,
             |gradient, io, laid: &mut [u32]| {

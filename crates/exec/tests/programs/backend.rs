@@ -85,7 +85,7 @@ impl Backend for Vectors {
             kernel: kernel(resident),
             name: "vectors",
             scratch: if matches!(op, Op::Relu(_) | Op::Concat(_)) { 1000 } else { 0 },
-            prologue: resident.then(|| Prologue { kernel: kernel(true), bytes }),
+            prologue: resident.then(|| Prologue { kernel: kernel(true), bytes, consumed: vec![1] }),
             in_place: matches!(op, Op::Relu(_) | Op::Unary(_)).then(|| InPlace { inputs: vec![0], output: 0 }),
         })
     }

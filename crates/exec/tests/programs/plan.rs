@@ -71,6 +71,27 @@ fn repetitions_read_and_write_slots_of_their_own() {
 }
 
 #[test]
+fn constants_that_nothing_else_reads_are_consumed() {
+    let graph = Graph::parse(
+        r#"graph batch=2
+        %x = input {"name":"x","shape":[2,2],"meaning":"f32"} ()
+        %a = state {"path":"a","shape":[2,2],"kind":"constant","init":{"constant":0.0}} ()
+        %b = state {"path":"b","shape":[2,2],"kind":"constant","init":{"constant":0.0}} ()
+        %c = state {"path":"c","shape":[2,2],"kind":"constant","init":{"constant":0.0}} ()
+        %s = arithmetic {"function":"add"} (%x, %a) @s
+        %t = arithmetic {"function":"add"} (%s, %b) @t
+        %u = arithmetic {"function":"add"} (%t, %c) @u
+        %y = relu {} (%b) @y
+        output u = %u
+        output y = %y
+        output c = %c"#,
+    );
+    let planned = Planned::new(&graph.unwrap(), 1).unwrap();
+    // b has another reader, and c the host.
+    assert_eq!(planned.program.consumed().into_iter().collect::<Vec<_>>(), [planned.states.address("a").unwrap()]);
+}
+
+#[test]
 fn a_program_that_updates_state_is_not_repeated() {
     let error = Planned::new(&Graph::parse(UPDATE_FIRST).unwrap(), 2).err().unwrap();
     assert_eq!(error, ExecError::Plan("sgd at 'w': a program that is repeated updates state".to_owned()));

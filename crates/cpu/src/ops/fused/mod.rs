@@ -24,7 +24,7 @@ use self::threshold::Threshold;
 use super::affine::{Finish, Number, case_starts};
 use super::binary_conv2d::{Strips, geometry, packing};
 use super::elementwise::CHUNK;
-use super::laid;
+use super::laid::{self, consumed};
 use super::packed::PackedRows;
 use super::stem;
 use crate::io::{Inputs, Io, Kernel};
@@ -54,7 +54,6 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
     let chain = Chain::new(op, io).map_err(unsupported)?;
     let refused = |e: KernelError| unsupported(e.to_string());
     let channels = chain.shape.channels();
-    let constant = |weights: &[usize]| weights.iter().all(|&i| io.constant[i]);
     match &chain.source {
         chain::Source::Binary { conv, a, c } => {
             let (codes, _) = packing(io.inputs[0]);
@@ -75,13 +74,13 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let geometry = geometry(&conv.window, io);
             let conv = kernels::TernaryConv2d::new(geometry, codes, conv.pad_value, target.isa).map_err(refused)?;
             let (strips, constants) = (Strips::new(conv.geometry().out_size(), target.threads), *constants);
-            let (name, pixels, constant) = (conv.kernel_name(), strips.pixels(), constant(&[1, 2]));
+            let (name, pixels, consumed) = (conv.kernel_name(), strips.pixels(), consumed(io, &[1, 2]));
             Ok(if conv.dot_bound() <= <i16 as Dot>::BOUND {
                 let source = Ternary::<i16> { conv, strips, constants, sums: PhantomData };
-                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, consumed)
             } else {
                 let source = Ternary::<i32> { conv, strips, constants, sums: PhantomData };
-                Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+                Rows::new(source, chain, io, target, pixels).prepare(name, target, consumed)
             })
         }
         chain::Source::Image { conv, a, c, border } => {
@@ -89,11 +88,11 @@ pub fn prepare(op: &Fused, io: &IoMeta, target: Target) -> Result<Prepared<Kerne
             let size = conv.geometry().out_size();
             let (strips, starts) = (Strips::new(size, target.threads), starts(*border, &size, channels));
             let (a, c) = (*a, *c);
-            let constant = constant(&[1]);
+            let consumed = consumed(io, &[1]);
             Ok(if conv.sum_bound() <= <i32 as Sum>::BOUND {
-                image(Image::<i32> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, constant)
+                image(Image::<i32> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, consumed)
             } else {
-                image(Image::<i64> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, constant)
+                image(Image::<i64> { conv, strips, a, c, starts, sums: PhantomData }, chain, io, target, consumed)
             })
         }
         &chain::Source::Affine { x, a, c, border } => {
@@ -128,7 +127,7 @@ fn binary<T: Dot + Pod + Number + TryFrom<i32>>(
     let rows = Rows::new(source, chain, io, target, pixels);
     match codes {
         Some((codes, _)) if threshold => Threshold { rows, codes }.prepare(io, target),
-        _ => rows.prepare(name, target, io.constant[1]),
+        _ => rows.prepare(name, target, consumed(io, &[1])),
     }
 }
 
@@ -137,16 +136,16 @@ fn image<T: Sum + Pod + Number>(
     chain: Chain,
     io: &IoMeta,
     target: Target,
-    constant: bool,
+    consumed: Option<Vec<usize>>,
 ) -> Prepared<Kernel> {
     let (name, pixels) = (source.conv.kernel_name(), source.strips.pixels());
     match chain.pool {
         Some(window) => {
             let source = Pooled::new(source, window, target.threads);
             let pixels = source.pixels();
-            Rows::new(source, chain, io, target, pixels).prepare(name, target, constant)
+            Rows::new(source, chain, io, target, pixels).prepare(name, target, consumed)
         }
-        None => Rows::new(source, chain, io, target, pixels).prepare(name, target, constant),
+        None => Rows::new(source, chain, io, target, pixels).prepare(name, target, consumed),
     }
 }
 
@@ -168,7 +167,7 @@ impl MapAffine {
 
 fn over_map(source: impl Source, chain: Chain, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let pixels = (CHUNK / chain.shape.channels()).max(1);
-    Rows::new(source, chain, io, target, pixels).prepare(target.isa.name(), target, false)
+    Rows::new(source, chain, io, target, pixels).prepare(target.isa.name(), target, None)
 }
 
 impl<S: Source> Rows<S> {
@@ -180,7 +179,7 @@ impl<S: Source> Rows<S> {
         Self { isa: target.isa, source, relu, sum, steps, coding, map, codes, channels: shape.channels(), chunk }
     }
 
-    fn prepare(self, name: &'static str, target: Target, constant: bool) -> Prepared<Kernel> {
+    fn prepare(self, name: &'static str, target: Target, consumed: Option<Vec<usize>>) -> Prepared<Kernel> {
         let sizes = laid::Sizes { laid: self.source.laid_words(), scratch: target.threads * self.lane_words() };
         let lay = |rows: &Self, io: &Io<'_>, laid: &mut [u64]| rows.source.lay(io.inputs(), laid);
         // Nothing else may read what a sum replaces.
@@ -188,7 +187,7 @@ impl<S: Source> Rows<S> {
         let read_again = |input| self.source.reads(input) || others().any(|step| step.change.reads(input));
         let in_place = self.sum.zip(self.map).filter(|((input, _), _)| !read_again(*input));
         let in_place = in_place.map(|((input, _), output)| InPlace { inputs: vec![input], output });
-        Prepared { in_place, ..laid::prepare(name, constant, sizes, self, lay, Self::run) }
+        Prepared { in_place, ..laid::prepare(name, consumed, sizes, self, lay, Self::run) }
     }
 
     /// Pixels of a piece.

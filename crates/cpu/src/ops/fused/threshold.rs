@@ -59,7 +59,7 @@ impl<T: Dot + Pod + Number + TryFrom<i32>> Threshold<T> {
         };
         let bytes = (laid_words + 2 * bounds_words + 1) * size_of::<u64>();
         let scratch = target.threads * per_lane * size_of::<u64>();
-        let prologue = Some(Prologue { kernel: prologue, bytes });
+        let prologue = Some(Prologue { kernel: prologue, bytes, consumed: vec![1] });
         Prepared { kernel: Box::new(run), name, scratch, prologue, in_place: None }
     }
 
