@@ -150,11 +150,17 @@ impl<'m> Claim<'m> {
     /// Waits for the memory, having checked that it is large enough for `lanes` lanes.
     pub fn new(memory: &'m Memory<Buffer>, program: &Program<Kernel>, lanes: usize) -> Result<Self, ExecError> {
         let repeat = program.repeat();
+        // The offsets of shares are products of these, so none of them wraps.
+        let times = |count: usize, bytes: usize| {
+            count
+                .checked_mul(bytes)
+                .ok_or_else(|| ExecError::Device(format!("{count} times {bytes} bytes are too many")))
+        };
         let regions = [
             (Region::State, &memory.state, program.state_bytes()),
-            (Region::Workspace, &memory.workspace, lanes * program.workspace_bytes()),
-            (Region::Batch, &memory.batch, repeat * program.batch_bytes()),
-            (Region::Output, &memory.output, repeat * program.output_bytes()),
+            (Region::Workspace, &memory.workspace, times(lanes, program.workspace_bytes())?),
+            (Region::Batch, &memory.batch, times(repeat, program.batch_bytes())?),
+            (Region::Output, &memory.output, times(repeat, program.output_bytes())?),
         ];
         for (i, (region, buffer, bytes)) in regions.iter().enumerate() {
             if buffer.bytes < *bytes {

@@ -9,8 +9,11 @@ use std::alloc::{self, GlobalAlloc, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use binary_nets_cpu::Cpu;
-use binary_nets_exec::{Backend, Run};
-use binary_nets_graph::passes::{evaluation, freeze, fuse};
+use binary_nets_exec::{Backend, MemoryPolicy, Run, thrifty};
+use binary_nets_graph::Graph;
+use binary_nets_graph::passes::{
+    dce, evaluation, freeze, fuse, fuse_norms, read_through_pools, round_gradients, share_max_pools,
+};
 use binary_nets_kernels::Isa;
 use runner::Planned;
 
@@ -37,12 +40,30 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// A step behind the passes that training takes it through.
+fn as_trained(cpu: &Cpu, mut step: Graph, policy: MemoryPolicy, fixed: bool) -> Graph {
+    if fixed {
+        round_gradients(&mut step);
+    }
+    let step = dce(&share_max_pools(&read_through_pools(&step).unwrap()).unwrap()).unwrap();
+    let step = fuse_norms(&thrifty(cpu, &step, policy).unwrap()).unwrap();
+    let has = |wanted: &str| step.nodes().iter().any(|node| node.op.name() == wanted);
+    assert!(has("batch_norm_fused") && has("max_pool2d_index"), "{}", step.dump());
+    step
+}
+
 /// One test in this file, so that nothing else allocates meanwhile. No thread ends before it does, for ending allocates, too.
 #[test]
 fn a_steady_step_allocates_nothing() {
     let frozen = freeze(&evaluation(&model::forward(1)).unwrap()).unwrap();
     let cpus = [1, 2, 4].map(|threads| Cpu::new(Some(threads), Isa::detect()).unwrap());
-    for graph in [model::training_step(4), model::accumulating_step(4), fuse(&frozen.run).unwrap()] {
+    let mut graphs = vec![model::accumulating_step(4), fuse(&frozen.run).unwrap()];
+    for policy in [MemoryPolicy::Speed, MemoryPolicy::Balanced, MemoryPolicy::Min] {
+        for fixed in [false, true] {
+            graphs.push(as_trained(&cpus[0], model::training_step(4), policy, fixed));
+        }
+    }
+    for graph in graphs {
         let inputs = model::inputs(&graph, 1);
         for cpu in &cpus {
             let planned = Planned::new(cpu, &graph, 1).unwrap();

@@ -11,7 +11,9 @@ use binary_nets_graph::Graph;
 use binary_nets_graph::passes::fusion_report;
 use binary_nets_network::{Floats, FrozenNetwork, Network};
 use napi::Env;
-use napi::bindgen_prelude::{ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8ArraySlice, Unknown};
+use napi::bindgen_prelude::{
+    ClassInstance, FromNapiValue, Object, ObjectFinalize, ToNapiValue, Uint8ArraySlice, Unknown,
+};
 use napi_derive::napi;
 
 use crate::account::Account;

@@ -66,11 +66,12 @@ pub fn forward(batch: usize) -> Graph {
     let x = b.op(Relu {}, &[x]);
     let codes = b.op(Step { gradient: Surrogate::Clip, groups: 1 }, &[x]);
     let x = b.binary_conv("conv2", codes, 48, WeightGradient::Xnor);
+    let x = b.op(MaxPool2d { window: Window::square(2, 2, 0) }, &[x]);
     let x = b.norm("norm2", x);
     let slope = b.state("prelu.weight".into(), &[48], StateKind::Parameter);
     let x = b.op(Prelu {}, &[x, slope]);
     let x = b.op(Dropout { p: 0.25, stream: 3 }, &[x]);
-    let x = b.op(AvgPool2d { window: Window::square(12, 1, 0), ceil: false }, &[x]);
+    let x = b.op(AvgPool2d { window: Window::square(6, 1, 0), ceil: false }, &[x]);
     let x = b.op(Reshape { dims: vec![0, -1] }, &[x]);
     let w = b.state("head.weight".into(), &[CLASSES, 48], StateKind::Parameter);
     let bias = b.state("head.bias".into(), &[CLASSES], StateKind::Parameter);
