@@ -39,7 +39,7 @@ test('the summary counts what the layers hold and compute', async (t) => {
 
 test('the table of the digit network is at most 100 columns wide', async (t) => {
   const input = image({ height: 28, width: 28, channels: 1 })
-  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 16 }), { input })
+  using net = await Network.create(biRealResnet18({ classes: 10, width: 32 }), { input })
   const lines = net.summary().toString().split('\n')
   t.true(lines.every((line) => line.length <= 100))
   t.true(lines.some((line) => line.startsWith('layer4.1.conv2  ')))
@@ -47,7 +47,7 @@ test('the table of the digit network is at most 100 columns wide', async (t) => 
 
 test('the digit network is binary for the most part', async (t) => {
   const input = image({ height: 28, width: 28, channels: 1 })
-  using net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 16 }), { input })
+  using net = await Network.create(biRealResnet18({ classes: 10, width: 32 }), { input })
   const { binaryParameters, floatParameters, macs } = net.summary()
   t.true(binaryParameters > 0 && macs.binary > 0)
   t.true(binaryParameters >= 0.9 * (binaryParameters + floatParameters))

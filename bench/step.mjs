@@ -4,11 +4,11 @@ import { adam, biRealResnet18, fit, image, mnist, Network } from 'binary-nets'
 import { peakMiB } from './peak-memory.mjs'
 
 const STEPS = 120
-const BATCH = 64
+const BATCH = 128
 
 const threads = Number(process.argv[2] ?? 1)
 const { train, test } = await mnist()
-const net = await Network.create(biRealResnet18({ classes: 10, stem: 'small', width: 16 }), {
+const net = await Network.create(biRealResnet18({ classes: 10, width: 32 }), {
   input: image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } }),
   seed: 1,
   threads,

@@ -19,17 +19,17 @@ import {
 
 const { train, test } = await mnist()
 
-// A residual network for small grey images. All but its first, its last and its shortcuts' convolutions are binary.
-const model = biRealResnet18({ classes: 10, stem: 'small', width: 16 })
+// A residual network of half the width. All but its first, its last and its shortcuts' convolutions are binary.
+const model = biRealResnet18({ classes: 10, width: 32 })
 const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })
-const learning = adam({ lr: oneCycle(5e-3) })
-const epochs = 2
+const learning = adam({ lr: oneCycle(1e-2) })
+const [epochs, batchSize] = [2, 128]
 
 const net = await Network.create(model, { input, seed: 1 })
 console.log(`${net.summary()}\n`)
 
 const start = performance.now()
-const run = await fit(net, { train, epochs, optimizer: learning, onStep: progress() }).done
+const run = await fit(net, { train, epochs, batchSize, optimizer: learning, onStep: progress() }).done
 const seconds = Math.round((performance.now() - start) / 1000)
 
 // Evaluation runs the program that ships: weights packed into bits, norms folded.
@@ -72,7 +72,7 @@ shipped.dispose()
 console.log('\nControl: the same network, whose binary weights stay random.')
 const control = await Network.create(model, { input, seed: 1 })
 const optimizer = [[isBinary, frozen] as const, [rest, learning] as const]
-const random = await fit(control, { train, epochs, optimizer, onStep: progress() }).done
+const random = await fit(control, { train, epochs, batchSize, optimizer, onStep: progress() }).done
 console.log(
   `\nIn the last epoch, ${lastEpoch(random)} were right with random binary weights, ${lastEpoch(run)} with trained ones.`,
 )

@@ -72,17 +72,24 @@ pub trait Lookups: Floats {
     }
 }
 
-/// Vectors of i16 that are looked up in tables; in a product of bytes and codes each lane is one column.
-pub trait ByteLookups: Token {
-    /// The vector.
+/// Vectors of sums in 16 bits; in a product of bytes and codes each is that of one column.
+pub trait Sums: Token {
+    /// The vector, or several.
     type I16: Copy;
-    /// Its elements.
-    const LANES: usize;
-    /// Bits, of which the lowest five of each lane are its place in a table.
-    type Places: Copy;
+    /// How many sums it has.
+    const SUMS: usize;
 
     /// 0 in every lane.
     fn zero_i16(self) -> Self::I16;
+    /// Adds the sums to the first elements of `totals`.
+    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
+}
+
+/// Vectors of i16 that are looked up in tables.
+pub trait ByteLookups: Sums {
+    /// Bits, of which the lowest five of each lane are its place in a table.
+    type Places: Copy;
+
     /// All 32 sums of the first five of six numbers: of signed numbers or of subsets, by the bits of the place. Each pair has two numbers in its bytes, the first
     /// in the lower one, and each is 128 more than it means.
     fn fill_table<const SIGNED: bool>(self, pairs: [u16; 3], table: &mut [i16; 32]);
@@ -92,8 +99,6 @@ pub trait ByteLookups: Token {
     fn next_places(self, places: Self::Places) -> Self::Places;
     /// `sums + table[place]`, lane by lane; the caller knows that it fits.
     fn add_looked_up(self, table: &[i16; 32], places: Self::Places, sums: Self::I16) -> Self::I16;
-    /// Adds the lanes to the first elements of `totals`.
-    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
     /// Bit k of lane i becomes bit i of row k.
     fn transpose(self, rows: &[u64; 15], lanes: &mut [u16; 64]);
 }
@@ -208,20 +213,13 @@ pub trait Nibbles: Bytes {
 }
 
 /// Vectors of whole numbers that are looked up in two planes of bytes: each number is 32 times that of the upper plane, which is signed, and that of the lower one, which is not.
-pub trait Planes: Bytes {
-    /// As many sums in 16 bits as there are bytes in a vector.
-    type I16: Copy;
-
-    /// 0 in every lane.
-    fn zero_sums(self) -> Self::I16;
+pub trait Planes: Bytes + Sums {
     /// The lower and the upper plane of all 16 sums of four numbers, the bytes of `four`: of signed numbers or of subsets, by the bits of the place.
     fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]);
     /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
     fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]);
     /// `sums + 32 · upper + lower`, lane by lane; the caller knows that it fits.
     fn add_planes(self, lower: Self::U8, upper: Self::U8, sums: Self::I16) -> Self::I16;
-    /// Adds the lanes to the first elements of `totals`.
-    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
 }
 
 /// Comparisons of vectors of integers.

@@ -13,6 +13,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use binary_nets_bits::Codes;
 
 use super::order::rows as rows_of;
+use super::totals::{widen, write};
 use super::{ENTRIES, Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
 use crate::vector::ByteLookups;
 
@@ -137,13 +138,13 @@ pub(super) fn segment_len(depth: usize) -> usize {
 /// The whole job with tiles of `M` rows × `N` vectors of columns.
 #[inline(always)]
 pub(super) fn run<S: ByteLookups, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
-    const { assert!(N * S::LANES == PANEL, "a tile is as wide as a panel") };
+    const { assert!(N * S::SUMS == PANEL, "a tile is as wide as a panel") };
     let panel = job.segments.len() * segment_len(job.depth);
     for column in (0..job.columns).step_by(PANEL) {
         let laid: &[u16] = bytemuck::cast_slice(&job.laid[column / PANEL * panel..][..panel]);
         let block = Block { laid, column, columns: PANEL.min(job.columns - column) };
         // A narrow last panel needs fewer vectors.
-        match block.columns.div_ceil(S::LANES) {
+        match block.columns.div_ceil(S::SUMS) {
             1 => rows::<S, M, 1>(token, job, &block),
             _ => rows::<S, M, N>(token, job, &block),
         }
@@ -200,7 +201,7 @@ fn tile<S: ByteLookups, const M: usize, const N: usize>(token: S, rows: &[Row], 
             }
             for (first, laid) in (0..).step_by(TABLES).zip(laid.chunks_exact(PANEL)) {
                 let mut places = [token.load_places(laid); N];
-                for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::LANES)) {
+                for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::SUMS)) {
                     *places = token.load_places(laid);
                 }
                 // The last word has fewer.
@@ -215,13 +216,7 @@ fn tile<S: ByteLookups, const M: usize, const N: usize>(token: S, rows: &[Row], 
         }
     }
     widen(token, &mut sums, &mut totals);
-    for (totals, row) in totals.iter().zip(rows) {
-        let c = &mut c[row.out + block.column..][..block.columns];
-        for (c, &total) in c.iter_mut().zip(totals) {
-            let product = scale * total as f32;
-            *c = if accumulate { *c + product } else { product };
-        }
-    }
+    write(&totals, rows, [block.column, block.columns], (scale, accumulate), c);
 }
 
 /// Adds what `COUNT` tables of each row have.
@@ -248,20 +243,5 @@ fn look_up<S: ByteLookups, const M: usize, const N: usize, const COUNT: usize>(
         }
         // Or the compiler mixes tables, and runs out of registers.
         compiler_fence(Ordering::SeqCst);
-    }
-}
-
-/// Moves sums to totals.
-#[inline(always)]
-fn widen<S: ByteLookups, const M: usize, const N: usize>(
-    token: S,
-    sums: &mut [[S::I16; N]; M],
-    totals: &mut [[i32; PANEL]; M],
-) {
-    for (sums, totals) in sums.iter_mut().zip(totals) {
-        for (sums, totals) in sums.iter_mut().zip(totals.chunks_exact_mut(S::LANES)) {
-            token.add_to(*sums, totals);
-            *sums = token.zero_i16();
-        }
     }
 }

@@ -18,6 +18,7 @@ mod floats;
 mod kernels;
 mod order;
 mod planes;
+mod totals;
 
 pub use kernels::{KERNELS, Kernel};
 pub use order::Order;

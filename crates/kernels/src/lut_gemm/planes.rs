@@ -17,6 +17,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use binary_nets_bits::Codes;
 
 use super::order::rows as rows_of;
+use super::totals::{widen, write};
 use super::{ENTRIES, Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
 use crate::vector::Planes;
 
@@ -164,7 +165,7 @@ struct Block<'a> {
 fn tile<S: Planes, const M: usize, const N: usize>(token: S, rows: &[Row; M], job: &mut Job<'_>, block: &Block<'_>) {
     let Job { tables, segments, depth, scale, accumulate, ref mut c, .. } = *job;
     let mut totals = [[0i32; PANEL]; M];
-    let mut sums = [[token.zero_sums(); N]; M];
+    let mut sums = [[token.zero_i16(); N]; M];
     let mut words = 0;
     for (&segment, laid) in segments.iter().zip(block.laid.chunks_exact(depth.div_ceil(TABLES) * BYTES)) {
         let mut runs = [&tables[..0]; M];
@@ -187,13 +188,7 @@ fn tile<S: Planes, const M: usize, const N: usize>(token: S, rows: &[Row; M], jo
         }
     }
     widen(token, &mut sums, &mut totals);
-    for (totals, row) in totals.iter().zip(rows) {
-        let c = &mut c[row.out + block.column..][..block.columns];
-        for (c, &total) in c.iter_mut().zip(totals) {
-            let product = scale * total as f32;
-            *c = if accumulate { *c + product } else { product };
-        }
-    }
+    write(&totals, rows, [block.column, block.columns], (scale, accumulate), c);
 }
 
 /// Adds what `COUNT` tables of each row have, at most those of one word.
@@ -229,21 +224,6 @@ fn look_up<S: Planes, const M: usize, const N: usize, const COUNT: usize>(
     for (sums, partial) in sums.iter_mut().zip(partial) {
         for (sums, [lower, upper]) in sums.iter_mut().zip(partial) {
             *sums = token.add_planes(lower, upper, *sums);
-        }
-    }
-}
-
-/// Moves sums to totals.
-#[inline(always)]
-fn widen<S: Planes, const M: usize, const N: usize>(
-    token: S,
-    sums: &mut [[S::I16; N]; M],
-    totals: &mut [[i32; PANEL]; M],
-) {
-    for (sums, totals) in sums.iter_mut().zip(totals) {
-        for (sums, totals) in sums.iter_mut().zip(totals.chunks_exact_mut(S::LANES)) {
-            token.add_to(*sums, totals);
-            *sums = token.zero_sums();
         }
     }
 }

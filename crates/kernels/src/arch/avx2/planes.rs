@@ -1,5 +1,5 @@
 use super::Avx2;
-use crate::vector::Planes;
+use crate::vector::{Planes, Sums};
 use std::arch::x86_64::*;
 
 /// The numbers of an entry, side by side, in the order in which a horizontal sum of two vectors makes all entries neighbours.
@@ -17,16 +17,36 @@ const fn patterns(off: i8, on: i8) -> [[i8; 32]; 2] {
     patterns
 }
 
-impl Planes for Avx2 {
+impl Sums for Avx2 {
     /// Those of even lanes and those of odd ones.
     type I16 = [__m256i; 2];
+    const SUMS: usize = 32;
 
     #[inline(always)]
-    fn zero_sums(self) -> [__m256i; 2] {
+    fn zero_i16(self) -> [__m256i; 2] {
         // SAFETY: `self` proves AVX2.
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
+    #[inline(always)]
+    fn add_to(self, [even, odd]: [__m256i; 2], totals: &mut [i32]) {
+        let totals = &mut totals[..32];
+        // SAFETY: `self` proves AVX2; the slice above has 32 elements of 4 bytes.
+        unsafe {
+            // Neighbours by eights: the first and third eight, the second and fourth.
+            let eights = [_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd)];
+            for (i, eight) in eights.into_iter().enumerate() {
+                let halves = [_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight)];
+                for (half, sums) in halves.into_iter().enumerate() {
+                    let at: *mut __m256i = totals.as_mut_ptr().add(8 * i + 16 * half).cast();
+                    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_cvtepi16_epi32(sums)));
+                }
+            }
+        }
+    }
+}
+
+impl Planes for Avx2 {
     #[inline(always)]
     fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]) {
         let patterns = const { if SIGNED { patterns(1, -1) } else { patterns(0, -1) } };
@@ -81,23 +101,6 @@ impl Planes for Avx2 {
                 _mm256_add_epi16(_mm256_add_epi16(even, upper[0]), _mm256_and_si256(lower, byte)),
                 _mm256_add_epi16(_mm256_add_epi16(odd, upper[1]), _mm256_srli_epi16::<8>(lower)),
             ]
-        }
-    }
-
-    #[inline(always)]
-    fn add_to(self, [even, odd]: [__m256i; 2], totals: &mut [i32]) {
-        let totals = &mut totals[..32];
-        // SAFETY: `self` proves AVX2; the slice above has 32 elements of 4 bytes.
-        unsafe {
-            // Neighbours by eights: the first and third eight, the second and fourth.
-            let eights = [_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd)];
-            for (i, eight) in eights.into_iter().enumerate() {
-                let halves = [_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight)];
-                for (half, sums) in halves.into_iter().enumerate() {
-                    let at: *mut __m256i = totals.as_mut_ptr().add(8 * i + 16 * half).cast();
-                    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_cvtepi16_epi32(sums)));
-                }
-            }
         }
     }
 }

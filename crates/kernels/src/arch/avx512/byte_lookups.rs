@@ -1,5 +1,5 @@
 use super::Avx512;
-use crate::vector::ByteLookups;
+use crate::vector::{ByteLookups, Sums};
 use std::arch::x86_64::*;
 
 /// What the numbers of pair k are multiplied by in each entry: two factors side by side.
@@ -34,16 +34,33 @@ const fn starts(signed: bool) -> [i16; 32] {
     starts
 }
 
-impl ByteLookups for Avx512 {
+impl Sums for Avx512 {
     type I16 = __m512i;
-    const LANES: usize = 32;
-    type Places = __m512i;
+    const SUMS: usize = 32;
 
     #[inline(always)]
     fn zero_i16(self) -> __m512i {
         // SAFETY: `self` proves AVX-512.
         unsafe { _mm512_setzero_si512() }
     }
+
+    #[inline(always)]
+    fn add_to(self, sums: __m512i, totals: &mut [i32]) {
+        let (low, high) = totals[..32].split_at_mut(16);
+        // SAFETY: `self` proves AVX-512; the halves have 16 elements of 4 bytes.
+        unsafe {
+            let halves = [_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)];
+            for (totals, sums) in [low, high].into_iter().zip(halves) {
+                let total = _mm512_loadu_si512(totals.as_ptr().cast());
+                let total = _mm512_add_epi32(total, _mm512_cvtepi16_epi32(sums));
+                _mm512_storeu_si512(totals.as_mut_ptr().cast(), total);
+            }
+        }
+    }
+}
+
+impl ByteLookups for Avx512 {
+    type Places = __m512i;
 
     #[inline(always)]
     fn fill_table<const SIGNED: bool>(self, pairs: [u16; 3], table: &mut [i16; 32]) {
@@ -77,20 +94,6 @@ impl ByteLookups for Avx512 {
         unsafe {
             let table = _mm512_loadu_si512(table.as_ptr().cast());
             _mm512_add_epi16(sums, _mm512_permutexvar_epi16(places, table))
-        }
-    }
-
-    #[inline(always)]
-    fn add_to(self, sums: __m512i, totals: &mut [i32]) {
-        let (low, high) = totals[..32].split_at_mut(16);
-        // SAFETY: `self` proves AVX-512; the halves have 16 elements of 4 bytes.
-        unsafe {
-            let halves = [_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)];
-            for (totals, sums) in [low, high].into_iter().zip(halves) {
-                let total = _mm512_loadu_si512(totals.as_ptr().cast());
-                let total = _mm512_add_epi32(total, _mm512_cvtepi16_epi32(sums));
-                _mm512_storeu_si512(totals.as_mut_ptr().cast(), total);
-            }
         }
     }
 

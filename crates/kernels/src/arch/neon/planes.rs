@@ -1,5 +1,5 @@
 use super::Neon;
-use crate::vector::Planes;
+use crate::vector::{Planes, Sums};
 use std::arch::aarch64::*;
 
 /// What number k is multiplied by in each entry.
@@ -15,16 +15,37 @@ const fn factors(off: i16, on: i16) -> [[i16; 16]; 4] {
     factors
 }
 
-impl Planes for Neon {
+impl Sums for Neon {
     /// Those of the lower and those of the upper half of the lanes.
     type I16 = [int16x8_t; 2];
+    const SUMS: usize = 16;
 
     #[inline(always)]
-    fn zero_sums(self) -> [int16x8_t; 2] {
+    fn zero_i16(self) -> [int16x8_t; 2] {
         // SAFETY: `self` proves NEON.
         unsafe { [vdupq_n_s16(0); 2] }
     }
 
+    #[inline(always)]
+    fn add_to(self, [low, high]: [int16x8_t; 2], totals: &mut [i32]) {
+        let totals = &mut totals[..16];
+        // SAFETY: `self` proves NEON; the slice above has 16 elements of 4 bytes.
+        unsafe {
+            let quarters = [
+                vmovl_s16(vget_low_s16(low)),
+                vmovl_high_s16(low),
+                vmovl_s16(vget_low_s16(high)),
+                vmovl_high_s16(high),
+            ];
+            for (i, sums) in quarters.into_iter().enumerate() {
+                let at = totals.as_mut_ptr().add(4 * i);
+                vst1q_s32(at, vaddq_s32(vld1q_s32(at), sums));
+            }
+        }
+    }
+}
+
+impl Planes for Neon {
     #[inline(always)]
     fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]) {
         let factors = const { if SIGNED { factors(1, -1) } else { factors(0, 1) } };
@@ -70,24 +91,6 @@ impl Planes for Neon {
                 vreinterpretq_s16_u16(vaddw_u8(vreinterpretq_u16_s16(low), vget_low_u8(lower))),
                 vreinterpretq_s16_u16(vaddw_high_u8(vreinterpretq_u16_s16(high), lower)),
             ]
-        }
-    }
-
-    #[inline(always)]
-    fn add_to(self, [low, high]: [int16x8_t; 2], totals: &mut [i32]) {
-        let totals = &mut totals[..16];
-        // SAFETY: `self` proves NEON; the slice above has 16 elements of 4 bytes.
-        unsafe {
-            let quarters = [
-                vmovl_s16(vget_low_s16(low)),
-                vmovl_high_s16(low),
-                vmovl_s16(vget_low_s16(high)),
-                vmovl_high_s16(high),
-            ];
-            for (i, sums) in quarters.into_iter().enumerate() {
-                let at = totals.as_mut_ptr().add(4 * i);
-                vst1q_s32(at, vaddq_s32(vld1q_s32(at), sums));
-            }
         }
     }
 }
