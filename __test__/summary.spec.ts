@@ -45,7 +45,7 @@ test('the table', (t) => {
       'layer1.0.conv1  binary_conv2d  28×28×16  2,304          288 B       1.8 M',
       '──────────────────────────────────────────────────────────────────────────────────────',
       'total                                    2,304     144  864 B       1.8 M      112.9 k',
-      '864 B with weights of one bit packed, 9.8 kB as floats: 11.3 times smaller.',
+      '864 B of parameters with binary ones packed, 9.8 kB as floats: 11.3 times smaller.',
     ].join('\n'),
   )
 })

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binaryResnet18, biRealResnet18, fromArrays, groupNetResnet18, image, Network, resnet18 } from 'binary-nets'
 import { measured } from './measured.mjs'
-import { Report } from './report.mjs'
+import { progress, Report } from './report.mjs'
 
 const ROUNDS = 5
 const RUNS = 60
@@ -86,6 +86,7 @@ const contenders = [
 const best = new Map()
 for (let round = 0; round < ROUNDS; round++) {
   for (const { name, command, threads, environment, images = 1 } of contenders) {
+    progress(`${name}, round ${round + 1} of ${ROUNDS}`)
     const { ms, peakMiB } = measured(command, threads, environment)
     const before = best.get(name)
     best.set(name, { ms: Math.min(ms / images, before?.ms ?? Number.POSITIVE_INFINITY), peakMiB })

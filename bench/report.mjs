@@ -16,6 +16,11 @@ async function instructionSet() {
 
 const isa = await instructionSet()
 
+/** Tells who waits what is being measured; no part of the report. */
+export function progress(what) {
+  console.error(`  measuring ${what} …`)
+}
+
 export class Report {
   #name
   #lines = []
@@ -24,8 +29,11 @@ export class Report {
   constructor(name) {
     this.#name = name
     const memory = Math.round(totalmem() / 2 ** 30)
+    const cores = availableParallelism()
     const cpu = cpus()[0]?.model ?? 'unknown processor'
-    this.say(`${cpu}, ${isa}, ${availableParallelism()} cores, ${memory} GiB; Node ${process.version}; ${date()}`)
+    this.say(
+      `${cpu}, ${isa}, ${cores} core${cores === 1 ? '' : 's'}, ${memory} GiB; Node ${process.version}; ${date()}`,
+    )
     this.say()
   }
 

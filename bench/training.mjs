@@ -8,7 +8,7 @@
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { measured } from './measured.mjs'
-import { Report } from './report.mjs'
+import { progress, Report } from './report.mjs'
 import { networks } from './training-networks.mjs'
 
 const quick = process.argv.includes('--quick')
@@ -29,6 +29,7 @@ else compare()
 if (!quick) report.end()
 
 function ours(name, threads, steps, options = []) {
+  progress([networks[name].name, threads > 1 ? `${threads} threads` : 'one thread', ...options].join(', '))
   const command = [process.execPath, 'bench/training-step.mjs', name, String(threads), String(steps), ...options]
   return measured(command, threads)
 }
@@ -47,6 +48,7 @@ function compare() {
     const key = `${name} ${kind}`
     // The first round tells which one is better.
     for (const format of formats.get(key) ?? (quick ? ['channels_last'] : ['channels_last', 'contiguous'])) {
+      progress(`${networks[name].name}, PyTorch, ${kind}, ${format}`)
       const result = measured([python, 'bench/peers/torch_training.py', name, kind, format, '1', String(STEPS[name])])
       if (result.ms <= (best.get(key)?.ms ?? result.ms)) formats.set(key, [format])
       keep(key, result)

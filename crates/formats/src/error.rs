@@ -103,6 +103,14 @@ pub enum FormatError {
     /// The file is no packed network.
     #[error("this is no packed network (.bnn): it does not begin as one, or was changed on its way as text files are")]
     NotPacked,
+    /// A file of another kind than the one that is read.
+    #[error("this is {found}: {advice}")]
+    OtherKind {
+        /// What it is.
+        found: &'static str,
+        /// What to do with it.
+        advice: &'static str,
+    },
     /// The file is of a version that this library does not know.
     #[error(
         "the file is of version {got} of the packed format, and only version {known} is read: a newer binary-nets wrote it"

@@ -11,6 +11,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::FormatError;
+use crate::packed::MAGIC;
 
 /// The largest header that safetensors readers accept, in bytes.
 const LIMIT: usize = 100_000_000;
@@ -73,12 +74,24 @@ impl Header {
         Ok(bytes)
     }
 
+    /// Whether a file begins as one of safetensors does: a length, and JSON.
+    pub fn begins(bytes: &[u8]) -> bool {
+        let Some((length, json)) = bytes.split_first_chunk::<LENGTH>() else { return false };
+        u64::from_le_bytes(*length) <= LIMIT as u64 && json.starts_with(b"{\"")
+    }
+
     /// Reads the header of a whole file; also where the data starts. The tensors then lie inside the file and
     /// follow each other without gaps to its end; whether their sizes are those of their shapes is left to whoever knows the element types.
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), FormatError> {
         let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {
             return Err(FormatError::Truncated { expected: LENGTH, got: bytes.len() });
         };
+        if *length == MAGIC {
+            return Err(FormatError::OtherKind {
+                found: "a packed network (.bnn), no checkpoint or file of weights (.safetensors)",
+                advice: "it runs with `loadFrozen`, and cannot be trained",
+            });
+        }
         let length = u64::from_le_bytes(*length);
         if length > LIMIT as u64 {
             return Err(FormatError::HeaderLength { length, limit: LIMIT as u64 });

@@ -167,7 +167,14 @@ pub fn encode(model: &Model) -> Result<Vec<u8>, FormatError> {
 /// A frozen network from the bytes of a file: whatever [`encode`] wrote, and nothing else. What it allocates is a small multiple of the file's size.
 pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     if !bytes.starts_with(&MAGIC) && !MAGIC.starts_with(bytes) {
-        return Err(FormatError::NotPacked);
+        return Err(if crate::header::Header::begins(bytes) {
+            FormatError::OtherKind {
+                found: "a checkpoint or a file of weights (.safetensors), no packed network (.bnn)",
+                advice: "load the network and freeze it, or `binary-nets freeze` it",
+            }
+        } else {
+            FormatError::NotPacked
+        });
     }
     let cut = FormatError::Truncated { expected: PREAMBLE, got: bytes.len() };
     let version = field(bytes, 8).map(u32::from_le_bytes).ok_or_else(|| cut.clone())?;

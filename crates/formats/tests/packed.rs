@@ -191,6 +191,12 @@ fn files_that_are_cut_off_or_go_on_are_refused() {
     for foreign in [&b"PK\x03\x04 and so on"[..], b"\x89PNG\r\n\x1a\n", b"{}"] {
         assert_eq!(decode(foreign).unwrap_err(), FormatError::NotPacked);
     }
+    // Those of each other's kind say so.
+    let weights = [&20u64.to_le_bytes()[..], br#"{"__metadata__":{}}  "#].concat();
+    let error = decode(&weights).unwrap_err();
+    assert!(matches!(error, FormatError::OtherKind { .. }) && error.to_string().contains("freeze"), "{error}");
+    let error = binary_nets_formats::checkpoint::decode(&bytes).err().unwrap();
+    assert!(matches!(error, FormatError::OtherKind { .. }) && error.to_string().contains("loadFrozen"), "{error}");
     // As a transfer as text changes it.
     let text = [b"\x89BNN\n\x1a\n", &bytes[8..]].concat();
     assert_eq!(decode(&text).unwrap_err(), FormatError::NotPacked);

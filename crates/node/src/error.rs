@@ -217,6 +217,7 @@ impl From<FormatError> for Failure {
             | FormatError::Key { .. }
             | FormatError::Checksum { .. }
             | FormatError::NotPacked
+            | FormatError::OtherKind { .. }
             | FormatError::Version { .. }
             | FormatError::NotZero { .. }
             | FormatError::Graph(_)

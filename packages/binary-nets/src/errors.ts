@@ -31,11 +31,11 @@ export class BinaryNetsError extends Error {
   override readonly name = 'BinaryNetsError'
   readonly code: ErrorCode
   /** The path of the layer to blame, `layer2.0.conv1`, where there is one. */
-  readonly node: string | undefined
+  declare readonly node?: string
 
   constructor(code: ErrorCode, message: string, options: { readonly node?: string; readonly cause?: unknown } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
-    this.node = options.node
+    if (options.node !== undefined) this.node = options.node
   }
 }

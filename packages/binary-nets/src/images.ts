@@ -5,6 +5,8 @@ import { BinaryNetsError } from './errors.js'
 /** uint8 pixels `[height, width, channels]`, or a sample of a dataset. */
 export type Image = Uint8Array | Sample
 
+const KINDS = 'uint8 pixels or a sample of a dataset, or a list of them (a frozen network reads files, too)'
+
 /** The extents of an image. */
 export interface ImageSize {
   readonly height: number
@@ -20,7 +22,7 @@ export function packImages(
 ): { readonly pixels: Uint8Array; readonly count: number } {
   const list = isOne(images)
     ? [images]
-    : [...(isIterable<Image>(images) ? images : reject(owner, 'images', 'images', images))]
+    : [...(isIterable<Image>(images) ? images : reject(owner, 'images', KINDS, images))]
   if (list.length === 0) reject(owner, 'images', 'one image or more', [])
   return { pixels: Buffer.concat(list.map((image, index) => pixelsOf(owner, index, image, size))), count: list.length }
 }

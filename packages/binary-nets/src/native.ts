@@ -50,5 +50,6 @@ function translate(error: unknown): BinaryNetsError {
   const code = ERROR_CODES.find((code) => code === codeOf(error)) ?? 'BNETS_INTERNAL'
   const message = error instanceof Error ? error.message : String(error)
   const node = error instanceof Error && 'node' in error && typeof error.node === 'string' ? { node: error.node } : {}
-  return new BinaryNetsError(code, message, { ...node, cause: error })
+  // The native error says no more than this one, unless it is a fault.
+  return new BinaryNetsError(code, message, { ...node, ...(code === 'BNETS_INTERNAL' && { cause: error }) })
 }

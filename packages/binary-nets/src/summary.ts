@@ -74,7 +74,7 @@ export class Summary {
         .trimEnd()
     const rule = '─'.repeat(others + (widths[0] ?? 0))
     const smaller = (this.floatBytes / Math.max(this.bytes, 1)).toFixed(1)
-    const note = `${bytes(this.bytes)} with weights of one bit packed, ${bytes(this.floatBytes)} as floats: ${smaller} times smaller.`
+    const note = `${bytes(this.bytes)} of parameters with binary ones packed, ${bytes(this.floatBytes)} as floats: ${smaller} times smaller.`
     return [line(head), rule, ...body.map(line), rule, line(foot), note].join('\n')
   }
 }

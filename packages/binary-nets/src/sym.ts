@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkNumber, checkOptions, reject } from './arguments.js'
+import { checkBoolean, checkFunction, checkInteger, checkNumber, checkOptions, reject } from './arguments.js'
 import { BinaryNetsError } from './errors.js'
 import type { InitSpec, OpSpec, StateKind, ValueRef } from './spec.js'
 
@@ -256,7 +256,7 @@ export class Sym {
 
   /** The layers applied one after the other. */
   pipe(...layers: readonly Layer[]): Sym {
-    return layers.reduce<Sym>((x, layer) => layer(x), this)
+    return layers.reduce<Sym>((x, layer, place) => checkFunction('pipe', `layer ${place}`, layer)(x), this)
   }
 }
 

@@ -42,6 +42,8 @@ pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, InPairs, 8, 1>("image_conv2d_i16_8x16_avx512"),
     #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx2, InPairs, 2, 4>("image_conv2d_i16_2x32_avx2"),
+    #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, InPairs, 4, 2>("image_conv2d_i16_4x16_avx2"),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, InPairs, 1, 4>("image_conv2d_i16_1x32_avx2"),
