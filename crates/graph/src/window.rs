@@ -93,6 +93,28 @@ impl Window {
         (output * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.padding[axis]).filter(|&i| i < input)
     }
 
+    /// The window without the taps at its ends that lie outside an input of extents `input` for every one of `output` outputs, and how many were left out before the first, along each axis.
+    /// Some are kept that would need less than no padding.
+    #[must_use]
+    pub fn cropped(&self, input: [usize; 2], output: [usize; 2]) -> (Self, [usize; 2]) {
+        let (mut cropped, mut first) = (*self, [0; 2]);
+        for axis in 0..2 {
+            let inside =
+                || (0..output[axis]).map(|o| self.taps_inside(axis, input[axis], o)).filter(|taps| !taps.is_empty());
+            let Some(start) = inside().map(|taps| taps.start).min() else { continue };
+            let end = inside().map(|taps| taps.end).max().unwrap_or(self.kernel[axis]);
+            first[axis] = start.min(self.padding[axis] / self.dilation[axis]);
+            cropped.kernel[axis] = end - first[axis];
+            cropped.padding[axis] -= first[axis] * self.dilation[axis];
+        }
+        (cropped, first)
+    }
+
+    /// Whether a tap of some output lies outside the input.
+    pub fn reaches_out(&self, input: [usize; 2], output: [usize; 2]) -> bool {
+        (0..2).any(|axis| (0..output[axis]).any(|o| self.taps_inside(axis, input[axis], o) != (0..self.kernel[axis])))
+    }
+
     /// The distinct sets of taps inside the image along `axis`: see [`BorderCases`].
     pub fn border_cases(&self, axis: usize, input: usize, output: usize) -> BorderCases {
         let mut cases = BorderCases { taps: Vec::new(), of_output: Vec::with_capacity(output) };
@@ -154,6 +176,36 @@ mod tests {
         let cases = Window::square(3, 1, 1).border_cases(0, 4, 4);
         assert_eq!(cases.taps, [1..3, 0..3, 0..2]);
         assert_eq!(cases.of_output, [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn what_is_cropped_never_lies_inside() {
+        // One pixel sees the middle of 3×3 taps alone.
+        assert_eq!(Window::square(3, 1, 1).cropped([1; 2], [1; 2]), (Window::square(1, 1, 0), [1; 2]));
+        assert_eq!(Window::square(3, 1, 1).cropped([2; 2], [2; 2]), (Window::square(3, 1, 1), [0; 2]));
+        for n in 0..4 * 3 * 7 * 4 * 5 {
+            let of = |before: usize, count: usize| n / before % count;
+            let pair = |along: usize| [1, along];
+            let window = Window {
+                kernel: pair(1 + of(1, 4)),
+                stride: pair(1 + of(4, 3)),
+                padding: [0, of(12, 7)],
+                dilation: pair(1 + of(84, 4)),
+            };
+            let input = [1, 1 + of(336, 5)];
+            let Ok(output) = window.output(input) else { continue };
+            let (cropped, [_, first]) = window.cropped(input, output);
+            assert!(first + cropped.kernel[1] <= window.kernel[1] && cropped.kernel[1] > 0, "{window:?} {input:?}");
+            for o in 0..output[1] {
+                for tap in 0..window.kernel[1] {
+                    let there = tap.checked_sub(first).filter(|&tap| tap < cropped.kernel[1]);
+                    let there = there.and_then(|tap| cropped.source(1, input[1], o, tap));
+                    assert_eq!(there, window.source(1, input[1], o, tap), "{window:?} {input:?} {o} {tap}");
+                }
+            }
+            let outside = |o: usize| (0..window.kernel[1]).any(|tap| window.source(1, input[1], o, tap).is_none());
+            assert_eq!(window.reaches_out(input, output), (0..output[1]).any(outside), "{window:?} {input:?}");
+        }
     }
 
     #[test]

@@ -68,14 +68,15 @@ fn weights() -> Vec<Case> {
     cases
 }
 
-/// Windows with their names: padded, strided, a single tap, uneven with dilation, larger than the image.
-pub fn windows() -> [(&'static str, Window); 5] {
+/// Windows with their names: padded, strided, a single tap, uneven with dilation, larger than the image, and with a single tap that ever lies on it.
+pub fn windows() -> [(&'static str, Window); 6] {
     [
         ("3x3p1", Window::square(3, 1, 1)),
         ("3x3s2p1", Window::square(3, 2, 1)),
         ("1x1", Window::square(1, 1, 0)),
         ("3x2s2x1p2x1d2x3", Window { kernel: [3, 2], stride: [2, 1], padding: [2, 1], dilation: [2, 3] }),
         ("7x7p3", Window::square(7, 1, 3)),
+        ("3x3p6d6", Window { dilation: [6; 2], ..Window::square(3, 1, 6) }),
     ]
 }
 
@@ -95,8 +96,8 @@ fn convolutions() -> Vec<Case> {
     let channels = CHANNELS.iter().map(|&c| (c, 5, 1)).chain([(14, 4, 2), (130, 6, 2), (3, 3, 3)]);
     for (c, o, groups) in channels {
         for (window_name, window) in windows() {
-            // One 7×7 window is enough.
-            if window_name == "7x7p3" && c != 7 {
+            // These are enough once.
+            if matches!(window_name, "7x7p3" | "3x3p6d6") && c != 7 {
                 continue;
             }
             for codes in [Codes::Sign, Codes::Step] {

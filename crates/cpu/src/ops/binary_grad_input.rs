@@ -96,7 +96,13 @@ impl BinaryGradInput {
             ));
         }
         let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
-        let axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
+        let mut axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
+        // Taps that meet no pixel of dy would look up zeros.
+        for (axes, extent) in axes.iter_mut().zip([height, width]) {
+            for Axis { positions, taps, .. } in axes {
+                taps.retain(|&(_, offset)| offset < extent as isize && offset + *positions as isize > 0);
+            }
+        }
         let offsets = |axis: usize| axes[axis].iter().flat_map(|axis| axis.taps.iter().map(|&(_, offset)| offset));
         let first = [0, 1].map(|axis| offsets(axis).min().unwrap_or(0));
         let margin = [0, 1].map(|axis| (offsets(axis).max().unwrap_or(0) - first[axis]) as usize);

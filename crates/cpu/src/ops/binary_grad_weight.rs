@@ -14,7 +14,7 @@ use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST, MOST_CODES, MOST_DEPTH, 
 
 use super::bit_patches::BitPatches;
 use super::magnitudes::{magnitudes, numbers, rounding_of, scratch_len};
-use super::partial_sums::{PartialSums, add_partials};
+use super::partial_sums::{PartialSums, add_some_taps};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -41,6 +41,10 @@ pub struct BinaryGradWeight {
     partial: usize,
     /// Pixels of one block; whole words of laid codes.
     block: usize,
+    /// The window of all taps; the patches have those that ever lie inside x, where what stands outside is 0.
+    window: Window,
+    /// The first row and column of these among all taps.
+    first: [usize; 2],
     /// Whether what stands outside is 0 where bits mean −1 and 1: such pixels count as 1 at first, and are taken away in the end.
     outside: bool,
 }
@@ -61,13 +65,17 @@ impl BinaryGradWeight {
         let word = gemm.codes();
         assert!(BLOCK.is_multiple_of(word), "a block ends with a word");
         let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
+        let (input, output) = ([height, width], [rows, columns]);
+        let (cropped, first) = if pad_value == 0 { window.cropped(input, output) } else { (*window, [0; 2]) };
         Self {
             gemm,
             rounding,
+            window: *window,
+            first,
             patches: BitPatches {
-                window: *window,
-                input: [height, width],
-                output: [rows, columns],
+                window: cropped,
+                input,
+                output,
                 groups,
                 channels: channels / groups,
                 pad: codes == Codes::Step && pad_value == 1,
@@ -77,7 +85,7 @@ impl BinaryGradWeight {
             piece,
             partial,
             block: BLOCK.min((partial * rows * columns).next_multiple_of(word)).max(word),
-            outside: codes == Codes::Sign && pad_value == 0 && window.padding != [0; 2],
+            outside: codes == Codes::Sign && pad_value == 0 && cropped.reaches_out(input, output),
         }
     }
 
@@ -102,7 +110,8 @@ impl BinaryGradWeight {
                 let partials = &partials[..self.partials() * self.outputs * self.depth()];
                 let extents = [self.patches.window.taps(), self.patches.channels];
                 let dw = io.output(0);
-                add_partials(io.threads(), partials, extents, dw);
+                let taps = (self.window.taps(), |tap| self.tap(tap));
+                add_some_taps(io.threads(), partials, extents, taps, dw);
                 self.subtract_outsides(io.threads(), outsides, dw);
             }),
         }
@@ -113,6 +122,12 @@ impl BinaryGradWeight {
         let (rounding, scratch) = (self.rounding?, bytemuck::cast_slice_mut(scratch));
         let most = magnitudes(io.threads(), self.gemm.isa(), io.input(1), self.outputs, scratch);
         Some(rounding_of(rounding, most, &[1.0], io.run()))
+    }
+
+    /// The number of a tap of the patches among all taps.
+    fn tap(&self, tap: usize) -> usize {
+        let columns = self.patches.window.kernel[1];
+        (self.first[0] + tap / columns) * self.window.kernel[1] + self.first[1] + tap % columns
     }
 
     fn partials(&self) -> usize {
@@ -346,12 +361,12 @@ impl BinaryGradWeight {
         if !self.outside {
             return;
         }
-        let taps = self.patches.window.taps();
-        threads.for_chunks(dw, self.depth(), |output, dw| {
+        let (taps, all) = (self.patches.window.taps(), self.window.taps());
+        threads.for_chunks(dw, all * self.patches.channels, |output, dw| {
             for tap in 0..taps {
                 let sums = outsides[tap * self.outputs + output..].iter().step_by(taps * self.outputs);
                 let outside: f32 = sums.take(self.partials()).sum();
-                dw[tap..].iter_mut().step_by(taps).for_each(|dw| *dw -= outside);
+                dw[self.tap(tap)..].iter_mut().step_by(all).for_each(|dw| *dw -= outside);
             }
         });
     }

@@ -29,12 +29,26 @@ impl PartialSums {
 
 /// Adds partial sums `[partials, o, taps, channels]`, in order, and turns them into dw `[o, channels, taps]`.
 pub fn add_partials(threads: Threads, partials: &[f32], [taps, channels]: [usize; 2], dw: &mut [f32]) {
-    let (all, depth) = (dw.len(), taps * channels);
-    threads.for_chunks(dw, depth, |output, dw| {
-        for (partial, partials) in partials.chunks_exact(all).enumerate() {
+    add_some_taps(threads, partials, [taps, channels], (taps, |tap| tap), dw);
+}
+
+/// The same for some of `all` taps, of which `place` tells the numbers; dw is 0 for the others.
+pub fn add_some_taps(
+    threads: Threads,
+    partials: &[f32],
+    [taps, channels]: [usize; 2],
+    (all, place): (usize, impl Fn(usize) -> usize + Sync),
+    dw: &mut [f32],
+) {
+    let (depth, each) = (taps * channels, dw.len() / (all * channels) * taps * channels);
+    threads.for_chunks(dw, all * channels, |output, dw| {
+        if taps < all {
+            dw.fill(0.0);
+        }
+        for (partial, partials) in partials.chunks_exact(each).enumerate() {
             let sums = &partials[output * depth..][..depth];
             for (tap, sums) in sums.chunks_exact(channels).enumerate() {
-                for (dw, sum) in dw[tap..].iter_mut().step_by(taps).zip(sums) {
+                for (dw, sum) in dw[place(tap)..].iter_mut().step_by(all).zip(sums) {
                     *dw = if partial == 0 { *sum } else { *dw + sum };
                 }
             }
