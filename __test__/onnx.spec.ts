@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import test from 'ava'
 import {
   adam,
-  BinaryNetsError,
   binaryResnet18,
   biRealResnet18,
   type FrozenNetwork,
@@ -178,8 +177,7 @@ test('what is no ONNX file, or is cut off, is refused', async (t) => {
   await t.throwsAsync(importOnnx(join(folder, 'none.onnx')), { code: 'BNETS_IO', message: /none\.onnx/ })
   const unknown = Buffer.from(whole)
   for (let at = unknown.indexOf('Conv'); at >= 0; at = unknown.indexOf('Conv', at)) unknown.write('Pool', at)
-  const error = await t.throwsAsync(importOnnx(unknown), { code: 'BNETS_UNSUPPORTED', message: /Pool/ })
-  t.true(error instanceof BinaryNetsError && /^Pool/.test(error.node ?? ''))
+  await t.throwsAsync(importOnnx(unknown), { code: 'BNETS_UNSUPPORTED', message: /the ONNX model's Pool/ })
   const normalize = { mean: [0], std: 'one' as never }
   await t.throwsAsync(importOnnx(path, { normalize }), { code: 'BNETS_ARGUMENT' })
 })

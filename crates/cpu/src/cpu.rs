@@ -104,7 +104,7 @@ impl Backend for Cpu {
         buffer.read(address, bytes);
     }
 
-    fn release(&self, buffer: &Buffer, address: Address) {
-        buffer.release(address);
+    fn release(&self, buffer: &Buffer, address: Address) -> usize {
+        buffer.release(address)
     }
 }

@@ -57,8 +57,10 @@ pub trait Backend {
     /// Copies a slot into bytes of the interchange type.
     fn read(&self, buffer: &Self::Buffer, address: Address, bytes: &mut [u8]);
 
-    /// Nobody reads the slot until it is written again: its memory may go back to the system, and its bytes may become zeros.
-    fn release(&self, _buffer: &Self::Buffer, _address: Address) {}
+    /// Nobody reads the slot until it is written again: its memory may go back to the system, and its bytes may become zeros. How many bytes went.
+    fn release(&self, _buffer: &Self::Buffer, _address: Address) -> usize {
+        0
+    }
 
     /// Submits and waits.
     fn run(

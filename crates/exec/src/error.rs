@@ -33,11 +33,11 @@ pub enum ExecError {
     #[error("device: {0}")]
     Device(String),
     /// A kernel panicked; a fault of this library.
-    #[error("{op} at '{path}' panicked: {message}")]
+    #[error("{op}{} panicked: {message}", if path.is_empty() { String::new() } else { format!(" at '{path}'") })]
     Panicked {
         /// The op's name.
         op: &'static str,
-        /// The path of the layer.
+        /// The path of the layer; empty where none is to blame.
         path: String,
         /// What the panic said.
         message: String,

@@ -94,7 +94,7 @@ impl Window {
     }
 
     /// The window without the taps at its ends that lie outside an input of extents `input` for every one of `output` outputs, and how many were left out before the first, along each axis.
-    /// Some are kept that would need less than no padding.
+    /// Some are kept that would need less than no padding. The padding is that before the input; what is cropped does not tell the number of outputs.
     #[must_use]
     pub fn cropped(&self, input: [usize; 2], output: [usize; 2]) -> (Self, [usize; 2]) {
         let (mut cropped, mut first) = (*self, [0; 2]);

@@ -155,7 +155,7 @@ impl<B: Backend> FrozenNetwork<B> {
 
     fn load(&mut self, outputs: &[&str]) -> Result<FrozenProgram<B>, NetworkError> {
         let Frozen { mut fold, run } = precompute(&graph(&self.model, outputs)?)?;
-        let program = FrozenProgram::new(&self.backend, &run)?;
+        let mut program = FrozenProgram::new(&self.backend, &run)?;
         let constants = self.model.constants.iter().map(|constant| (constant.path.as_str(), constant));
         let constants: BTreeMap<&str, &Constant> = constants.collect();
 

@@ -23,6 +23,8 @@ pub(crate) struct FrozenProgram<B: Backend> {
     constants: StateTable,
     state: B::Buffer,
     state_bytes: usize,
+    /// The bytes of the states that were given back.
+    released: usize,
     /// By the number of images in a submission. That of one image is always there; the prologues of all are the same and lie at the same place.
     programs: BTreeMap<usize, Loaded<B>>,
 }
@@ -42,7 +44,7 @@ impl<B: Backend> FrozenProgram<B> {
         let state_bytes = program.state_bytes();
         let state = backend.allocate(state_bytes)?;
         let programs = BTreeMap::from([(1, Loaded::new(backend, program)?)]);
-        Ok(Self { graph, image, constants, state, state_bytes, programs })
+        Ok(Self { graph, image, constants, state, state_bytes, released: 0, programs })
     }
 
     /// Writes a constant, in the backend's interchange type; one that the graph does not have is passed over.
@@ -62,13 +64,12 @@ impl<B: Backend> FrozenProgram<B> {
     }
 
     /// Does the prologues, and gives the memory of what nothing else reads back; all constants were written.
-    pub fn prologue(&self, backend: &B, workspace: &mut Workspace<B>) -> Result<(), NetworkError> {
+    pub fn prologue(&mut self, backend: &B, workspace: &mut Workspace<B>) -> Result<(), NetworkError> {
         let loaded = &self.programs[&1];
         workspace.reserve(backend, loaded)?;
         backend.prologue(&loaded.program, &loaded.memory(&self.state, workspace))?;
-        for constant in loaded.program.consumed() {
-            backend.release(&self.state, constant);
-        }
+        self.released =
+            loaded.program.consumed().into_iter().map(|constant| backend.release(&self.state, constant)).sum();
         Ok(())
     }
 
@@ -147,6 +148,6 @@ impl<B: Backend> FrozenProgram<B> {
 
     /// The memory of constants and of the regions of the programs, in bytes.
     pub fn bytes(&self) -> usize {
-        self.state_bytes + self.loaded().map(Loaded::region_bytes).sum::<usize>()
+        self.state_bytes - self.released + self.loaded().map(Loaded::region_bytes).sum::<usize>()
     }
 }

@@ -202,7 +202,7 @@ impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
         let message = error.to_string();
         match error {
-            FormatError::Onnx { node, .. } => Self::at(Code::Unsupported, &node, message),
+            FormatError::Onnx { .. } => Self::new(Code::Unsupported, message),
             FormatError::OnnxExport { path, .. } => Self::at(Code::Unsupported, &path, message),
             FormatError::Truncated { .. }
             | FormatError::OnnxFile { .. }

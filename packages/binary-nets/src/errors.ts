@@ -6,11 +6,11 @@ export const ERROR_CODES = [
   'BNETS_SPEC',
   /** An option or argument that has a value it cannot have. */
   'BNETS_ARGUMENT',
-  /** Something that this version cannot do. */
+  /** Something that this version cannot do; also what it does not understand of an ONNX model. */
   'BNETS_UNSUPPORTED',
   /** A device that is missing or fails. */
   'BNETS_DEVICE',
-  /** A loss or a gradient that is not finite; `node` is the first layer that produced such a number. */
+  /** A loss or a gradient that is not finite, where `node` is the first layer that produced such a number; or the logits of an image. */
   'BNETS_NOT_FINITE',
   /** A file whose content is not what it should be. */
   'BNETS_FORMAT',

@@ -20,7 +20,7 @@ export function checkTopK({ topK = 5 }: PredictOptions): number {
   return checkInteger('predict', 'topK', topK)
 }
 
-/** The likeliest classes of each of `count` images, by the softmax of their logits; BNETS_NOT_FINITE where these are not finite. */
+/** The likeliest classes of each of `count` images, by the softmax of their logits; BNETS_NOT_FINITE where one of these is NaN or +∞, or all are −∞. */
 export function likeliest(
   logits: Float32Array,
   count: number,

@@ -153,6 +153,7 @@ impl BinaryGradInput {
             laid::Sizes { laid: self.laid_len(), scratch: self.magnitudes_len() + target.threads * self.lane_len() };
         laid::prepare(
             self.gemm.kernel_name(),
+            // No gradient is frozen, and `run` asks for whole terms.
             None,
             sizes,
             self,

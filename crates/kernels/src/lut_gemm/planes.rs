@@ -125,7 +125,7 @@ pub(super) fn segment_len(depth: usize) -> usize {
 /// The whole job with tiles of `M` rows × `N` vectors of columns.
 #[inline(always)]
 pub(super) fn run<S: Planes, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
-    const { assert!(N * S::LANES == PANEL, "a tile is as wide as a panel") };
+    const { assert!(N * S::LANES == PANEL && S::SUMS == S::LANES, "a tile is as wide as a panel") };
     let panel = job.segments.len() * segment_len(job.depth);
     for column in (0..job.columns).step_by(PANEL) {
         let laid: &[u8] = bytemuck::cast_slice(&job.laid[column / PANEL * panel..][..panel]);
