@@ -1,6 +1,7 @@
 // `npm run bench:gradients [-- <folder>] [--quick]`: do gradients in fixed-point numbers learn as well as those in floats? Runs in pairs, each pair from the same weights and in the same
 // order: ten on handwritten digits, three on CIFAR-10's images, where a folder has them as `train/<class>/*` and `test/<class>/*`. `-- --record` also writes
 // bench/record/<date>-bench-gradients-<instruction set>.md, which bench/curves.mjs draws.
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { measured } from './measured.mjs'
 import { Report } from './report.mjs'
@@ -11,6 +12,10 @@ const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
 
 const quick = process.argv.includes('--quick')
 const folder = process.argv.slice(2).find((argument) => !argument.startsWith('--'))
+if (folder !== undefined && !existsSync(`${folder}/train`)) {
+  console.error(`${folder}/train is no folder of images.`)
+  process.exit(1)
+}
 const threads = Math.min(2, availableParallelism())
 const tasks = [
   { task: 'digits', name: 'Digits', seeds: quick ? 2 : 10 },

@@ -179,43 +179,60 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compares what a backend computed with the reference: exact results are equal, rounded ones within their ULP, reduced ones within
-/// `factor·eps·Σ|terms|` (see [`classes`]). The error names the first element that is not.
-pub fn check(case: &Case, got: &Outputs) -> Result<(), String> {
-    let reference = case.evaluate()?;
-    for Target { place, name, value, node, result } in case.targets() {
-        let meta = case.graph.meta(value);
-        let (kind, given, expected) = match place {
-            Place::Output => ("output", &got.outputs, reference.value(value)),
-            Place::State => ("state", &got.states, &reference.states[name]),
-        };
-        let given = given.get(name).ok_or_else(|| format!("{kind} '{name}' is missing"))?;
-        let given =
-            given.numbers(meta.meaning).ok_or_else(|| format!("{kind} '{name}' is not of meaning {}", meta.meaning))?;
-        if given.len() != expected.data.len() {
-            return Err(format!("{kind} '{name}' has {} elements, not {}", given.len(), expected.data.len()));
-        }
-        let inputs: Vec<&Tensor> = node.inputs.iter().map(|&v| reference.value(v)).collect();
-        let shapes: Vec<&Shape> = node.outputs.iter().map(|&v| &case.graph.meta(v).shape).collect();
-        let class = classes(&node.op)[result];
-        let terms = &terms(&node.op, &inputs, &shapes, &case.results(node, &reference), case.inputs.randomness)[result];
-        for (i, ((&got, &expected), &terms)) in given.iter().zip(&expected.data).zip(&terms.data).enumerate() {
-            if !class.accepts(got, expected, terms) {
-                let op = node.op.name();
-                return Err(format!(
-                    "{op}: {kind} '{name}' {meta}, element {i}: got {got:e}, expected {expected:e} ({class:?}, Σ|terms| {terms:e})"
-                ));
-            }
-        }
-    }
-    Ok(())
+/// What the reference says of a case: evaluated once, compared with as many results as one likes.
+pub struct Expected<'c> {
+    case: &'c Case,
+    reference: Evaluation,
+    /// Σ|terms| of each target.
+    terms: Vec<Tensor>,
 }
 
-/// Runs all cases on a backend; a line for each that fails, its name first.
-pub fn failures(mut run: impl FnMut(&Case) -> Result<Outputs, String>) -> Vec<String> {
-    let fails = |case: Case| {
-        let result = run(&case).and_then(|got| check(&case, &got));
-        result.err().map(|message| format!("{}: {message}", case.name))
-    };
-    cases().into_iter().filter_map(fails).collect()
+impl<'c> Expected<'c> {
+    /// Evaluates the reference.
+    pub fn of(case: &'c Case) -> Result<Self, String> {
+        let reference = case.evaluate()?;
+        let terms = case.targets().into_iter().map(|Target { node, result, .. }| {
+            let inputs: Vec<&Tensor> = node.inputs.iter().map(|&v| reference.value(v)).collect();
+            let shapes: Vec<&Shape> = node.outputs.iter().map(|&v| &case.graph.meta(v).shape).collect();
+            let results = case.results(node, &reference);
+            terms(&node.op, &inputs, &shapes, &results, case.inputs.randomness).swap_remove(result)
+        });
+        let terms = terms.collect();
+        Ok(Self { case, reference, terms })
+    }
+
+    /// Compares what a backend computed: exact results are equal, rounded ones within their ULP, reduced ones within `factor·eps·Σ|terms|` (see [`classes`]). The error
+    /// names the first element that is not.
+    pub fn check(&self, got: &Outputs) -> Result<(), String> {
+        let Self { case, reference, terms } = self;
+        for (Target { place, name, value, node, result }, terms) in case.targets().into_iter().zip(terms) {
+            let meta = case.graph.meta(value);
+            let (kind, given, expected) = match place {
+                Place::Output => ("output", &got.outputs, reference.value(value)),
+                Place::State => ("state", &got.states, &reference.states[name]),
+            };
+            let given = given.get(name).ok_or_else(|| format!("{kind} '{name}' is missing"))?;
+            let given = given
+                .numbers(meta.meaning)
+                .ok_or_else(|| format!("{kind} '{name}' is not of meaning {}", meta.meaning))?;
+            if given.len() != expected.data.len() {
+                return Err(format!("{kind} '{name}' has {} elements, not {}", given.len(), expected.data.len()));
+            }
+            let class = classes(&node.op)[result];
+            for (i, ((&got, &expected), &terms)) in given.iter().zip(&expected.data).zip(&terms.data).enumerate() {
+                if !class.accepts(got, expected, terms) {
+                    let op = node.op.name();
+                    return Err(format!(
+                        "{op}: {kind} '{name}' {meta}, element {i}: got {got:e}, expected {expected:e} ({class:?}, Σ|terms| {terms:e})"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compares one result with the reference: see [`Expected::check`].
+pub fn check(case: &Case, got: &Outputs) -> Result<(), String> {
+    Expected::of(case)?.check(got)
 }
