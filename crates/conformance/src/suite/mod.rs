@@ -1,6 +1,6 @@
 //! Every op in small graphs, for any backend to run.
 //!
-//! A backend's test calls [`failures`] with a closure that runs one [`Case`] and expects an empty list. Inputs are numbers that f32 holds, so that the
+//! A backend's test runs each of the [`cases`] and compares what it got ([`Expected::check`]). Inputs are numbers that f32 holds, so that the
 //! reference and the backend see the same ones; each op under test reads leaves and exact values only, so its error is its own.
 
 mod binary;

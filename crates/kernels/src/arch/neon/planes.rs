@@ -51,7 +51,7 @@ impl Planes for Neon {
         let factors = const { if SIGNED { factors(1, -1) } else { factors(0, 1) } };
         // SAFETY: `self` proves NEON; each half of factors has 8 elements of 2 bytes, and each plane 16 bytes.
         unsafe {
-            let mut sums = self.zero_sums();
+            let mut sums = self.zero_i16();
             for (factors, byte) in factors.iter().zip(four.to_le_bytes()) {
                 for (i, sums) in sums.iter_mut().enumerate() {
                     *sums = vmlaq_n_s16(*sums, vld1q_s16(factors.as_ptr().add(8 * i)), i16::from(byte as i8));
