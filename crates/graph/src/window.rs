@@ -178,12 +178,9 @@ mod tests {
         assert_eq!(cases.of_output, [0, 1, 1, 2]);
     }
 
-    #[test]
-    fn what_is_cropped_never_lies_inside() {
-        // One pixel sees the middle of 3×3 taps alone.
-        assert_eq!(Window::square(3, 1, 1).cropped([1; 2], [1; 2]), (Window::square(1, 1, 0), [1; 2]));
-        assert_eq!(Window::square(3, 1, 1).cropped([2; 2], [2; 2]), (Window::square(3, 1, 1), [0; 2]));
-        for n in 0..4 * 3 * 7 * 4 * 5 {
+    /// All small windows over a row of a few pixels, with the extents of input and output.
+    fn rows() -> impl Iterator<Item = (Window, [usize; 2], [usize; 2])> {
+        (0..4 * 3 * 7 * 4 * 5).filter_map(|n| {
             let of = |before: usize, count: usize| n / before % count;
             let pair = |along: usize| [1, along];
             let window = Window {
@@ -192,8 +189,17 @@ mod tests {
                 padding: [0, of(12, 7)],
                 dilation: pair(1 + of(84, 4)),
             };
-            let input = [1, 1 + of(336, 5)];
-            let Ok(output) = window.output(input) else { continue };
+            let input = pair(1 + of(336, 5));
+            Some((window, input, window.output(input).ok()?))
+        })
+    }
+
+    #[test]
+    fn what_is_cropped_never_lies_inside() {
+        // One pixel sees the middle of 3×3 taps alone.
+        assert_eq!(Window::square(3, 1, 1).cropped([1; 2], [1; 2]), (Window::square(1, 1, 0), [1; 2]));
+        assert_eq!(Window::square(3, 1, 1).cropped([2; 2], [2; 2]), (Window::square(3, 1, 1), [0; 2]));
+        for (window, input, output) in rows() {
             let (cropped, [_, first]) = window.cropped(input, output);
             assert!(first + cropped.kernel[1] <= window.kernel[1] && cropped.kernel[1] > 0, "{window:?} {input:?}");
             for o in 0..output[1] {
@@ -210,17 +216,7 @@ mod tests {
 
     #[test]
     fn the_taps_of_a_case_are_those_whose_source_is_inside() {
-        for n in 0..4 * 3 * 7 * 4 * 5 {
-            let of = |before: usize, count: usize| n / before % count;
-            let pair = |along: usize| [1, along];
-            let window = Window {
-                kernel: pair(1 + of(1, 4)),
-                stride: pair(1 + of(4, 3)),
-                padding: pair(of(12, 7)),
-                dilation: pair(1 + of(84, 4)),
-            };
-            let input = 1 + of(336, 5);
-            let Ok([_, output]) = window.output([1, input]) else { continue };
+        for (window, [_, input], [_, output]) in rows() {
             let cases = window.border_cases(1, input, output);
             assert_eq!(cases.of_output.len(), output);
             for (o, &case) in cases.of_output.iter().enumerate() {
