@@ -212,10 +212,13 @@ pub trait Nibbles: Bytes {
     fn sum_bytes(self, v: Self::U8, first: bool, sums: &mut [u16]);
 }
 
+/// The planes of two fours: the lower one of each, then the upper one of each.
+pub type PlanesOfTwo = [[[u8; 16]; 2]; 2];
+
 /// Vectors of whole numbers that are looked up in two planes of bytes: each number is 32 times that of the upper plane, which is signed, and that of the lower one, which is not.
 pub trait Planes: Bytes + Sums {
-    /// The lower and the upper plane of all 16 sums of four numbers, the bytes of `four`: of signed numbers or of subsets, by the bits of the place.
-    fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]);
+    /// The planes of all 16 sums of the first and of the last four bytes of `eight`: of signed numbers or of subsets, by the bits of the place.
+    fn fill_planes<const SIGNED: bool>(self, eight: u64, planes: &mut PlanesOfTwo);
     /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
     fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]);
     /// `sums + 32 · upper + lower`, lane by lane; the caller knows that it fits.

@@ -203,13 +203,15 @@ pub fn prepare_grad_input(
     target: Target,
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    if let Some(pool) = &op.unpool {
-        let gradient = UnpooledGradInput::new(&op.window, op.groups, &pool.window, dy, dx, op.rounding, target);
-        return Ok(gradient.prepare(target));
+    let pool = op.unpool.as_ref().map(|pool| pool.window);
+    if let (Some(pool), None) = (pool, op.rounding) {
+        return Ok(UnpooledGradInput::new(&op.window, op.groups, &pool, dy, dx, target).prepare(target));
     }
-    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
-        |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
-    )?;
+    // Whole numbers are looked up faster than those of a list are added.
+    let gradient =
+        BinaryGradInput::new(&op.window, op.groups, pool, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
+            |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
+        )?;
     Ok(gradient.prepare(target, |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }]))
 }
 

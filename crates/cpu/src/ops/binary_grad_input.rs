@@ -1,7 +1,9 @@
 //! The gradient of a convolution with weights of one bit by its input: dy times α times the bits, by look-up tables.
 //!
-//! A pixel of dy becomes tables once and serves every tap that reads it. Every output is an ascending chain over (tap row, tap column, four channels) for each term, and the
+//! A pixel of dy becomes tables once and serves every tap that reads it; behind a max pool, dy is made row by row of the pool's gradient and its index. Every output is an ascending chain over (tap row, tap column, four channels) for each term, and the
 //! terms are added in order, whatever the strip, the batch, the threads or the instruction set.
+
+use std::ops::Range;
 
 use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
@@ -30,6 +32,8 @@ const PIXELS: usize = 48;
 pub struct BinaryGradInput {
     gemm: LutGemm,
     rounding: Option<StochasticRounding>,
+    /// The max pool whose gradient stands for dy.
+    pool: Option<Window>,
     parts: Vec<Part>,
     /// Remainders of target rows and columns by the stride, each a part.
     spread: [usize; 2],
@@ -66,6 +70,13 @@ struct Part {
     segments: Vec<usize>,
 }
 
+/// dy or, behind a max pool, the gradient of the pool and its index.
+#[derive(Clone, Copy)]
+struct Gradient<'a> {
+    dy: &'a [f32],
+    index: Option<&'a [u32]>,
+}
+
 /// Weights: a factor for each source channel times a number that bits stand for.
 #[derive(Clone, Copy)]
 pub struct Term<'a> {
@@ -78,11 +89,12 @@ pub struct Term<'a> {
 }
 
 impl BinaryGradInput {
-    /// For dy `[n, h', w', o]` and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`, and dy times their factors is rounded
-    /// as `rounding` says; fails, saying why, where it cannot be.
+    /// For dy `[n, h', w', o]`, or that of a `pool` whose windows tile y, and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`, and
+    /// dy times their factors is rounded as `rounding` says; fails, saying why, where it cannot be.
     pub fn new(
         window: &Window,
         groups: usize,
+        pool: Option<Window>,
         [_, height, width, sources]: [usize; 4],
         [_, rows, columns, targets]: [usize; 4],
         (codes, terms): (Codes, usize),
@@ -96,6 +108,8 @@ impl BinaryGradInput {
             ));
         }
         let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
+        // Pixels of y that no window of the pool reads have no gradient, as those outside have none.
+        let [height, width] = pool.map_or([height, width], |pool| [height * pool.kernel[0], width * pool.kernel[1]]);
         let mut axes = [Axis::backward(window, 0, rows), Axis::backward(window, 1, columns)];
         // Taps that meet no pixel of dy would look up zeros.
         for (axes, extent) in axes.iter_mut().zip([height, width]) {
@@ -127,6 +141,7 @@ impl BinaryGradInput {
         Ok(Self {
             gemm,
             rounding,
+            pool,
             parts,
             spread: [axes[0].len(), axes[1].len()],
             source: [height, width, sources],
@@ -142,7 +157,7 @@ impl BinaryGradInput {
         })
     }
 
-    /// The kernel: dy is input 0, weights are what `terms` finds.
+    /// The kernel: dy is input 0, the index of a pool input 3, weights are what `terms` finds.
     pub fn prepare<const TERMS: usize>(
         self,
         target: Target,
@@ -203,9 +218,14 @@ impl BinaryGradInput {
         self.source[1] * self.groups * self.padded()
     }
 
-    /// Scratch elements of a lane: tables, and a row of dy.
+    /// Elements of a row of the pool's gradient.
+    fn pooled_len(&self) -> usize {
+        self.pool.map_or(0, |pool| self.line_len() / pool.kernel[1])
+    }
+
+    /// Scratch elements of a lane: tables, a row of dy, and one of the pool's gradient.
     fn lane_len(&self) -> usize {
-        (self.tables_len() + self.line_len()).next_multiple_of(ENTRIES)
+        (self.tables_len() + self.line_len() + self.pooled_len()).next_multiple_of(ENTRIES)
     }
 
     fn lay(&self, threads: Threads, terms: &[Term<'_>], mut laid: &mut [u32]) {
@@ -252,7 +272,8 @@ impl BinaryGradInput {
     fn run<const TERMS: usize>(&self, io: &Io<'_>, terms: &[Term<'_>; TERMS], laid: &[u32], scratch: &mut [u32]) {
         let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
         let roundings = self.roundings(io, terms, magnitudes);
-        let (threads, dy, dx) = (io.threads(), io.input::<f32>(0), io.output(0));
+        let (threads, dx) = (io.threads(), io.output(0));
+        let gradient = Gradient { dy: io.input(0), index: self.pool.map(|_| io.input(3)) };
         let [rows, columns, channels] = self.target;
         let most = self.parts.iter().map(|part| part.size[0]).max().unwrap_or(0);
         let term_len = laid.len() / self.terms;
@@ -265,7 +286,7 @@ impl BinaryGradInput {
                 let (from, len) = (self.strip * self.row_tables(), kept * self.row_tables());
                 tables.copy_within(from..from + len, 0);
                 for (t, (term, rounding)) in terms.iter().zip(&roundings).enumerate() {
-                    self.make_tables(dy, image, (term, rounding.as_ref()), (first, kept), line, tables);
+                    self.make_tables(gradient, image, (term, rounding.as_ref()), (first, kept), line, tables);
                     let scale = rounding.map_or(1.0, |rounding| rounding.unit);
                     let mut laid = &laid[t * term_len..][..term_len];
                     for part in &self.parts {
@@ -283,15 +304,14 @@ impl BinaryGradInput {
     /// The tables of the source rows that the target rows from `first` on read, but for some that are `kept`.
     fn make_tables(
         &self,
-        dy: &[f32],
+        gradient: Gradient<'_>,
         image: usize,
         (term, rounding): (&Term<'_>, Option<&Rounding>),
         (first, kept): (usize, usize),
         line: &mut [f32],
         tables: &mut [Table],
     ) {
-        let [height, width, sources] = self.source;
-        let padded = self.padded();
+        let [height, width, _] = self.source;
         let pixel = self.groups * self.depth();
         for (i, tables) in tables.chunks_exact_mut(self.row_tables()).enumerate().skip(kept) {
             let row = (first + i) as isize + self.first[0];
@@ -305,18 +325,76 @@ impl BinaryGradInput {
             tables[..start * pixel].fill([0.0; ENTRIES]);
             tables[end * pixel..].fill([0.0; ENTRIES]);
             let column = (start as isize + self.first[1]) as usize;
-            let index = ((image * height + row as usize) * width + column) * sources;
-            let dy = &dy[index..][..(end - start) * sources];
-            let line = &mut line[..(end - start) * self.groups * padded];
-            let shape = (self.channels[0], padded, self.groups);
-            self.gemm.isa().vectorize(
+            let row = image * height + row as usize;
+            let columns = column..column + end - start;
+            let line = self.gemm.isa().vectorize(
                 #[inline(always)]
-                || match rounding {
-                    None => scale(dy, term, shape, |g, _| g, line),
-                    Some(rounding) => scale(dy, term, shape, |g, i| rounding.round(g, (index + i) as u32), line),
-                },
+                || self.make_line(gradient, (row, columns), (term, rounding), line),
             );
             self.gemm.tables(line, Order::Neighbours, &mut tables[start * pixel..]);
+        }
+    }
+
+    /// Some pixels of a row of dy, counted over all images, times the factors of a term and rounded.
+    #[inline(always)]
+    fn make_line<'a>(
+        &self,
+        gradient: Gradient<'_>,
+        (row, columns): (usize, Range<usize>),
+        (term, rounding): (&Term<'_>, Option<&Rounding>),
+        line: &'a mut [f32],
+    ) -> &'a [f32] {
+        let (line, pooled) = line.split_at_mut(self.line_len());
+        let line = &mut line[..columns.len() * self.groups * self.padded()];
+        if let (Some(pool), Some(index)) = (self.pool, gradient.index) {
+            let [kh, kw] = pool.kernel;
+            let first = row / kh * (self.source[1] / kw);
+            let pixels = first + columns.start / kw..first + columns.end.div_ceil(kw);
+            self.scale(gradient.dy, pixels.clone(), (term, rounding), pooled);
+            let taps = (0..kw).map(|column| (row % kh * kw + column) as u32);
+            let taps = taps.cycle().skip(columns.start % kw);
+            let places = columns.clone().map(|column| column / kw - columns.start / kw);
+            self.spread(pooled, &index[pixels.start * self.source[2]..], places.zip(taps), line);
+        } else {
+            let first = row * self.source[1];
+            self.scale(gradient.dy, first + columns.start..first + columns.end, (term, rounding), line);
+        }
+        line
+    }
+
+    /// Some pixels of dy or of the pool's gradient, times the factors of a term and rounded.
+    #[inline(always)]
+    fn scale(
+        &self,
+        dy: &[f32],
+        pixels: Range<usize>,
+        (term, rounding): (&Term<'_>, Option<&Rounding>),
+        line: &mut [f32],
+    ) {
+        let [first, end] = [pixels.start, pixels.end].map(|pixel| pixel * self.source[2]);
+        let shape = (self.channels[0], self.padded(), self.groups);
+        match rounding {
+            None => scale(&dy[first..end], term, shape, |g, _| g, line),
+            Some(rounding) => {
+                scale(&dy[first..end], term, shape, |g, i| rounding.round(g, (first + i) as u32), line);
+            }
+        }
+    }
+
+    /// Pixels of dy: for each the pixel of the pool's gradient above it and its tap, whose channels of that gradient it gets.
+    #[inline(always)]
+    fn spread(&self, pooled: &[f32], index: &[u32], places: impl Iterator<Item = (usize, u32)>, line: &mut [f32]) {
+        let (channels, padded) = (self.channels[0], self.padded());
+        for (line, (pixel, tap)) in line.chunks_exact_mut(self.groups * padded).zip(places) {
+            for (group, line) in line.chunks_exact_mut(padded).enumerate() {
+                let group = pixel * self.groups + group;
+                let (pooled, index) = (&pooled[group * padded..], &index[group * channels..]);
+                let (line, rest) = line.split_at_mut(channels);
+                rest.fill(0.0);
+                for ((line, &dy), &chosen) in line.iter_mut().zip(pooled).zip(index) {
+                    *line = if chosen == tap { dy } else { 0.0 };
+                }
+            }
         }
     }
 

@@ -126,24 +126,39 @@ pub fn prepare_max_index(window: Window, io: &IoMeta, target: Target) -> Prepare
                 || {
                     let pixels = y.chunks_exact_mut(pool.channels).zip(index.chunks_exact_mut(pool.channels));
                     for (column, (y, index)) in pixels.enumerate() {
-                        let blocks = y.chunks_mut(BLOCK).zip(index.chunks_mut(BLOCK));
-                        for (block, (y, index)) in blocks.enumerate() {
-                            let mut first = true;
-                            for tap in pool.under(row / height, row % height, column) {
-                                let x = &x[tap.at + block * BLOCK..];
-                                for ((y, index), &x) in y.iter_mut().zip(index.iter_mut()).zip(x) {
-                                    let wins = first || x > *y;
-                                    *y = if wins { x } else { *y };
-                                    *index = if wins { tap.number as u32 } else { *index };
-                                }
-                                first = false;
-                            }
+                        let under = || pool.under(row / height, row % height, column);
+                        let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
+                        let (indices, rest_index) = index.as_chunks_mut::<BLOCK>();
+                        let rest_at = blocks.len() * BLOCK;
+                        for (block, (y, index)) in blocks.iter_mut().zip(indices).enumerate() {
+                            (*y, *index) = largest(under(), x, block * BLOCK);
+                        }
+                        for (channel, (y, index)) in (rest_at..).zip(rest.iter_mut().zip(rest_index)) {
+                            ([*y], [*index]) = largest(under(), x, channel);
                         }
                     }
                 },
             );
         });
     })
+}
+
+/// The largest of the numbers of `N` channels from `channel` on, the first of equals, and its tap.
+#[inline(always)]
+fn largest<const N: usize>(mut taps: impl Iterator<Item = Tap>, x: &[f32], channel: usize) -> ([f32; N], [u32; N]) {
+    // As many as a constant says: vector code without a loop.
+    let block = |tap: &Tap| -> [f32; N] { *x[tap.at + channel..].first_chunk().expect("a whole block") };
+    let first = taps.next().expect("every window has a pixel");
+    let (mut largest, mut index) = (block(&first), [first.number as u32; N]);
+    for tap in taps {
+        let x = block(&tap);
+        for k in 0..N {
+            let wins = x[k] > largest[k];
+            largest[k] = if wins { x[k] } else { largest[k] };
+            index[k] = if wins { tap.number as u32 } else { index[k] };
+        }
+    }
+    (largest, index)
 }
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dGrad`].

@@ -133,9 +133,10 @@ pub fn prepare_grad_input(
     target: Target,
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
-    let gradient = BinaryGradInput::new(&op.window, op.groups, dy, dx, (Codes::Step, 2), op.rounding, target).map_err(
-        |reason| ExecError::Unsupported { op: "ternary_conv2d_grad_input", path: io.path.to_owned(), reason },
-    )?;
+    let gradient =
+        BinaryGradInput::new(&op.window, op.groups, None, dy, dx, (Codes::Step, 2), op.rounding, target).map_err(
+            |reason| ExecError::Unsupported { op: "ternary_conv2d_grad_input", path: io.path.to_owned(), reason },
+        )?;
     Ok(gradient.prepare(target, |io| {
         [(1, 3, 1.0), (2, 4, -1.0)].map(|(plane, value, sign)| Term {
             packed: io.input(plane),

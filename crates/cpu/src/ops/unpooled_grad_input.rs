@@ -7,21 +7,21 @@
 use binary_nets_bits::words;
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
-use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::Isa;
 
 use super::binary_grad_input::{Term, scale};
 use super::laid;
-use super::magnitudes::{magnitudes, rounding_of, scratch_len};
-use super::row_sums::{NARROW, Number, Taps, WIDE, add_scaled, row_of_bits};
+use super::row_sums::{NARROW, Taps, add_scaled, row_of_bits};
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
 
+/// Columns of a row of the laid weights.
+const LANES: usize = NARROW;
+
 /// dx from the gradient of the pool and its index.
 pub struct UnpooledGradInput {
     isa: Isa,
-    rounding: Option<StochasticRounding>,
     window: Window,
     pool: Window,
     /// Rows and columns of the pool's result.
@@ -34,26 +34,24 @@ pub struct UnpooledGradInput {
 }
 
 /// The channels that a pool chose, for every pixel under a row of its result.
-struct Lists<'a, T> {
-    numbers: &'a mut [T],
+struct Lists<'a> {
+    numbers: &'a mut [f32],
     channels: &'a mut [u32],
     counts: &'a mut [u32],
 }
 
 impl UnpooledGradInput {
-    /// For the pool's dy `[n, h″, w″, o]` and dx `[n, h, w, c]`; dy times α is rounded as `rounding` says.
+    /// For the pool's dy `[n, h″, w″, o]` and dx `[n, h, w, c]`.
     pub fn new(
         window: &Window,
         groups: usize,
         pool: &Window,
         [_, pooled_rows, pooled_columns, sources]: [usize; 4],
         [_, rows, columns, targets]: [usize; 4],
-        rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Self {
         Self {
             isa: target.isa,
-            rounding,
             window: *window,
             pool: *pool,
             pooled: [pooled_rows, pooled_columns],
@@ -65,31 +63,20 @@ impl UnpooledGradInput {
 
     /// The kernel: dy is input 0, weights are input 1, α input 2, the index input 3.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
-        match self.rounding {
-            None => self.prepare_of::<f32, NARROW>(target),
-            Some(_) if self.channels[1] <= NARROW => self.prepare_of::<i16, NARROW>(target),
-            Some(_) => self.prepare_of::<i16, WIDE>(target),
-        }
-    }
-
-    fn prepare_of<T: Number, const LANES: usize>(self, target: Target) -> Prepared<Kernel> {
-        let sizes = laid::Sizes {
-            laid: self.matrix_rows::<LANES>() * size_of::<[T; LANES]>() / size_of::<u32>(),
-            scratch: self.magnitudes_len() + target.threads * self.lane_len(),
-        };
+        let sizes = laid::Sizes { laid: self.matrix_rows() * LANES, scratch: target.threads * self.lane_len() };
         laid::prepare(
             self.isa.name(),
             None,
             sizes,
             self,
             |gradient, io, laid: &mut [u32]| {
-                gradient.lay::<T, LANES>(io.threads(), io.input(1), bytemuck::cast_slice_mut(laid));
+                gradient.lay(io.threads(), io.input(1), bytemuck::cast_slice_mut(laid));
             },
-            |gradient, io, laid, scratch| gradient.run::<T, LANES>(io, bytemuck::cast_slice(laid), scratch),
+            |gradient, io, laid, scratch| gradient.run(io, bytemuck::cast_slice(laid), scratch),
         )
     }
 
-    fn panels<const LANES: usize>(&self) -> usize {
+    fn panels(&self) -> usize {
         self.channels[1].div_ceil(LANES)
     }
 
@@ -99,13 +86,8 @@ impl UnpooledGradInput {
     }
 
     /// Rows of the laid weights, `[groups, panels, taps, channels of y]`.
-    fn matrix_rows<const LANES: usize>(&self) -> usize {
-        self.groups * self.panels::<LANES>() * self.panel_rows()
-    }
-
-    /// Scratch elements of the largest magnitudes of dy.
-    fn magnitudes_len(&self) -> usize {
-        scratch_len(self.rounding, self.groups * self.channels[0])
+    fn matrix_rows(&self) -> usize {
+        self.groups * self.panels() * self.panel_rows()
     }
 
     /// Elements of a row of dy.
@@ -123,12 +105,12 @@ impl UnpooledGradInput {
         (self.line_len() + 2 * self.lists() * self.channels[0] + self.lists()).next_multiple_of(16)
     }
 
-    fn lay<T: Number, const LANES: usize>(&self, threads: Threads, packed: &[u64], matrix: &mut [[T; LANES]]) {
+    fn lay(&self, threads: Threads, packed: &[u64], matrix: &mut [[f32; LANES]]) {
         let [sources, targets] = self.channels;
-        let codes = [T::of(1.0), T::of(-1.0)];
+        let codes = [1.0, -1.0];
         threads.for_chunks(matrix, sources, |i, rows| {
             let (panel, tap) = (i / self.window.taps(), i % self.window.taps());
-            let (group, panel) = (panel / self.panels::<LANES>(), panel % self.panels::<LANES>());
+            let (group, panel) = (panel / self.panels(), panel % self.panels());
             let (word, bit) = (panel * LANES / 64, panel * LANES % 64);
             self.isa.vectorize(
                 #[inline(always)]
@@ -142,32 +124,25 @@ impl UnpooledGradInput {
         });
     }
 
-    fn run<T: Number, const LANES: usize>(&self, io: &Io<'_>, matrix: &[[T; LANES]], scratch: &mut [u32]) {
-        let (most, lanes) = scratch.split_at_mut(self.magnitudes_len());
+    fn run(&self, io: &Io<'_>, matrix: &[[f32; LANES]], scratch: &mut [u32]) {
         let (dy, alpha, index) = (io.input::<f32>(0), io.input::<f32>(2), io.input::<u32>(3));
-        let sources = self.groups * self.channels[0];
-        let rounding = self.rounding.map(|rounding| {
-            let most = magnitudes(io.threads(), self.isa, dy, sources, bytemuck::cast_slice_mut(most));
-            rounding_of(rounding, most, alpha, io.run())
-        });
         let [rows, columns, targets] = self.target;
         let image_len = rows * columns * targets;
-        io.threads().for_chunks_with(io.output(0), image_len, lanes, self.lane_len(), |image, dx, scratch| {
+        io.threads().for_chunks_with(io.output(0), image_len, scratch, self.lane_len(), |image, dx, scratch| {
             self.isa.vectorize(
                 #[inline(always)]
-                || self.image((dy, index), image, alpha, rounding.as_ref(), matrix, scratch, dx),
+                || self.image((dy, index), image, alpha, matrix, scratch, dx),
             );
         });
     }
 
     #[inline(always)]
-    fn image<T: Number, const LANES: usize>(
+    fn image(
         &self,
         (dy, index): (&[f32], &[u32]),
         image: usize,
         factors: &[f32],
-        rounding: Option<&Rounding>,
-        matrix: &[[T; LANES]],
+        matrix: &[[f32; LANES]],
         scratch: &mut [u32],
         dx: &mut [f32],
     ) {
@@ -175,31 +150,24 @@ impl UnpooledGradInput {
         let (line, scratch) = scratch.split_at_mut(line_len);
         let (numbers, scratch) = scratch.split_at_mut(lists_len);
         let (channels, counts) = scratch.split_at_mut(lists_len);
-        let mut lists = Lists {
-            numbers: &mut bytemuck::cast_slice_mut::<u32, T>(numbers)[..lists_len],
-            channels,
-            counts: &mut counts[..self.lists()],
-        };
+        let mut lists =
+            Lists { numbers: bytemuck::cast_slice_mut(numbers), channels, counts: &mut counts[..self.lists()] };
         let line: &mut [f32] = bytemuck::cast_slice_mut(line);
-        let unit = rounding.map_or(1.0, |rounding| rounding.unit);
         let term = Term { packed: &[], factors, sign: 1.0 };
         dx.fill(0.0);
         for pooled_row in 0..self.pooled[0] {
             let first = (image * self.pooled[0] + pooled_row) * line_len;
             let dy = &dy[first..][..line_len];
             let shape = (sources, sources, self.groups);
-            match rounding {
-                None => scale(dy, &term, shape, |g, _| g, line),
-                Some(rounding) => scale(dy, &term, shape, |g, i| rounding.round(g, (first + i) as u32), line),
-            }
+            scale(dy, &term, shape, |g, _| g, line);
             self.list(line, &index[first..][..line_len], &mut lists);
-            self.add(&lists, pooled_row, matrix, unit, dx);
+            self.add(&lists, pooled_row, matrix, dx);
         }
     }
 
     /// Lists for every pixel under a row of dy the channels that the pool chose there.
     #[inline(always)]
-    fn list<T: Number>(&self, line: &[f32], index: &[u32], lists: &mut Lists<'_, T>) {
+    fn list(&self, line: &[f32], index: &[u32], lists: &mut Lists<'_>) {
         let sources = self.channels[0];
         lists.counts.fill(0);
         let pixels = line.chunks_exact(sources).zip(index.chunks_exact(sources));
@@ -208,7 +176,7 @@ impl UnpooledGradInput {
                 let list = first + tap as usize;
                 let count = &mut lists.counts[list];
                 let at = list * sources + *count as usize;
-                lists.numbers[at] = T::of(number);
+                lists.numbers[at] = number;
                 lists.channels[at] = channel;
                 *count += 1;
             }
@@ -217,20 +185,13 @@ impl UnpooledGradInput {
 
     /// Adds what the pixels under a row of dy hand back to the pixels of x under their taps: all of them for a few taps at a time, whose weights lie in the first cache.
     #[inline(always)]
-    fn add<T: Number, const LANES: usize>(
-        &self,
-        lists: &Lists<'_, T>,
-        pooled_row: usize,
-        matrix: &[[T; LANES]],
-        unit: f32,
-        dx: &mut [f32],
-    ) {
+    fn add(&self, lists: &Lists<'_>, pooled_row: usize, matrix: &[[f32; LANES]], dx: &mut [f32]) {
         let [rows, columns, _] = self.target;
         let [sources, targets] = self.channels;
         let [pool_rows, pool_columns] = self.pool.kernel;
         let kw = self.window.kernel[1];
         for (panel, matrix) in matrix.chunks_exact(self.panel_rows()).enumerate() {
-            let (group, panel) = (panel / self.panels::<LANES>(), panel % self.panels::<LANES>());
+            let (group, panel) = (panel / self.panels(), panel % self.panels());
             let len = LANES.min(targets - panel * LANES);
             for taps in Taps::of(self.window.taps()) {
                 for pixel in 0..self.pooled[1] * self.pool.taps() {
@@ -249,7 +210,7 @@ impl UnpooledGradInput {
                             let row = self.window.source(0, rows, row, tap / kw);
                             if let Some((row, column)) = row.zip(self.window.source(1, columns, column, tap % kw)) {
                                 let at = ((row * columns + column) * self.groups + group) * targets + panel * LANES;
-                                add_scaled(sums, unit, &mut dx[at..][..len]);
+                                add_scaled(sums, 1.0, &mut dx[at..][..len]);
                             }
                         },
                     );

@@ -213,6 +213,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "a padding of at most half the kernel",
         "[2, 0] for kernel [2, 2]",
     ),
+    (
+        r#"%z = max_pool2d {"window":{"kernel":[2,2],"stride":[1,1],"padding":[3,0],"dilation":[5,1]}} (%x)"#,
+        "windows that touch the image",
+        "Window { kernel: [2, 2], stride: [1, 1], padding: [3, 0], dilation: [5, 1] } on 4×4",
+    ),
     (r#"%z = max_pool2d_index {"window":W2} (%m)"#, "x as an f32 tensor of rank 4", "f32[2,3]"),
     (r#"%z = max_pool2d_grad {"window":W2,"input":[4,4]} (%label, %y)"#, "an index of shape [2,4,4,3]", "index(3)[2]"),
     (

@@ -19,7 +19,7 @@ use binary_nets_bits::Codes;
 use super::order::rows as rows_of;
 use super::totals::{widen, write};
 use super::{ENTRIES, Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
-use crate::vector::Planes;
+use crate::vector::{Planes, PlanesOfTwo};
 
 /// Numbers of one table: two fours, each with two planes.
 pub(super) const FLOATS: usize = 2 * FOUR;
@@ -39,14 +39,14 @@ const BYTES: usize = WORD / FOUR * PANEL;
 /// Words whose sums fit into 16 bits.
 const WORDS: usize = i16::MAX as usize / (WORD * MOST as usize);
 
+/// Tables that are made of neighbours at a time.
+const CHUNK: usize = 32;
+
 /// Tables that are made of columns at a time.
 const COLUMNS: usize = 16;
 
 /// A whole number that is added to this has its two's complement at the end of the mantissa.
 const SHIFT: f32 = 12_582_912.0;
-
-/// The two planes of a four.
-type Fours = [[[u8; 16]; 2]; FLOATS / FOUR];
 
 /// Makes tables of as many eights as `x` has.
 #[inline(always)]
@@ -61,13 +61,15 @@ pub(super) fn tables<S: Planes>(token: S, codes: Codes, x: &[f32], order: Order,
 fn fill<S: Planes, const SIGNED: bool>(token: S, x: &[f32], order: Order, tables: &mut [Table]) {
     match order {
         Order::Neighbours => {
-            for (eight, table) in x.as_chunks::<FLOATS>().0.iter().zip(tables) {
-                let mut bytes = [0; FLOATS];
-                for (byte, x) in bytes.iter_mut().zip(eight) {
-                    *byte = (x + SHIFT).to_bits() as u8;
+            for (x, tables) in x.chunks(CHUNK * FLOATS).zip(tables.chunks_mut(CHUNK)) {
+                // All of them first: what is stored byte by byte cannot be read as a whole at once.
+                let mut numbers = [0; CHUNK * FLOATS];
+                for (number, x) in numbers.iter_mut().zip(x) {
+                    *number = (x + SHIFT).to_bits() as u8;
                 }
-                let (fours, _) = bytes.as_chunks();
-                fill_one::<S, SIGNED>(token, [u32::from_le_bytes(fours[0]), u32::from_le_bytes(fours[1])], table);
+                for (eight, table) in numbers.as_chunks().0.iter().zip(tables).take(x.len() / FLOATS) {
+                    token.fill_planes::<SIGNED>(u64::from_le_bytes(*eight), bytemuck::cast_mut(table));
+                }
             }
         }
         Order::Columns { columns, stride, each } => {
@@ -91,20 +93,16 @@ fn fill<S: Planes, const SIGNED: bool>(token: S, x: &[f32], order: Order, tables
                             *four |= ((x + SHIFT).to_bits() & 255) << (8 * (k % FOUR));
                         }
                     }
-                    for (j, table) in (0..count).zip(&mut tables) {
-                        fill_one::<S, SIGNED>(token, [fours[0][j], fours[1][j]], table);
+                    let mut eights = [0; COLUMNS];
+                    for (j, eight) in eights.iter_mut().enumerate() {
+                        *eight = u64::from(fours[0][j]) | u64::from(fours[1][j]) << 32;
+                    }
+                    for (&eight, table) in eights.iter().zip((&mut tables).take(count)) {
+                        token.fill_planes::<SIGNED>(eight, bytemuck::cast_mut(table));
                     }
                 }
             }
         }
-    }
-}
-
-/// Makes the table of eight numbers, the bytes of two fours.
-#[inline(always)]
-fn fill_one<S: Planes, const SIGNED: bool>(token: S, fours: [u32; FLOATS / FOUR], table: &mut Table) {
-    for (four, planes) in fours.into_iter().zip(bytemuck::cast_mut::<_, Fours>(table)) {
-        token.fill_planes::<SIGNED>(four, planes);
     }
 }
 
@@ -211,10 +209,10 @@ fn look_up<S: Planes, const M: usize, const N: usize, const COUNT: usize>(
             *places = token.load_bytes(laid);
         }
         for (partial, tables) in partial.iter_mut().zip(tables) {
-            let planes = &bytemuck::cast_ref::<_, Fours>(&tables[i * FOUR / FLOATS])[i % (FLOATS / FOUR)];
+            let planes: &PlanesOfTwo = bytemuck::cast_ref(&tables[i * FOUR / FLOATS]);
             for (partial, &places) in partial.iter_mut().zip(&places) {
                 for (partial, plane) in partial.iter_mut().zip(planes) {
-                    *partial = token.add_bytes(*partial, token.lookup(plane, places));
+                    *partial = token.add_bytes(*partial, token.lookup(&plane[i % (FLOATS / FOUR)], places));
                 }
             }
         }

@@ -1,20 +1,29 @@
 use super::Avx2;
-use crate::vector::{Planes, Sums};
+use crate::vector::{Bytes, Planes, PlanesOfTwo, Sums};
 use std::arch::x86_64::*;
 
-/// The numbers of an entry, side by side, in the order in which a horizontal sum of two vectors makes all entries neighbours.
-const fn patterns(off: i8, on: i8) -> [[i8; 32]; 2] {
-    let mut patterns = [[off; 32]; 2];
+/// The first or the last pair of bytes of each four, as often as there are entries: those of the first four in the lower half.
+const fn pair(first: i8) -> [i8; 32] {
+    let mut bytes = [0; 32];
     let mut i = 0;
-    while i < 64 {
-        let (half, lane, number) = (i / 32, i % 32 / 4, i % 4);
-        let entry = lane % 4 + 8 * (lane / 4) + 4 * half;
-        if (entry >> number) & 1 == 1 {
-            patterns[half][i % 32] = on;
+    while i < 32 {
+        bytes[i] = first + (i % 2 + 4 * (i / 16)) as i8;
+        i += 1;
+    }
+    bytes
+}
+
+/// What numbers `first` and `first + 1` are multiplied by in eight entries from `entry` on, in both halves.
+const fn factors([off, on]: [i8; 2], first: usize, entry: usize) -> [i8; 32] {
+    let mut factors = [off; 32];
+    let mut i = 0;
+    while i < 32 {
+        if ((entry + i % 16 / 2) >> (first + i % 2)) & 1 == 1 {
+            factors[i] = on;
         }
         i += 1;
     }
-    patterns
+    factors
 }
 
 impl Sums for Avx2 {
@@ -48,22 +57,30 @@ impl Sums for Avx2 {
 
 impl Planes for Avx2 {
     #[inline(always)]
-    fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]) {
-        let patterns = const { if SIGNED { patterns(1, -1) } else { patterns(0, -1) } };
-        // SAFETY: `self` proves AVX2; the patterns and both planes together have 32 bytes.
+    fn fill_planes<const SIGNED: bool>(self, eight: u64, planes: &mut PlanesOfTwo) {
+        // Signs, or masks; the first pair has the same in the second eight entries.
+        let factors = const {
+            let codes = if SIGNED { [1, -1] } else { [0, -1] };
+            [factors(codes, 0, 0), factors(codes, 2, 0), factors(codes, 2, 8)]
+        };
+        let pairs = const { [pair(0), pair(2), pair(2)] };
+        let mut sums = [self.zero_bytes(); 3];
+        // SAFETY: `self` proves AVX2; patterns, and two planes, have 32 bytes.
         unsafe {
-            let four = _mm256_set1_epi32(four as i32);
-            let mut halves = [four; 2];
-            for (half, pattern) in halves.iter_mut().zip(&patterns) {
-                let pattern = _mm256_loadu_si256(pattern.as_ptr().cast());
-                let terms = if SIGNED { _mm256_sign_epi8(four, pattern) } else { _mm256_and_si256(four, pattern) };
-                *half = _mm256_maddubs_epi16(_mm256_set1_epi8(1), terms);
+            let eight = _mm256_set1_epi64x(eight as i64);
+            for (sums, (pair, factors)) in sums.iter_mut().zip(pairs.iter().zip(&factors)) {
+                let pair = _mm256_shuffle_epi8(eight, _mm256_loadu_si256(pair.as_ptr().cast()));
+                let factors = _mm256_loadu_si256(factors.as_ptr().cast());
+                let terms = if SIGNED { _mm256_sign_epi8(pair, factors) } else { _mm256_and_si256(pair, factors) };
+                *sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), terms);
             }
-            let sums = _mm256_hadd_epi16(halves[0], halves[1]);
-            let lower = _mm256_and_si256(sums, _mm256_set1_epi16(31));
-            let upper = _mm256_and_si256(_mm256_srli_epi16::<5>(sums), _mm256_set1_epi16(255));
-            let both = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(lower, upper));
-            _mm256_storeu_si256(planes.as_mut_ptr().cast(), both);
+            let [first, second, third] = sums;
+            let (low, high) = (_mm256_add_epi16(first, second), _mm256_add_epi16(first, third));
+            let mask = _mm256_set1_epi16(31);
+            let lower = _mm256_packus_epi16(_mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
+            let upper = _mm256_packs_epi16(_mm256_srai_epi16::<5>(low), _mm256_srai_epi16::<5>(high));
+            _mm256_storeu_si256(planes[0].as_mut_ptr().cast(), lower);
+            _mm256_storeu_si256(planes[1].as_mut_ptr().cast(), upper);
         }
     }
 

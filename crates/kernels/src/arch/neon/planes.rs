@@ -1,5 +1,5 @@
 use super::Neon;
-use crate::vector::{Planes, Sums};
+use crate::vector::{Planes, PlanesOfTwo, Sums};
 use std::arch::aarch64::*;
 
 /// What number k is multiplied by in each entry.
@@ -47,20 +47,23 @@ impl Sums for Neon {
 
 impl Planes for Neon {
     #[inline(always)]
-    fn fill_planes<const SIGNED: bool>(self, four: u32, planes: &mut [[u8; 16]; 2]) {
+    fn fill_planes<const SIGNED: bool>(self, eight: u64, [lower, upper]: &mut PlanesOfTwo) {
         let factors = const { if SIGNED { factors(1, -1) } else { factors(0, 1) } };
-        // SAFETY: `self` proves NEON; each half of factors has 8 elements of 2 bytes, and each plane 16 bytes.
-        unsafe {
-            let mut sums = self.zero_i16();
-            for (factors, byte) in factors.iter().zip(four.to_le_bytes()) {
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    *sums = vmlaq_n_s16(*sums, vld1q_s16(factors.as_ptr().add(8 * i)), i16::from(byte as i8));
+        let fours = eight.to_le_bytes();
+        for ((four, lower), upper) in fours.as_chunks::<4>().0.iter().zip(lower).zip(upper) {
+            // SAFETY: `self` proves NEON; each half of factors has 8 elements of 2 bytes, and each plane 16 bytes.
+            unsafe {
+                let mut sums = self.zero_i16();
+                for (factors, byte) in factors.iter().zip(four) {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        *sums = vmlaq_n_s16(*sums, vld1q_s16(factors.as_ptr().add(8 * i)), i16::from(*byte as i8));
+                    }
                 }
+                let [low, high] = sums.map(|sums| vreinterpretq_u16_s16(sums));
+                let bytes = vmovn_high_u16(vmovn_u16(low), high);
+                vst1q_u8(lower.as_mut_ptr(), vandq_u8(bytes, vdupq_n_u8(31)));
+                vst1q_u8(upper.as_mut_ptr(), vshrn_high_n_u16::<5>(vshrn_n_u16::<5>(low), high));
             }
-            let [low, high] = sums.map(|sums| vreinterpretq_u16_s16(sums));
-            let lower = vmovn_high_u16(vmovn_u16(low), high);
-            vst1q_u8(planes[0].as_mut_ptr(), vandq_u8(lower, vdupq_n_u8(31)));
-            vst1q_u8(planes[1].as_mut_ptr(), vshrn_high_n_u16::<5>(vshrn_n_u16::<5>(low), high));
         }
     }
 
