@@ -1,5 +1,7 @@
 //! Packers between f32 and bits, by the layout law of `binary_nets_bits`.
 
+use std::ops::RangeInclusive;
+
 use crate::binary_conv2d::Dot;
 use crate::{arch::scalar::Scalar, isa::Isa, vector::Floats, vector::Integers};
 use binary_nets_bits::{BitLayout, Codes, words};
@@ -19,6 +21,24 @@ pub fn pack_codes(isa: Isa, codes: Codes, x: &[f32], layout: BitLayout, out: &mu
         Isa::Avx512(token) => pack(token, codes, x, layout, out),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(token) => pack(token, codes, x, layout, out),
+    }
+}
+
+/// Packs whether numbers `x: [rows, groups · channels]` lie in an interval, with its ends, into `out: [rows, groups, words]`; a NaN does not.
+///
+/// # Panics
+/// If a slice does not have exactly the length that `layout` gives.
+pub fn pack_inside(isa: Isa, interval: &RangeInclusive<f32>, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    assert_eq!(x.len(), layout.rows * layout.row_channels(), "length of x");
+    assert_eq!(out.len(), layout.len(), "length of the packed output");
+    match isa {
+        Isa::Scalar => inside(Scalar, interval, x, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => inside(token, interval, x, layout, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(token) => inside(token, interval, x, layout, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(token) => inside(token, interval, x, layout, out),
     }
 }
 
@@ -134,6 +154,38 @@ fn pack_by<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32], layo
                     let mut padded = [0.0; 64];
                     padded[..tail.len()].copy_from_slice(tail);
                     *last = word(token, &mask, &padded);
+                }
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn inside<S: Floats>(token: S, interval: &RangeInclusive<f32>, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    token.vectorize(
+        #[inline(always)]
+        || {
+            if layout.is_empty() {
+                return;
+            }
+            let (min, max) = (*interval.start(), *interval.end());
+            let ones = |x: &[f32], ones: &mut [f32; 64]| {
+                for (one, &x) in ones.iter_mut().zip(x) {
+                    *one = if (x >= min) & (x <= max) { 1.0 } else { 0.0 };
+                }
+            };
+            for (x, out) in x.chunks_exact(layout.channels).zip(out.chunks_exact_mut(layout.words())) {
+                let (full, tail) = x.as_chunks::<64>();
+                let (out, last) = out.split_at_mut(full.len());
+                for (x, out) in full.iter().zip(out) {
+                    let mut inside = [0.0; 64];
+                    ones(x, &mut inside);
+                    *out = word(token, S::positive, &inside);
+                }
+                if let [last] = last {
+                    let mut inside = [0.0; 64];
+                    ones(tail, &mut inside);
+                    *last = word(token, S::positive, &inside);
                 }
             }
         },

@@ -32,7 +32,7 @@ mod transpose;
 pub mod vector;
 
 pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};
-pub use codes::{pack_between, pack_codes, pack_weight_bits, pack_weights};
+pub use codes::{pack_between, pack_codes, pack_inside, pack_weight_bits, pack_weights};
 pub use error::KernelError;
 pub use gemm::{Gemm, Matrix};
 pub use image_conv2d::ImageConv2d;

@@ -111,7 +111,7 @@ impl BinaryGradWeight {
                 let extents = [self.patches.window.taps(), self.patches.channels];
                 let dw = io.output(0);
                 let taps = (self.window.taps(), |tap| self.tap(tap));
-                add_some_taps(io.threads(), partials, extents, taps, dw);
+                add_some_taps(io.threads(), self.gemm.isa(), partials, extents, taps, dw);
                 self.subtract_outsides(io.threads(), outsides, dw);
             }),
         }

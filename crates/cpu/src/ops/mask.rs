@@ -2,8 +2,9 @@
 
 use binary_nets_exec::{IoMeta, Prepared};
 use binary_nets_graph::ops::{ApplyMask, IntervalMask};
+use binary_nets_kernels::pack_inside;
 
-use super::packed::{PackedRows, input_rows, map_bits, map_bits_in_place, pack_row};
+use super::packed::{PackedRows, input_rows, map_bits, map_bits_in_place};
 use super::{in_place, plain};
 use crate::{io::Kernel, target::Target};
 
@@ -32,19 +33,13 @@ pub fn prepare_apply(op: &ApplyMask, io: &IoMeta, target: Target) -> Prepared<Ke
 }
 
 pub fn prepare_interval(op: &IntervalMask, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, rows, inside) = (target.isa, PackedRows::of(io.outputs[0]), op.min..=op.max);
+    let (isa, rows, interval) = (target.isa, PackedRows::of(io.outputs[0]), op.min..=op.max);
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         io.threads().for_chunks(io.output(0), rows.chunk_words(), |i, words| {
-            let x = x[i * rows.chunk()..].chunks_exact(rows.channels);
-            isa.vectorize(
-                #[inline(always)]
-                || {
-                    for (words, x) in words.chunks_exact_mut(rows.row_words()).zip(x) {
-                        pack_row(words, x, |x: f32| inside.contains(&x));
-                    }
-                },
-            );
+            let layout = rows.layout(words.len() / rows.row_words());
+            let x = &x[i * rows.chunk()..][..layout.rows * rows.channels];
+            pack_inside(isa, &interval, x, layout, words);
         });
     })
 }

@@ -51,14 +51,6 @@ pub fn input_rows(io: &IoMeta, i: usize) -> PackedRows {
     PackedRows::of(io.inputs[i])
 }
 
-/// Packs one row in one group.
-#[inline(always)]
-pub fn pack_row<T: Copy>(words: &mut [u64], x: &[T], bit: impl Fn(T) -> bool) {
-    for (word, x) in words.iter_mut().zip(x.chunks(64)) {
-        *word = x.iter().enumerate().fold(0, |word, (i, &x)| word | u64::from(bit(x)) << i);
-    }
-}
-
 /// All ones where bit `i` of the word is 1, else 0: for masking floats without a branch.
 #[inline(always)]
 pub fn lane_mask(word: u32, i: usize) -> u32 {

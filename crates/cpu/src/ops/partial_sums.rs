@@ -1,9 +1,14 @@
 //! How the gradient of a convolution by its weights falls into pieces of work.
 
+use binary_nets_kernels::Isa;
+
 use crate::threads::Threads;
 
 /// Pieces to aim at: as many threads can help.
 pub const PIECES: usize = 8;
+
+/// Channels that are summed side by side.
+const BLOCK: usize = 64;
 
 /// Output channels for which patches are worth making anew.
 const LEAST_CHANNELS: usize = 64;
@@ -28,13 +33,14 @@ impl PartialSums {
 }
 
 /// Adds partial sums `[partials, o, taps, channels]`, in order, and turns them into dw `[o, channels, taps]`.
-pub fn add_partials(threads: Threads, partials: &[f32], [taps, channels]: [usize; 2], dw: &mut [f32]) {
-    add_some_taps(threads, partials, [taps, channels], (taps, |tap| tap), dw);
+pub fn add_partials(threads: Threads, isa: Isa, partials: &[f32], [taps, channels]: [usize; 2], dw: &mut [f32]) {
+    add_some_taps(threads, isa, partials, [taps, channels], (taps, |tap| tap), dw);
 }
 
 /// The same for some of `all` taps, of which `place` tells the numbers; dw is 0 for the others.
 pub fn add_some_taps(
     threads: Threads,
+    isa: Isa,
     partials: &[f32],
     [taps, channels]: [usize; 2],
     (all, place): (usize, impl Fn(usize) -> usize + Sync),
@@ -45,13 +51,25 @@ pub fn add_some_taps(
         if taps < all {
             dw.fill(0.0);
         }
-        for (partial, partials) in partials.chunks_exact(each).enumerate() {
-            let sums = &partials[output * depth..][..depth];
-            for (tap, sums) in sums.chunks_exact(channels).enumerate() {
-                for (dw, sum) in dw[place(tap)..].iter_mut().step_by(all).zip(sums) {
-                    *dw = if partial == 0 { *sum } else { *dw + sum };
+        isa.vectorize(
+            #[inline(always)]
+            || {
+                for tap in 0..taps {
+                    for first in (0..channels).step_by(BLOCK) {
+                        // Sums side by side, before they are spread out.
+                        let mut sums = [0.0; BLOCK];
+                        let sums = &mut sums[..BLOCK.min(channels - first)];
+                        for (i, partial) in partials.chunks_exact(each).enumerate() {
+                            let partial = &partial[output * depth + tap * channels + first..][..sums.len()];
+                            for (sum, partial) in sums.iter_mut().zip(partial) {
+                                *sum = if i == 0 { *partial } else { *sum + partial };
+                            }
+                        }
+                        let dw = dw[first * all + place(tap)..].iter_mut().step_by(all);
+                        dw.zip(sums).for_each(|(dw, sum)| *dw = *sum);
+                    }
                 }
-            }
-        }
+            },
+        );
     });
 }

@@ -78,7 +78,7 @@ impl PatchWeightGradient {
                 let (partials, lanes) = io.scratch().split_at_mut(self.partials_len());
                 self.sum_partials(io.threads(), io.input(0), io.input(1), partials, lanes);
                 let extents = [self.taps, self.patches.depth() / self.taps];
-                add_partials(io.threads(), partials, extents, io.output(0));
+                add_partials(io.threads(), self.isa, partials, extents, io.output(0));
             }),
         }
     }

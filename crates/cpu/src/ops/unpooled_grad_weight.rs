@@ -117,7 +117,7 @@ impl UnpooledGradWeight {
                     rounding_of(rounding, most, &[1.0], io.run())
                 });
                 self.sum_partials::<T, LANES>(io, rounding.as_ref(), partials, lanes);
-                add_partials(io.threads(), partials, [self.window.taps(), self.channels], io.output(0));
+                add_partials(io.threads(), self.isa, partials, [self.window.taps(), self.channels], io.output(0));
             }),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use binary_nets_bits::{BitLayout, Codes};
-use binary_nets_kernels::{Isa, pack_between, pack_codes, pack_weight_bits, pack_weights};
+use binary_nets_kernels::{Isa, pack_between, pack_codes, pack_inside, pack_weight_bits, pack_weights};
 
 const SPECIAL: [f32; 8] = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45, -1e-45, -f32::NAN];
 
@@ -19,25 +19,47 @@ fn layouts(random: &mut Random) -> Vec<BitLayout> {
     layouts
 }
 
+/// A bit for each number, where the layout says.
+fn expected(x: &[f32], layout: BitLayout, bit: impl Fn(f32) -> bool) -> Vec<u64> {
+    let mut packed = vec![0; layout.len()];
+    for (i, &x) in x.iter().enumerate() {
+        let (row, rest) = (i / layout.row_channels(), i % layout.row_channels());
+        layout.group_mut(&mut packed, row, rest / layout.channels).set(rest % layout.channels, bit(x));
+    }
+    packed
+}
+
 #[test]
 fn codes_lie_where_the_layout_says() {
     let mut random = Random::new(1);
     for layout in layouts(&mut random) {
         let x = values(&mut random, layout.rows * layout.row_channels());
         for codes in [Codes::Sign, Codes::Step] {
-            let mut expected = vec![0; layout.len()];
-            for (i, &x) in x.iter().enumerate() {
-                let (row, rest) = (i / layout.row_channels(), i % layout.row_channels());
-                let bit = match codes {
-                    Codes::Sign => x < 0.0,
-                    Codes::Step => x > 0.0,
-                };
-                layout.group_mut(&mut expected, row, rest / layout.channels).set(rest % layout.channels, bit);
-            }
+            let expected = expected(&x, layout, |x| match codes {
+                Codes::Sign => x < 0.0,
+                Codes::Step => x > 0.0,
+            });
             for isa in Isa::available() {
                 let mut packed = vec![u64::MAX; layout.len()];
                 pack_codes(isa, codes, &x, layout, &mut packed);
                 assert_eq!(packed, expected, "{} {codes:?} {layout:?}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interval_has_its_ends_and_no_nan() {
+    let mut random = Random::new(5);
+    for layout in layouts(&mut random) {
+        let mut x = values(&mut random, layout.rows * layout.row_channels());
+        x.iter_mut().step_by(9).for_each(|x| *x = random.pick(&[-0.5, 0.25]));
+        for interval in [-0.5..=0.25, 0.0..=f32::MAX, 0.0..=0.0] {
+            let expected = expected(&x, layout, |x| *interval.start() <= x && x <= *interval.end());
+            for isa in Isa::available() {
+                let mut packed = vec![u64::MAX; layout.len()];
+                pack_inside(isa, &interval, &x, layout, &mut packed);
+                assert_eq!(packed, expected, "{} {interval:?} {layout:?}", isa.name());
             }
         }
     }
