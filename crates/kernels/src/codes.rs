@@ -171,7 +171,7 @@ fn inside<S: Floats>(token: S, interval: &RangeInclusive<f32>, x: &[f32], layout
             let (min, max) = (*interval.start(), *interval.end());
             let ones = |x: &[f32], ones: &mut [f32; 64]| {
                 for (one, &x) in ones.iter_mut().zip(x) {
-                    *one = if (x >= min) & (x <= max) { 1.0 } else { 0.0 };
+                    *one = if x >= min && x <= max { 1.0 } else { 0.0 };
                 }
             };
             for (x, out) in x.chunks_exact(layout.channels).zip(out.chunks_exact_mut(layout.words())) {

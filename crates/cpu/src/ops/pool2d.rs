@@ -15,7 +15,7 @@ use crate::threads::Threads;
 const BLOCK: usize = 32;
 
 /// A window between two feature maps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Pool {
     window: Window,
     /// Extents of the image under the windows.
@@ -23,6 +23,8 @@ struct Pool {
     /// Extents of the result of the pool.
     pooled: [usize; 2],
     channels: usize,
+    /// For gradients: of each row and of each column of the image, the taps that lead from it to outputs, ascending, and those outputs.
+    over: [Vec<Vec<(usize, usize)>>; 2],
 }
 
 /// A pixel of a feature map: the offset of its first channel, the tap that leads to it, and the row and column of that tap's output.
@@ -34,7 +36,25 @@ struct Tap {
 
 impl Pool {
     fn new(window: Window, image: &Shape, pooled: &Shape) -> Self {
-        Self { window, image: [image[1], image[2]], pooled: [pooled[1], pooled[2]], channels: image.channels() }
+        let (channels, image, pooled) = (image.channels(), [image[1], image[2]], [pooled[1], pooled[2]]);
+        Self { window, image, pooled, channels, over: Default::default() }
+    }
+
+    /// The same, for gradients.
+    fn for_gradient(window: Window, image: &Shape, pooled: &Shape) -> Self {
+        let pool = Self::new(window, image, pooled);
+        let over = [0, 1].map(|axis| {
+            let mut over = vec![Vec::new(); pool.image[axis]];
+            for tap in 0..window.kernel[axis] {
+                for output in 0..pool.pooled[axis] {
+                    if let Some(pixel) = window.source(axis, pool.image[axis], output, tap) {
+                        over[pixel].push((tap, output));
+                    }
+                }
+            }
+            over
+        });
+        Self { over, ..pool }
     }
 
     /// Calls `work(image number, row, column, channels)` for every pixel of `y`, a feature map of these extents, rows apart on the lanes.
@@ -77,16 +97,12 @@ impl Pool {
     /// The outputs whose window covers a pixel, by ascending tap.
     #[inline(always)]
     fn over(&self, n: usize, row: usize, column: usize) -> impl Iterator<Item = Tap> {
-        let Self { window, pooled: [height, width], channels, .. } = *self;
-        let output = move |axis: usize, pixel: usize, tap: usize| {
-            let reach = (pixel + window.padding[axis]).checked_sub(tap * window.dilation[axis])?;
-            (reach % window.stride[axis] == 0).then_some(reach / window.stride[axis])
-        };
-        (0..window.kernel[0]).flat_map(move |kh| {
-            (0..window.kernel[1]).filter_map(move |kw| {
-                let (i, j) = (output(0, row, kh)?, output(1, column, kw)?);
-                let at = ((n * height + i) * width + j) * channels;
-                (i < height && j < width).then_some(Tap { at, number: kh * window.kernel[1] + kw, output: [i, j] })
+        let [height, width] = self.pooled;
+        self.over[0][row].iter().flat_map(move |&(kh, i)| {
+            self.over[1][column].iter().map(move |&(kw, j)| Tap {
+                at: ((n * height + i) * width + j) * self.channels,
+                number: kh * self.window.kernel[1] + kw,
+                output: [i, j],
             })
         })
     }
@@ -163,18 +179,36 @@ fn largest<const N: usize>(mut taps: impl Iterator<Item = Tap>, x: &[f32], chann
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dGrad`].
 pub fn prepare_max_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[1].shape));
+    let (isa, pool) = (target.isa, Pool::for_gradient(window, &io.outputs[0].shape, &io.inputs[1].shape));
     plain(isa.name(), move |io| {
         let (index, dy) = (io.input::<u32>(0), io.input::<f32>(1));
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
-            dx.fill(0.0);
-            for tap in pool.over(n, row, column) {
-                for ((dx, &dy), &index) in dx.iter_mut().zip(&dy[tap.at..]).zip(&index[tap.at..]) {
-                    *dx += if index == tap.number as u32 { dy } else { 0.0 };
-                }
+            let over = || pool.over(n, row, column);
+            let (blocks, rest) = dx.as_chunks_mut::<BLOCK>();
+            let rest_at = blocks.len() * BLOCK;
+            for (block, dx) in blocks.iter_mut().enumerate() {
+                *dx = handed_back(over(), index, dy, block * BLOCK);
+            }
+            for (channel, dx) in (rest_at..).zip(rest) {
+                [*dx] = handed_back(over(), index, dy, channel);
             }
         });
     })
+}
+
+/// What the outputs that these taps lead to hand back to `N` channels of a pixel from `channel` on, in order.
+#[inline(always)]
+fn handed_back<const N: usize>(taps: impl Iterator<Item = Tap>, index: &[u32], dy: &[f32], channel: usize) -> [f32; N] {
+    let mut dx = [0.0; N];
+    for tap in taps {
+        let (index, dy) = (&index[tap.at + channel..], &dy[tap.at + channel..]);
+        let (index, dy): (&[u32; N], &[f32; N]) =
+            (index.first_chunk().expect("a whole block"), dy.first_chunk().expect("a whole block"));
+        for k in 0..N {
+            dx[k] += if index[k] == tap.number as u32 { dy[k] } else { 0.0 };
+        }
+    }
+    dx
 }
 
 /// How a sum becomes a mean, rounded once.
@@ -228,7 +262,7 @@ pub fn prepare_avg(window: Window, io: &IoMeta, target: Target) -> Prepared<Kern
 
 /// The kernel of [`binary_nets_graph::ops::AvgPool2dGrad`].
 pub fn prepare_avg_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
+    let (isa, pool) = (target.isa, Pool::for_gradient(window, &io.outputs[0].shape, &io.inputs[0].shape));
     plain(isa.name(), move |io| {
         let dy = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
