@@ -20,13 +20,13 @@ const rows = [...new Set([1, availableParallelism()])].map((threads) =>
 const columns = [
   ['threads', (row) => String(row.threads)],
   ['kernels', (row) => row.isa],
-  ['step, batch 128', (row) => `${row.stepMs.toFixed(1)} ms`],
+  [`step, batch ${rows[0].batch}`, (row) => `${row.stepMs.toFixed(1)} ms`],
   ['training', (row) => `${row.trainImagesPerSecond.toFixed(0)} images/s`],
   ['evaluation', (row) => `${row.evaluateImagesPerSecond.toFixed(0)} images/s`],
   ['one image', (row) => `${row.predictMs.toFixed(2)} ms`],
   ['peak memory', (row) => `${row.peakMiB.toFixed(0)} MiB`],
 ]
-report.say('Bi-Real ResNet-18, width 32, 28×28: the network of `npm start`')
+report.say('Bi-Real ResNet-18, width 32, 28×28, fixed gradients: the network of `npm start`')
 report.table(
   columns.map(([title]) => title),
   rows.map((row) => columns.map(([, cell]) => cell(row))),

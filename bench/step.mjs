@@ -1,5 +1,5 @@
-// One line of JSON: the training step and the evaluation of the digit example's network on a given number of threads, in a process of its own so that its peak
-// memory is theirs. `node bench/step.mjs 2`
+// One line of JSON: the training step and the evaluation of the digit example's network, as it is trained there, on a given number of threads, in a process of its own
+// so that its peak memory is theirs. `node bench/step.mjs 2`
 import { adam, biRealResnet18, fit, image, mnist, Network } from 'binary-nets'
 import { peakMiB } from './peak-memory.mjs'
 

@@ -24,13 +24,13 @@ const model = biRealResnet18({ classes: 10, width: 32 })
 const input = image({ height: 28, width: 28, channels: 1, normalize: { mean: [0.1307], std: [0.3081] } })
 const learning = adam({ lr: oneCycle(2e-2) })
 // Gradients of 8 bits, rounded at random: as good, and in less time.
-const how = { epochs: 2, batchSize: 256, gradients: 'fixed', onStep: progress() } as const
+const recipe = { epochs: 2, batchSize: 256, gradients: 'fixed' } as const
 
 const net = await Network.create(model, { input, seed: 1 })
 console.log(`${net.summary()}\n`)
 
 const start = performance.now()
-const run = await fit(net, { train, optimizer: learning, ...how }).done
+const run = await fit(net, { train, optimizer: learning, onStep: progress(), ...recipe }).done
 const seconds = Math.round((performance.now() - start) / 1000)
 
 // Evaluation runs the program that ships: weights packed into bits, norms folded.
@@ -73,7 +73,7 @@ shipped.dispose()
 console.log('\nControl: the same network, whose binary weights stay random.')
 const control = await Network.create(model, { input, seed: 1 })
 const optimizer = [[isBinary, frozen] as const, [rest, learning] as const]
-const random = await fit(control, { train, optimizer, ...how }).done
+const random = await fit(control, { train, optimizer, onStep: progress(), ...recipe }).done
 console.log(
   `\nIn the last epoch, ${lastEpoch(random)} were right with random binary weights, ${lastEpoch(run)} with trained ones.`,
 )

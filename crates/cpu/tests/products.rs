@@ -10,7 +10,7 @@ use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Address, Backend, Region, Run};
 use binary_nets_graph::ops::{
     BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, Border, Conv2d, Conv2dGradInput,
-    Conv2dGradWeight, ImageConv2d, Input, Matmul, State, StateKind, StochasticRounding, TernaryConv2d,
+    Conv2dGradWeight, ImageConv2d, Input, Matmul, MaxPool2dGrad, State, StateKind, StochasticRounding, TernaryConv2d,
     TernaryConv2dGradInput, WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value, Window};
@@ -509,6 +509,47 @@ fn rounded_gradients_are_the_same_everywhere() {
             let dy = case.input("dy", Meaning::F32, &[h, w, o]);
             case.op(BinaryConv2dGradWeight { window, pad_value, rounding, unpool: None }, &[x, dy]);
             case.outputs();
+        }
+    }
+}
+
+/// Whole numbers are rounded to themselves, so the gradient is a sum of whole numbers.
+#[test]
+fn whole_gradients_behind_pools_are_exact() {
+    let rounding = Some(StochasticRounding { stream: 3 });
+    // The first column of dy that is read is not the first one, nor that of a window of the pool.
+    let outside = (2, [9, 8], [4, 40], 2, Window::square(1, 1, 1));
+    for shape in gradient_shapes().into_iter().chain([outside]) {
+        let (batch, input, [c, o], groups, window) = shape;
+        let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
+        for [rows, columns] in [[2, 2], [1, 3]] {
+            let pool = Window { kernel: [rows, columns], stride: [rows, columns], padding: [0; 2], dilation: [1; 2] };
+            let Ok([pooled_h, pooled_w]) = pool.output([h, w]) else { continue };
+            let mut case = Case::new(&format!("rounded dx behind {rows}×{columns}, {shape:?}"), batch);
+            let dy = case.input("dy", Meaning::F32, &[pooled_h, pooled_w, o]);
+            let classes = (rows * columns) as u32;
+            let index = case.input("index", Meaning::Index { classes }, &[pooled_h, pooled_w, o]);
+            let weight = case.state("w", Meaning::bits(Codes::Sign), StateKind::Parameter, &[o, kh, kw, c / groups]);
+            let alpha = case.state("alpha", Meaning::F32, StateKind::Parameter, &[1]);
+            let unpool = Some(MaxPool2dGrad { window: pool, input: [h, w] });
+            case.op(BinaryConv2dGradInput { window, groups, input, rounding, unpool }, &[dy, weight, alpha, index]);
+
+            // With 127 the largest and a factor of 1 their unit is 1.
+            let mut pooled: Vec<f32> = case.floats("dy").iter().map(|dy| (dy * 1000.0).round() % 127.0).collect();
+            pooled[0] = 127.0;
+            let mut dy = vec![0.0; batch * h * w * o];
+            for (at, (&number, &tap)) in pooled.iter().zip(case.integers("index")).enumerate() {
+                let (channel, pixel, tap) = (at % o, at / o, tap as usize);
+                let (image, i, j) = (pixel / (pooled_h * pooled_w), pixel / pooled_w % pooled_h, pixel % pooled_w);
+                let (row, column) = (i * rows + tap / columns, j * columns + tap % columns);
+                dy[((image * h + row) * w + column) * o + channel] = number;
+            }
+            case.inputs.tensors.insert("dy".to_owned(), Values::F32(pooled));
+            case.inputs.tensors.insert("alpha".to_owned(), Values::F32(vec![1.0]));
+            let weight = latent_order(&numbers(&case.inputs.tensors["w"]), kh * kw, c / groups);
+            let x = vec![0.0; batch * input[0] * input[1] * c];
+            let expected = gradient_sums(shape, &x, &weight, &dy, 0.0).dx[0].iter().map(|&dx| dx as f32).collect();
+            assert!(case.outputs().outputs["y"] == Values::F32(expected), "{}", case.name);
         }
     }
 }

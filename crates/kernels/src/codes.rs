@@ -126,17 +126,31 @@ fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layou
     );
 }
 
-/// A zero has bit 0 under both codes, so a partial vector is packed with zeros behind it.
 #[inline(always)]
 fn pack<S: Floats>(token: S, codes: Codes, x: &[f32], layout: BitLayout, out: &mut [u64]) {
     match codes {
-        Codes::Sign => pack_by(token, S::negative, x, layout, out),
-        Codes::Step => pack_by(token, S::positive, x, layout, out),
+        Codes::Sign => pack_by(token, |x| word(token, S::negative, x), x, layout, out),
+        Codes::Step => pack_by(token, |x| word(token, S::positive, x), x, layout, out),
     }
 }
 
 #[inline(always)]
-fn pack_by<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+fn inside<S: Floats>(token: S, interval: &RangeInclusive<f32>, x: &[f32], layout: BitLayout, out: &mut [u64]) {
+    let (min, max) = (*interval.start(), *interval.end());
+    // Comparisons become vector code where their results are floats again.
+    let ones = |x: &[f32; 64]| {
+        let mut ones = [0.0; 64];
+        for (one, &x) in ones.iter_mut().zip(x) {
+            *one = if x >= min && x <= max { 1.0 } else { 0.0 };
+        }
+        ones
+    };
+    pack_by(token, |x| word(token, S::positive, &ones(x)), x, layout, out);
+}
+
+/// Packs what `word` makes of 64 numbers; a NaN has bit 0 whatever is asked, so the last ones are packed with NaNs behind them.
+#[inline(always)]
+fn pack_by<S: Floats>(token: S, word: impl Fn(&[f32; 64]) -> u64, x: &[f32], layout: BitLayout, out: &mut [u64]) {
     token.vectorize(
         #[inline(always)]
         || {
@@ -148,44 +162,12 @@ fn pack_by<S: Floats>(token: S, mask: impl Fn(S, S::F32) -> u64, x: &[f32], layo
                 let (full, tail) = x.as_chunks::<64>();
                 let (out, last) = out.split_at_mut(full.len());
                 for (x, out) in full.iter().zip(out) {
-                    *out = word(token, &mask, x);
+                    *out = word(x);
                 }
                 if let [last] = last {
-                    let mut padded = [0.0; 64];
+                    let mut padded = [f32::NAN; 64];
                     padded[..tail.len()].copy_from_slice(tail);
-                    *last = word(token, &mask, &padded);
-                }
-            }
-        },
-    );
-}
-
-#[inline(always)]
-fn inside<S: Floats>(token: S, interval: &RangeInclusive<f32>, x: &[f32], layout: BitLayout, out: &mut [u64]) {
-    token.vectorize(
-        #[inline(always)]
-        || {
-            if layout.is_empty() {
-                return;
-            }
-            let (min, max) = (*interval.start(), *interval.end());
-            let ones = |x: &[f32], ones: &mut [f32; 64]| {
-                for (one, &x) in ones.iter_mut().zip(x) {
-                    *one = if x >= min && x <= max { 1.0 } else { 0.0 };
-                }
-            };
-            for (x, out) in x.chunks_exact(layout.channels).zip(out.chunks_exact_mut(layout.words())) {
-                let (full, tail) = x.as_chunks::<64>();
-                let (out, last) = out.split_at_mut(full.len());
-                for (x, out) in full.iter().zip(out) {
-                    let mut inside = [0.0; 64];
-                    ones(x, &mut inside);
-                    *out = word(token, S::positive, &inside);
-                }
-                if let [last] = last {
-                    let mut inside = [0.0; 64];
-                    ones(tail, &mut inside);
-                    *last = word(token, S::positive, &inside);
+                    *last = word(&padded);
                 }
             }
         },

@@ -11,6 +11,8 @@ pub fn cases() -> Vec<Case> {
         ("2x2s2", Window::square(2, 2, 0)),
         ("3x3s2p1", Window::square(3, 2, 1)),
         ("2x3s1x3p1x0d2x1", Window { kernel: [2, 3], stride: [1, 3], padding: [1, 0], dilation: [2, 1] }),
+        // Its taps lie farther apart than the image is large, yet each window touches it.
+        ("3x1p6x0d6x1", Window { kernel: [3, 1], stride: [1, 1], padding: [6, 0], dilation: [6, 1] }),
         ("global", Window { kernel: [5, 7], stride: [1, 1], padding: [0, 0], dilation: [1, 1] }),
     ];
     let mut cases = Vec::new();

@@ -70,11 +70,11 @@ struct Part {
     segments: Vec<usize>,
 }
 
-/// dy or, behind a max pool, the gradient of the pool and its index.
+/// dy or, behind a max pool, the gradient of the pool and its index, which is empty elsewhere.
 #[derive(Clone, Copy)]
 struct Gradient<'a> {
     dy: &'a [f32],
-    index: Option<&'a [u32]>,
+    index: &'a [u32],
 }
 
 /// Weights: a factor for each source channel times a number that bits stand for.
@@ -273,7 +273,7 @@ impl BinaryGradInput {
         let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
         let roundings = self.roundings(io, terms, magnitudes);
         let (threads, dx) = (io.threads(), io.output(0));
-        let gradient = Gradient { dy: io.input(0), index: self.pool.map(|_| io.input(3)) };
+        let gradient = Gradient { dy: io.input(0), index: self.pool.map_or(&[], |_| io.input(3)) };
         let [rows, columns, channels] = self.target;
         let most = self.parts.iter().map(|part| part.size[0]).max().unwrap_or(0);
         let term_len = laid.len() / self.terms;
@@ -346,25 +346,24 @@ impl BinaryGradInput {
     ) -> &'a [f32] {
         let (line, pooled) = line.split_at_mut(self.line_len());
         let line = &mut line[..columns.len() * self.groups * self.padded()];
-        if let (Some(pool), Some(index)) = (self.pool, gradient.index) {
-            let [kh, kw] = pool.kernel;
+        if let Some(Window { kernel: [kh, kw], .. }) = self.pool {
             let first = row / kh * (self.source[1] / kw);
             let pixels = first + columns.start / kw..first + columns.end.div_ceil(kw);
-            self.scale(gradient.dy, pixels.clone(), (term, rounding), pooled);
-            let taps = (0..kw).map(|column| (row % kh * kw + column) as u32);
-            let taps = taps.cycle().skip(columns.start % kw);
-            let places = columns.clone().map(|column| column / kw - columns.start / kw);
-            self.spread(pooled, &index[pixels.start * self.source[2]..], places.zip(taps), line);
+            let index = &gradient.index[pixels.start * self.source[2]..];
+            self.scale_pixels(gradient.dy, pixels, (term, rounding), pooled);
+            let start = columns.start / kw;
+            let places = columns.map(|column| (column / kw - start, (row % kh * kw + column % kw) as u32));
+            self.unpool(pooled, index, places, line);
         } else {
             let first = row * self.source[1];
-            self.scale(gradient.dy, first + columns.start..first + columns.end, (term, rounding), line);
+            self.scale_pixels(gradient.dy, first + columns.start..first + columns.end, (term, rounding), line);
         }
         line
     }
 
     /// Some pixels of dy or of the pool's gradient, times the factors of a term and rounded.
     #[inline(always)]
-    fn scale(
+    fn scale_pixels(
         &self,
         dy: &[f32],
         pixels: Range<usize>,
@@ -383,7 +382,7 @@ impl BinaryGradInput {
 
     /// Pixels of dy: for each the pixel of the pool's gradient above it and its tap, whose channels of that gradient it gets.
     #[inline(always)]
-    fn spread(&self, pooled: &[f32], index: &[u32], places: impl Iterator<Item = (usize, u32)>, line: &mut [f32]) {
+    fn unpool(&self, pooled: &[f32], index: &[u32], places: impl Iterator<Item = (usize, u32)>, line: &mut [f32]) {
         let (channels, padded) = (self.channels[0], self.padded());
         for (line, (pixel, tap)) in line.chunks_exact_mut(self.groups * padded).zip(places) {
             for (group, line) in line.chunks_exact_mut(padded).enumerate() {

@@ -11,11 +11,11 @@ use crate::io::Kernel;
 use crate::target::Target;
 use crate::threads::Threads;
 
-/// Channels that are summed side by side.
-const BLOCK: usize = 32;
+/// Channels that are taken side by side.
+const BLOCK: usize = 16;
 
 /// A window between two feature maps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Pool {
     window: Window,
     /// Extents of the image under the windows.
@@ -23,8 +23,6 @@ struct Pool {
     /// Extents of the result of the pool.
     pooled: [usize; 2],
     channels: usize,
-    /// For gradients: of each row and of each column of the image, the taps that lead from it to outputs, ascending, and those outputs.
-    over: [Vec<Vec<(usize, usize)>>; 2],
 }
 
 /// A pixel of a feature map: the offset of its first channel, the tap that leads to it, and the row and column of that tap's output.
@@ -36,25 +34,7 @@ struct Tap {
 
 impl Pool {
     fn new(window: Window, image: &Shape, pooled: &Shape) -> Self {
-        let (channels, image, pooled) = (image.channels(), [image[1], image[2]], [pooled[1], pooled[2]]);
-        Self { window, image, pooled, channels, over: Default::default() }
-    }
-
-    /// The same, for gradients.
-    fn for_gradient(window: Window, image: &Shape, pooled: &Shape) -> Self {
-        let pool = Self::new(window, image, pooled);
-        let over = [0, 1].map(|axis| {
-            let mut over = vec![Vec::new(); pool.image[axis]];
-            for tap in 0..window.kernel[axis] {
-                for output in 0..pool.pooled[axis] {
-                    if let Some(pixel) = window.source(axis, pool.image[axis], output, tap) {
-                        over[pixel].push((tap, output));
-                    }
-                }
-            }
-            over
-        });
-        Self { over, ..pool }
+        Self { window, image: [image[1], image[2]], pooled: [pooled[1], pooled[2]], channels: image.channels() }
     }
 
     /// Calls `work(image number, row, column, channels)` for every pixel of `y`, a feature map of these extents, rows apart on the lanes.
@@ -93,15 +73,39 @@ impl Pool {
             })
         })
     }
+}
+
+/// A pool, from its image.
+struct Gradient {
+    pool: Pool,
+    /// Of each row and of each column of the image, the taps that lead from it to outputs, ascending, and those outputs.
+    over: [Vec<Vec<(usize, usize)>>; 2],
+}
+
+impl Gradient {
+    fn new(pool: Pool) -> Self {
+        let over = [0, 1].map(|axis| {
+            let mut over = vec![Vec::new(); pool.image[axis]];
+            for tap in 0..pool.window.kernel[axis] {
+                for output in 0..pool.pooled[axis] {
+                    if let Some(pixel) = pool.window.source(axis, pool.image[axis], output, tap) {
+                        over[pixel].push((tap, output));
+                    }
+                }
+            }
+            over
+        });
+        Self { pool, over }
+    }
 
     /// The outputs whose window covers a pixel, by ascending tap.
     #[inline(always)]
     fn over(&self, n: usize, row: usize, column: usize) -> impl Iterator<Item = Tap> {
-        let [height, width] = self.pooled;
+        let Pool { window, pooled: [height, width], channels, .. } = self.pool;
         self.over[0][row].iter().flat_map(move |&(kh, i)| {
             self.over[1][column].iter().map(move |&(kw, j)| Tap {
-                at: ((n * height + i) * width + j) * self.channels,
-                number: kh * self.window.kernel[1] + kw,
+                at: ((n * height + i) * width + j) * channels,
+                number: kh * window.kernel[1] + kw,
                 output: [i, j],
             })
         })
@@ -179,11 +183,12 @@ fn largest<const N: usize>(mut taps: impl Iterator<Item = Tap>, x: &[f32], chann
 
 /// The kernel of [`binary_nets_graph::ops::MaxPool2dGrad`].
 pub fn prepare_max_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, pool) = (target.isa, Pool::for_gradient(window, &io.outputs[0].shape, &io.inputs[1].shape));
+    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[1].shape));
+    let gradient = Gradient::new(pool);
     plain(isa.name(), move |io| {
         let (index, dy) = (io.input::<u32>(0), io.input::<f32>(1));
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
-            let over = || pool.over(n, row, column);
+            let over = || gradient.over(n, row, column);
             let (blocks, rest) = dx.as_chunks_mut::<BLOCK>();
             let rest_at = blocks.len() * BLOCK;
             for (block, dx) in blocks.iter_mut().enumerate() {
@@ -262,12 +267,13 @@ pub fn prepare_avg(window: Window, io: &IoMeta, target: Target) -> Prepared<Kern
 
 /// The kernel of [`binary_nets_graph::ops::AvgPool2dGrad`].
 pub fn prepare_avg_grad(window: Window, io: &IoMeta, target: Target) -> Prepared<Kernel> {
-    let (isa, pool) = (target.isa, Pool::for_gradient(window, &io.outputs[0].shape, &io.inputs[0].shape));
+    let (isa, pool) = (target.isa, Pool::new(window, &io.outputs[0].shape, &io.inputs[0].shape));
+    let gradient = Gradient::new(pool);
     plain(isa.name(), move |io| {
         let dy = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
             dx.fill(0.0);
-            for tap in pool.over(n, row, column) {
+            for tap in gradient.over(n, row, column) {
                 let taps = window.padded_taps(pool.image, tap.output) as f32;
                 dx.iter_mut().zip(&dy[tap.at..]).for_each(|(dx, &dy)| *dx += dy / taps);
             }

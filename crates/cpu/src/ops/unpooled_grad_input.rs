@@ -1,5 +1,5 @@
-//! The gradient of a binary convolution by its input where a max pool stands behind it: each number of the pool's gradient goes to the one pixel of its window that was the
-//! largest, so the others cost nothing.
+//! The gradient of a binary convolution by its input where a max pool stands behind it and gradients are floats: each number of the pool's gradient goes to the one pixel of its
+//! window that was the largest, so the others cost nothing. (Whole numbers are looked up so fast that zeros among them do not matter: see `binary_grad_input`.)
 //!
 //! A pixel of the convolution gets a list of its channels that won, and adds for every tap the sum of their weights, times the numbers, to the input's pixel under the tap: row by
 //! row of the pool, a few taps at a time, in the order of the pixels.

@@ -68,7 +68,7 @@ fn pooled(window: &Window, ceil: bool, x: [usize; 4]) -> Result<[usize; 4], Mism
             format!("{:?} for kernel {:?}", window.padding, window.kernel),
         ));
     }
-    // Taps that lie farther apart than the image is wide can all miss it.
+    // Taps that lie farther apart than the image is large can all miss it.
     let misses = [height, width].iter().enumerate().any(|(axis, &extent)| {
         let mut outputs = 0..output[axis];
         extent < window.dilation[axis] && outputs.any(|output| window.taps_inside(axis, extent, output).is_empty())

@@ -2,7 +2,7 @@ use super::Avx2;
 use crate::vector::{Bytes, Planes, PlanesOfTwo, Sums};
 use std::arch::x86_64::*;
 
-/// The first or the last pair of bytes of each four, as often as there are entries: those of the first four in the lower half.
+/// The first or the last pair of bytes of each four, once for each of eight entries: those of the first four in the lower half.
 const fn pair(first: i8) -> [i8; 32] {
     let mut bytes = [0; 32];
     let mut i = 0;
@@ -65,7 +65,7 @@ impl Planes for Avx2 {
         };
         let pairs = const { [pair(0), pair(2), pair(2)] };
         let mut sums = [self.zero_bytes(); 3];
-        // SAFETY: `self` proves AVX2; patterns, and two planes, have 32 bytes.
+        // SAFETY: `self` proves AVX2; pairs, factors, and two planes have 32 bytes.
         unsafe {
             let eight = _mm256_set1_epi64x(eight as i64);
             for (sums, (pair, factors)) in sums.iter_mut().zip(pairs.iter().zip(&factors)) {
