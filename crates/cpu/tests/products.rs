@@ -517,8 +517,8 @@ fn rounded_gradients_are_the_same_everywhere() {
 #[test]
 fn whole_gradients_behind_pools_are_exact() {
     let rounding = Some(StochasticRounding { stream: 3 });
-    // The first column of dy that is read is not the first one, nor that of a window of the pool.
-    let outside = (2, [9, 8], [4, 40], 2, Window::square(1, 1, 1));
+    // The first column of dy that is read lies in the second window of the pool, and not at its start.
+    let outside = (2, [9, 8], [4, 40], 2, Window::square(1, 1, 3));
     for shape in gradient_shapes().into_iter().chain([outside]) {
         let (batch, input, [c, o], groups, window) = shape;
         let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
