@@ -18,7 +18,9 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join(', ')}${value.length > 8 ? ', …' : ''}]`
   if (typeof value === 'object' && value !== null) {
     const kind = value.constructor?.name ?? 'Object'
-    return kind === 'Object' ? `{ ${Object.keys(value).join(', ')} }`.replace('{  }', '{}') : `a ${kind}`
+    if (kind !== 'Object') return `a ${kind}`
+    const keys = Object.keys(value)
+    return keys.length === 0 ? '{}' : `{ ${keys.join(', ')} }`
   }
   return String(value)
 }

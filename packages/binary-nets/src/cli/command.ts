@@ -30,7 +30,7 @@ export class UsageError extends Error {}
 /** Reads what follows a command's name, and runs the command. */
 export async function run(name: string, command: Command, argv: readonly string[]): Promise<void> {
   const { args } = command
-  const { values, positionals } = parse(command, argv)
+  const { values, positionals } = parse(name, command, argv)
   const isOpen = args.at(-1)?.endsWith('...') === true
   const missing = args[positionals.length]
   if (missing !== undefined) throw new UsageError(`${name}: <${missing}> is missing`)
@@ -40,21 +40,39 @@ export async function run(name: string, command: Command, argv: readonly string[
   await command.run(positionals, values)
 }
 
-function parse({ options }: Command, argv: readonly string[]): { values: Options; positionals: string[] } {
+function parse(
+  name: string,
+  { options }: Command,
+  argv: readonly string[],
+): { values: Options; positionals: string[] } {
   const entries = Object.entries(options).map(([name, { value, short }]) => {
     return [name, { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) }]
   })
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      options: Object.fromEntries(entries),
-      allowPositionals: true,
-    })
-    // No option may be given as a list.
-    return { values: values as Options, positionals }
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+  const { values, positionals, tokens } = parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(entries),
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  })
+  const flags = Object.entries(options).flatMap(([name, { short }]) => [`--${name}`, ...(short ? [`-${short}`] : [])])
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const { rawName, value, inlineValue } = token
+    const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined
+    if (option === undefined) {
+      const known = flags.filter((flag) => flag.startsWith('--')).join(', ')
+      throw new UsageError(
+        `${name}: there is no option ${rawName}; ${known === '' ? 'it has none' : `there are: ${known}`}`,
+      )
+    }
+    if (option.value === undefined && value !== undefined) throw new UsageError(`${name}: ${rawName} takes no value`)
+    if (option.value !== undefined && (value === undefined || (!inlineValue && flags.includes(value)))) {
+      throw new UsageError(`${name}: ${rawName} wants a value, <${option.value}>`)
+    }
   }
+  // No option may be given as a list.
+  return { values: values as Options, positionals }
 }
 
 /** How a command is typed, and its options. */
@@ -82,6 +100,13 @@ export function number(name: string, value: string): number {
   const number = Number(value)
   if (value.trim() !== '' && Number.isFinite(number)) return number
   throw new BinaryNetsError('BNETS_ARGUMENT', `--${name} should be a number, got ${value}`)
+}
+
+/** A number of things, 1 or more. */
+export function count(name: string, value: string): number {
+  const count = number(name, value)
+  if (Number.isInteger(count) && count >= 1) return count
+  throw new BinaryNetsError('BNETS_ARGUMENT', `--${name} should be a whole number from 1 on, got ${value}`)
 }
 
 /** Where a network runs: on so many threads, with the instruction set of `--isa`. What is none is refused there. */

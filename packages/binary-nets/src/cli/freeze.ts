@@ -1,6 +1,6 @@
 import { Network } from '../index.js'
 import { bytes } from '../table.js'
-import { type Command, number, text } from './command.js'
+import { type Command, count, text, UsageError } from './command.js'
 import { checkpointOf, nameOf, openFolder, outputOf } from './files.js'
 
 export const freeze: Command = {
@@ -20,7 +20,10 @@ export const freeze: Command = {
     const [shorter, validation, calibration] = ['resize', 'validation', 'calibration'].map((name) =>
       text(options, name),
     )
-    const resize = shorter === undefined ? 'stretch' : { shorter: number('resize', shorter) }
+    const resize = shorter === undefined ? 'stretch' : { shorter: count('resize', shorter) }
+    if (text(options, 'ends') === 'int8' && calibration === undefined) {
+      throw new UsageError('freeze: --ends int8 wants images to measure maps on, --calibration <folder>')
+    }
     using network = await Network.load(file)
     const { input } = network
     using frozen = await network.freeze({

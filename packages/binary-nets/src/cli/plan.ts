@@ -11,7 +11,7 @@ import {
   type ResNet,
   sgd,
 } from '../index.js'
-import { type Command, number, type Options, runOptions, text } from './command.js'
+import { type Command, count, type Options, runOptions, text } from './command.js'
 import { checkpointOf } from './files.js'
 
 /** The models of the library, by name: all that are called a ResNet of so many layers. */
@@ -37,6 +37,7 @@ export const plan: Command = {
     size: { value: 'pixels', about: 'height and width of the images of a named model; else 224' },
     channels: { value: 'count', about: 'channels of the images of a named model; else 3' },
     stem: { value: 'kind', about: 'stem of a named model: imagenet (default), or small, for images up to 64 pixels' },
+    width: { value: 'count', about: 'channels of the first stage of a named model; else 64' },
     parallel: { value: 'count', about: 'bases of a named model; else 1' },
     threads: { value: 'count', about: 'threads; else one for each core' },
     isa: { value: 'name', about: 'instruction set: scalar, avx2, avx512 or neon; else the best there is' },
@@ -44,8 +45,8 @@ export const plan: Command = {
   },
   async run([model = ''], options) {
     const [batchSize, accumulate, classes] = [
-      count(options, 'batch'),
-      count(options, 'accumulate'),
+      countOf(options, 'batch'),
+      countOf(options, 'accumulate'),
       classesOf(model, options),
     ]
     const [memory, gradients, name] = [text(options, 'memory'), text(options, 'gradients'), text(options, 'optimizer')]
@@ -65,22 +66,24 @@ export const plan: Command = {
 }
 
 /** The options that say what a named model is, which a checkpoint says itself. */
-const OF_MODELS = ['stem', 'size', 'channels', 'parallel']
+const OF_MODELS = ['stem', 'size', 'channels', 'width', 'parallel']
 
 /** The network of a checkpoint, or a new one by the name of its model, which a file of that name does not hide. */
 async function open(model: string, options: Options): Promise<Network<Outputs>> {
-  const running = runOptions(options, count(options, 'threads'))
+  const running = runOptions(options, countOf(options, 'threads'))
   if (!Object.hasOwn(MODELS, model) && existsSync(model)) {
     const given = OF_MODELS.find((name) => options[name] !== undefined)
     if (given === undefined) return Network.load(checkpointOf(model), running)
     throw new BinaryNetsError('BNETS_ARGUMENT', `--${given} is for named models, and ${model} is a file or folder`)
   }
   const build = known('model', 'a file or one of', MODELS, model)
-  const [size = 224, channels = 3] = [count(options, 'size'), count(options, 'channels')]
-  const [classes, parallel, stem] = [classesOf(model, options), count(options, 'parallel'), text(options, 'stem')]
+  const [size = 224, channels = 3] = [countOf(options, 'size'), countOf(options, 'channels')]
+  const [width, parallel] = [countOf(options, 'width'), countOf(options, 'parallel')]
+  const [classes, stem] = [classesOf(model, options), text(options, 'stem')]
   const built = build({
     ...(classes !== undefined && { classes }),
     ...(stem !== undefined && { stem: stem as 'small' }),
+    ...(width !== undefined && { width }),
     ...(parallel !== undefined && { parallel }),
   })
   return Network.create(built, { input: image({ height: size, width: size, channels }), ...running })
@@ -88,12 +91,13 @@ async function open(model: string, options: Options): Promise<Network<Outputs>> 
 
 /** How many classes were asked for; a named model has some in any case. */
 function classesOf(model: string, options: Options): number | undefined {
-  return count(options, 'classes') ?? (Object.hasOwn(MODELS, model) ? 1000 : undefined)
+  return countOf(options, 'classes') ?? (Object.hasOwn(MODELS, model) ? 1000 : undefined)
 }
 
-function count(options: Options, name: string): number | undefined {
+/** A count that may have been given. */
+function countOf(options: Options, name: string): number | undefined {
   const value = text(options, name)
-  return value === undefined ? undefined : number(name, value)
+  return value === undefined ? undefined : count(name, value)
 }
 
 /** What has that name, of few. */

@@ -1,7 +1,7 @@
 import { bar } from '../bar.js'
 import { loadFrozen } from '../index.js'
 import { percent, table } from '../table.js'
-import { type Command, number, text } from './command.js'
+import { type Command, count, text } from './command.js'
 
 export const predict: Command = {
   about: 'tell what PNG and JPEG files show',
@@ -11,7 +11,7 @@ export const predict: Command = {
     json: { about: 'print JSON' },
   },
   async run([model = '', ...images], options) {
-    const topK = number('top', text(options, 'top') ?? '3')
+    const topK = count('top', text(options, 'top') ?? '3')
     using frozen = await loadFrozen(model)
     const predictions = await frozen.predict(images, { topK })
     if (options['json']) {

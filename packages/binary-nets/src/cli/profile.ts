@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { loadFrozen } from '../index.js'
 import { withIoErrors } from '../io-errors.js'
 import { replaceFile } from '../replace-file.js'
-import { type Command, number, runOptions, text } from './command.js'
+import { type Command, count, runOptions, text } from './command.js'
 import { profilePage } from './profile-page.js'
 import { profileText } from './profile-text.js'
 import { columns } from './terminal.js'
@@ -21,8 +21,8 @@ export const profile: Command = {
   },
   async run([model = ''], options) {
     const [image, page, threads] = [text(options, 'image'), text(options, 'html'), text(options, 'threads')]
-    const repeats = number('repeats', text(options, 'repeats') ?? '30')
-    const running = runOptions(options, threads === undefined ? undefined : number('threads', threads))
+    const repeats = count('repeats', text(options, 'repeats') ?? '30')
+    const running = runOptions(options, threads === undefined ? undefined : count('threads', threads))
     using frozen = await loadFrozen(model, running)
     const layers = await frozen.profile({ repeats, ...(image !== undefined && { image }) })
     const { isa, threads: lanes } = frozen.device
