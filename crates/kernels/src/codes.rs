@@ -129,23 +129,44 @@ fn between<S: Integers, T: Dot>(token: S, d: &[T], [low, high]: [&[T]; 2], layou
 #[inline(always)]
 fn pack<S: Floats>(token: S, codes: Codes, x: &[f32], layout: BitLayout, out: &mut [u64]) {
     match codes {
-        Codes::Sign => pack_by(token, |x| word(token, S::negative, x), x, layout, out),
-        Codes::Step => pack_by(token, |x| word(token, S::positive, x), x, layout, out),
+        Codes::Sign => pack_by(
+            token,
+            #[inline(always)]
+            |x| word(token, S::negative, x),
+            x,
+            layout,
+            out,
+        ),
+        Codes::Step => pack_by(
+            token,
+            #[inline(always)]
+            |x| word(token, S::positive, x),
+            x,
+            layout,
+            out,
+        ),
     }
 }
 
 #[inline(always)]
+#[allow(clippy::needless_bitwise_bool, reason = "what may be skipped does not become vector code")]
 fn inside<S: Floats>(token: S, interval: &RangeInclusive<f32>, x: &[f32], layout: BitLayout, out: &mut [u64]) {
     let (min, max) = (*interval.start(), *interval.end());
-    // Comparisons become vector code where their results are floats again.
-    let ones = |x: &[f32; 64]| {
-        let mut ones = [0.0; 64];
-        for (one, &x) in ones.iter_mut().zip(x) {
-            *one = if x >= min && x <= max { 1.0 } else { 0.0 };
-        }
-        ones
-    };
-    pack_by(token, |x| word(token, S::positive, &ones(x)), x, layout, out);
+    pack_by(
+        token,
+        #[inline(always)]
+        |x| {
+            // Comparisons become vector code where their results are floats again.
+            let mut ones = [0.0; 64];
+            for (one, &x) in ones.iter_mut().zip(x) {
+                *one = if (x >= min) & (x <= max) { 1.0 } else { 0.0 };
+            }
+            word(token, S::positive, &ones)
+        },
+        x,
+        layout,
+        out,
+    );
 }
 
 /// Packs what `word` makes of 64 numbers; a NaN has bit 0 whatever is asked, so the last ones are packed with NaNs behind them.
