@@ -12,7 +12,7 @@ use crate::target::Target;
 use crate::threads::Threads;
 
 /// Channels that are taken side by side.
-const BLOCK: usize = 16;
+const BLOCK: usize = 32;
 
 /// A window between two feature maps.
 #[derive(Clone, Copy, Debug)]
@@ -146,15 +146,12 @@ pub fn prepare_max_index(window: Window, io: &IoMeta, target: Target) -> Prepare
                 || {
                     let pixels = y.chunks_exact_mut(pool.channels).zip(index.chunks_exact_mut(pool.channels));
                     for (column, (y, index)) in pixels.enumerate() {
-                        let under = || pool.under(row / height, row % height, column);
-                        let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
-                        let (indices, rest_index) = index.as_chunks_mut::<BLOCK>();
-                        let rest_at = blocks.len() * BLOCK;
-                        for (block, (y, index)) in blocks.iter_mut().zip(indices).enumerate() {
-                            (*y, *index) = largest(under(), x, block * BLOCK);
-                        }
-                        for (channel, (y, index)) in (rest_at..).zip(rest.iter_mut().zip(rest_index)) {
-                            ([*y], [*index]) = largest(under(), x, channel);
+                        let blocks = y.chunks_mut(BLOCK).zip(index.chunks_mut(BLOCK));
+                        for (block, (y, index)) in blocks.enumerate() {
+                            let taps = pool.under(row / height, row % height, column);
+                            let (largest, taps) = largest(taps, x, block * BLOCK);
+                            y.copy_from_slice(&largest[..y.len()]);
+                            index.copy_from_slice(&taps[..index.len()]);
                         }
                     }
                 },
@@ -163,16 +160,27 @@ pub fn prepare_max_index(window: Window, io: &IoMeta, target: Target) -> Prepare
     })
 }
 
-/// The largest of the numbers of `N` channels from `channel` on, the first of equals, and its tap.
+/// A block from the first of these elements on: so many as a constant says become vector code without a loop. Behind a pixel's last channel come those of the next, or zeros.
 #[inline(always)]
-fn largest<const N: usize>(mut taps: impl Iterator<Item = Tap>, x: &[f32], channel: usize) -> ([f32; N], [u32; N]) {
-    // As many as a constant says: vector code without a loop.
-    let block = |tap: &Tap| -> [f32; N] { *x[tap.at + channel..].first_chunk().expect("a whole block") };
+fn block<T: Copy + Default>(x: &[T]) -> [T; BLOCK] {
+    x.first_chunk().copied().unwrap_or_else(
+        #[inline(always)]
+        || {
+            let mut padded = [T::default(); BLOCK];
+            padded[..x.len()].copy_from_slice(x);
+            padded
+        },
+    )
+}
+
+/// The largest of the numbers of a block of channels from `channel` on, the first of equals, and its tap.
+#[inline(always)]
+fn largest(mut taps: impl Iterator<Item = Tap>, x: &[f32], channel: usize) -> ([f32; BLOCK], [u32; BLOCK]) {
     let first = taps.next().expect("every window has a pixel");
-    let (mut largest, mut index) = (block(&first), [first.number as u32; N]);
+    let (mut largest, mut index) = (block(&x[first.at + channel..]), [first.number as u32; BLOCK]);
     for tap in taps {
-        let x = block(&tap);
-        for k in 0..N {
+        let x = block(&x[tap.at + channel..]);
+        for k in 0..BLOCK {
             let wins = x[k] > largest[k];
             largest[k] = if wins { x[k] } else { largest[k] };
             index[k] = if wins { tap.number as u32 } else { index[k] };
@@ -188,28 +196,21 @@ pub fn prepare_max_grad(window: Window, io: &IoMeta, target: Target) -> Prepared
     plain(isa.name(), move |io| {
         let (index, dy) = (io.input::<u32>(0), io.input::<f32>(1));
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.image, |n, row, column, dx| {
-            let over = || gradient.over(n, row, column);
-            let (blocks, rest) = dx.as_chunks_mut::<BLOCK>();
-            let rest_at = blocks.len() * BLOCK;
-            for (block, dx) in blocks.iter_mut().enumerate() {
-                *dx = handed_back(over(), index, dy, block * BLOCK);
-            }
-            for (channel, dx) in (rest_at..).zip(rest) {
-                [*dx] = handed_back(over(), index, dy, channel);
+            for (block, dx) in dx.chunks_mut(BLOCK).enumerate() {
+                let handed_back = handed_back(gradient.over(n, row, column), index, dy, block * BLOCK);
+                dx.copy_from_slice(&handed_back[..dx.len()]);
             }
         });
     })
 }
 
-/// What the outputs that these taps lead to hand back to `N` channels of a pixel from `channel` on, in order.
+/// What the outputs that these taps lead to hand back to a block of channels of a pixel from `channel` on, in order.
 #[inline(always)]
-fn handed_back<const N: usize>(taps: impl Iterator<Item = Tap>, index: &[u32], dy: &[f32], channel: usize) -> [f32; N] {
-    let mut dx = [0.0; N];
+fn handed_back(taps: impl Iterator<Item = Tap>, index: &[u32], dy: &[f32], channel: usize) -> [f32; BLOCK] {
+    let mut dx = [0.0; BLOCK];
     for tap in taps {
-        let (index, dy) = (&index[tap.at + channel..], &dy[tap.at + channel..]);
-        let (index, dy): (&[u32; N], &[f32; N]) =
-            (index.first_chunk().expect("a whole block"), dy.first_chunk().expect("a whole block"));
-        for k in 0..N {
+        let (index, dy) = (block(&index[tap.at + channel..]), block(&dy[tap.at + channel..]));
+        for k in 0..BLOCK {
             dx[k] += if index[k] == tap.number as u32 { dy[k] } else { 0.0 };
         }
     }
@@ -244,22 +245,15 @@ pub fn prepare_avg(window: Window, io: &IoMeta, target: Target) -> Prepared<Kern
     let (isa, pool) = (target.isa, Pool::new(window, &io.inputs[0].shape, &io.outputs[0].shape));
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
-        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
-            let mean = Mean::of(window.padded_taps(pool.image, [i, j]));
-            let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
-            let rest_at = blocks.len() * BLOCK;
-            for (block, y) in blocks.iter_mut().enumerate() {
+        pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, row, column, y| {
+            let mean = Mean::of(window.padded_taps(pool.image, [row, column]));
+            for (i, y) in y.chunks_mut(BLOCK).enumerate() {
                 let mut sum = [0.0; BLOCK];
-                for tap in pool.under(n, i, j) {
-                    // As many as a constant says: vector code without a loop.
-                    let x: &[f32; BLOCK] = x[tap.at + block * BLOCK..].first_chunk().expect("a whole block");
-                    sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+                for tap in pool.under(n, row, column) {
+                    let x = block(&x[tap.at + i * BLOCK..]);
+                    sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += f64::from(x));
                 }
                 y.iter_mut().zip(sum).for_each(|(y, sum)| *y = mean.rounded(sum));
-            }
-            for (channel, y) in (rest_at..).zip(rest) {
-                let sum: f64 = pool.under(n, i, j).map(|tap| f64::from(x[tap.at + channel])).sum();
-                *y = mean.rounded(sum);
             }
         });
     })
