@@ -1,7 +1,7 @@
 //! The gradient of a convolution with weights of one bit by its input: dy times α times the bits, by look-up tables.
 //!
-//! A pixel of dy becomes tables once and serves every tap that reads it; behind a max pool, dy is made row by row of the pool's gradient and its index. Every output is an ascending chain over (tap row, tap column, four channels) for each term, and the
-//! terms are added in order, whatever the strip, the batch, the threads or the instruction set.
+//! A pixel of dy becomes tables once and serves every tap that reads it; behind a max pool, dy is made row by row of the pool's gradient and its index. Every output is an
+//! ascending chain over (tap row, tap column, four channels) for each term, and the terms are added in order, whatever the strip, the batch, the threads or the instruction set.
 
 use std::ops::Range;
 

@@ -118,15 +118,9 @@ pub fn prepare_max(window: Window, io: &IoMeta, target: Target) -> Prepared<Kern
     plain(isa.name(), move |io| {
         let x = io.input::<f32>(0);
         pool.for_pixels(isa, io.threads(), io.output::<f32>(0), pool.pooled, |n, i, j, y| {
-            let mut first = true;
-            for tap in pool.under(n, i, j) {
-                let x = &x[tap.at..][..y.len()];
-                if first {
-                    y.copy_from_slice(x);
-                } else {
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x > *y { x } else { *y });
-                }
-                first = false;
+            for (block, y) in y.chunks_mut(BLOCK).enumerate() {
+                let (largest, _) = largest(pool.under(n, i, j), x, block * BLOCK);
+                y.copy_from_slice(&largest[..y.len()]);
             }
         });
     })
