@@ -414,7 +414,8 @@ test('a profile has a row for each step, and its sums are those of the network',
   const binary = times.filter(({ kind }) => kind === 'binary')
   t.is(binary.length, 16)
   for (const { path, macs, seconds, peak, bytes } of binary) {
-    t.true(peak !== null && macs <= peak * seconds * 1.000001, path)
+    // A tiny layer may take no longer than a run of nothing.
+    t.true(peak !== null && (seconds === 0 || macs <= peak * seconds * 1.000001), path)
     // A packed weight of 3 × 3 taps has at least a bit for each two of its channels.
     t.true(bytes > (9 * 16 * 16) / 8, path)
   }

@@ -23,7 +23,7 @@ pub struct LayerTime {
     pub writes: Writes,
     /// The name of the kernel that was chosen.
     pub kernel: &'static str,
-    /// The shortest time of several runs.
+    /// The shortest time of several runs, less what a run of no step takes; 0 where that is all.
     pub seconds: f64,
     /// Multiply-adds.
     pub macs: u64,

@@ -491,7 +491,8 @@ fn a_profile_has_a_row_for_each_layer_with_what_it_computes_and_moves() {
         let written: usize = node.outputs.iter().map(|&v| Layout::interchange(graph.meta(v)).bytes()).sum();
         let read: usize = metas(&node.inputs).iter().map(|meta| Layout::interchange(meta).bytes()).sum();
         assert!(row.bytes > written && row.bytes < 4 * (written + read) + 4096, "{}: {}", row.path, row.bytes);
-        if let Some(peak) = row.peak {
+        // A tiny layer may take no longer than a run of nothing.
+        if let Some(peak) = row.peak.filter(|_| row.seconds > 0.0) {
             assert!(row.macs as f64 <= peak * row.seconds * 1.000_001, "{}", row.path);
         }
     }

@@ -13,7 +13,7 @@ export interface LayerTime {
   readonly writes: string
   /** The kernel that was chosen. */
   readonly kernel: string
-  /** The shortest time of several runs. */
+  /** The shortest time of several runs, less what a run of nothing takes; 0 where that is all. */
   readonly seconds: number
   /** Multiply-adds of an image; 0 where there are none. */
   readonly macs: number
