@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use binary_nets_conformance::suite::{Case, Outputs, cases, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
-use binary_nets_graph::ops::{Arithmetic, BatchNormFused, Relu};
-use binary_nets_graph::passes::fuse_norms;
+use binary_nets_graph::ops::{Arithmetic, BatchNormFused, Fill, Relu};
+use binary_nets_graph::passes::{fuse_norms, keep_integers};
 use binary_nets_graph::{Meaning, Op};
 use binary_nets_kernels::Isa;
 use copied::{same, with_copied_leaf};
@@ -77,13 +77,14 @@ fn outputs_that_replace_inputs_have_the_same_bits() {
 fn a_norm_has_the_same_bits_with_what_stands_behind_it_in_its_sweep() {
     let mut fused_norms = 0;
     for case in cases().into_iter().filter(|case| case.name.starts_with("batch_norm/")) {
-        let x = case.graph.nodes().iter().find(|node| matches!(node.op, Op::Input(_))).unwrap().outputs[0];
         let norm = case.graph.output("y0").unwrap();
+        let shape = case.graph.meta(norm).shape.clone();
         for (add, rectify) in [(true, true), (true, false), (false, true)] {
             let mut graph = case.graph.clone();
             let mut y = norm;
             if add {
-                y = graph.add_one(Arithmetic::ADD, &[y, x], "").unwrap();
+                let other = graph.add_one(Fill { value: 0.5, shape: shape.clone() }, &[], "").unwrap();
+                y = graph.add_one(Arithmetic::ADD, &[y, other], "").unwrap();
             }
             if rectify {
                 y = graph.add_one(Relu {}, &[y], "").unwrap();
@@ -101,6 +102,24 @@ fn a_norm_has_the_same_bits_with_what_stands_behind_it_in_its_sweep() {
         }
     }
     assert!(fused_norms > 0 && fused_norms.is_multiple_of(3), "{fused_norms}");
+}
+
+#[test]
+fn a_norm_of_integers_has_the_bits_of_a_norm_of_floats() {
+    let mut cases = cases();
+    cases.retain(|case| case.name.starts_with("norm_behind_convolution/"));
+    for case in &cases {
+        let kept = keep_integers(&case.graph).unwrap();
+        let integers = kept.nodes().iter().filter(|node| matches!(node.op, Op::BinaryConv2d(_)));
+        assert_eq!(integers.map(|node| node.inputs.len()).collect::<Vec<_>>(), [2], "{}", case.name);
+        for isa in Isa::available() {
+            let cpu = Cpu::new(Some(2), isa).unwrap();
+            let [floats, integers] = [&case.graph, &kept]
+                .map(|graph| run_case(&cpu, &Case { graph: graph.clone(), ..case.clone() }).unwrap());
+            assert!(same(&floats, &integers), "{} on {}", case.name, isa.name());
+        }
+    }
+    assert_eq!(cases.len(), 12);
 }
 
 /// One backend is compared with the reference; the others must give its bits.

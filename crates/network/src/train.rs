@@ -7,7 +7,7 @@ use binary_nets_exec::{Backend, ExecError, Run, first_non_finite, thrifty};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
-    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, fuse_norms,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, fuse_norms, keep_integers,
     read_through_pools, round_gradients, share_max_pools,
 };
 use binary_nets_graph::spec::GraphSpec;
@@ -153,7 +153,7 @@ impl<B: Backend> Network<B> {
         }
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
         let thrifty = |once| {
-            let once = dce(&share_max_pools(&read_through_pools(&once)?)?)?;
+            let once = dce(&keep_integers(&share_max_pools(&read_through_pools(&once)?)?)?)?;
             let more = thrifty(&self.backend, &once, options.memory)?;
             // Behind the policy, which may keep what lies within a sweep and compute the rest again.
             Ok::<_, NetworkError>(Thrifty { graph: fuse_norms(&more)?, again: again(&once, &more) })

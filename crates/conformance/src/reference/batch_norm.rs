@@ -2,6 +2,7 @@
 
 use binary_nets_graph::ops::{BatchNorm, BatchNormFused, BatchNormGrad, StatisticsMomentum, UpdateStatistics};
 
+use super::{binary::scale_of, round};
 use crate::Tensor;
 
 /// The mean over each channel of `f(element, channel)`, shape `[c]`.
@@ -22,19 +23,35 @@ pub fn normalize(x: &Tensor, gamma: &Tensor, beta: &Tensor, mean: &Tensor, var: 
     })
 }
 
-/// y, mean and biased variance.
-pub fn forward(op: &BatchNorm, x: &Tensor, gamma: &Tensor, beta: &Tensor) -> Vec<Tensor> {
+/// The first `count` inputs; with an α behind them, what the integers x stand for is in their place.
+pub fn floats(inputs: &[&Tensor], count: usize) -> Vec<Tensor> {
+    let mut floats: Vec<Tensor> = inputs[..count].iter().map(|&input| input.clone()).collect();
+    if let Some(alpha) = inputs.get(count) {
+        let (x, channels) = (inputs[0], inputs[0].shape.channels());
+        floats[0] = Tensor::from_fn(&x.shape, |p| round(scale_of(alpha, p[p.len() - 1], channels) * round(x.at(p))));
+    }
+    floats
+}
+
+/// y, mean and biased variance of x, γ and β.
+fn normalized(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Vec<Tensor> {
     let mean = channel_mean(x, |x, _| x);
     let var = channel_mean(x, |x, c| (x - mean.data[c]).powi(2));
-    vec![normalize(x, gamma, beta, &mean, &var, op.eps), mean, var]
+    vec![normalize(x, gamma, beta, &mean, &var, eps), mean, var]
+}
+
+/// y, mean and biased variance.
+pub fn forward(op: &BatchNorm, inputs: &[&Tensor]) -> Vec<Tensor> {
+    let inputs = floats(inputs, 5);
+    normalized(&inputs[0], &inputs[1], &inputs[2], op.eps)
 }
 
 /// The same, with what stands behind y.
 pub fn fused(op: &BatchNormFused, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let norm = BatchNorm { eps: op.eps, momentum: 0.0 };
-    let mut outputs = forward(&norm, inputs[0], inputs[1], inputs[2]);
+    let inputs = floats(inputs, 3 + usize::from(op.add));
+    let mut outputs = normalized(&inputs[0], &inputs[1], &inputs[2], op.eps);
     if op.add {
-        outputs[0] = outputs[0].zip(inputs[3], |y, other| y + other);
+        outputs[0] = outputs[0].zip(&inputs[3], |y, other| y + other);
     }
     if op.relu {
         outputs[0] = outputs[0].map(|y| y.max(0.0));
@@ -44,7 +61,8 @@ pub fn fused(op: &BatchNormFused, inputs: &[&Tensor]) -> Vec<Tensor> {
 
 /// dx, dγ, dβ. With `x̂ = (x − mean)/√(var + ε)`: `dβ = Σ dy`, `dγ = Σ dy·x̂`, `dx = γ/√(var + ε)·(dy − mean(dy) − x̂·mean(dy·x̂))`.
 pub fn grad(op: &BatchNormGrad, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let &[x, gamma, mean, var, dy] = inputs else { panic!("batch_norm_grad takes 5 inputs") };
+    let inputs = floats(inputs, 5);
+    let [x, gamma, mean, var, dy] = &inputs[..] else { panic!("batch_norm_grad takes 5 inputs, and an α") };
     let (c, rows) = (x.shape.channels(), x.shape.rows() as f64);
     let one = Tensor::full(&[c].into(), 1.0);
     let zero = Tensor::full(&[c].into(), 0.0);

@@ -159,7 +159,7 @@ fn apply(
         Op::TernarizeWeightGrad(op) => ternary::ternarize_weight_grad(op, inputs),
         Op::TernaryConv2d(op) => ternary::conv2d(op, inputs, shapes[0]),
         Op::TernaryConv2dGradInput(op) => vec![ternary::grad_input(op, inputs, shapes[0], randomness)],
-        Op::BatchNorm(op) => batch_norm::forward(op, inputs[0], inputs[1], inputs[2]),
+        Op::BatchNorm(op) => batch_norm::forward(op, inputs),
         Op::BatchNormFused(op) => batch_norm::fused(op, inputs),
         Op::BatchNormGrad(op) => batch_norm::grad(op, inputs),
         Op::BatchNormInference(op) => {

@@ -140,15 +140,16 @@ pub fn terms(
             let inputs = [&absolute[..4], &[&below]].concat();
             apply(op, &inputs, shapes, &BTreeMap::new(), randomness).expect("no leaf is read")
         }
-        Op::BatchNorm(op) => batch_norm_terms(op.eps, inputs[0], &absolute, results),
+        Op::BatchNorm(op) => batch_norm_terms(op.eps, &batch_norm::floats(inputs, 5), results),
         Op::BatchNormFused(op) => {
-            let mut terms = batch_norm_terms(op.eps, inputs[0], &absolute, results);
+            let inputs = batch_norm::floats(inputs, 3 + usize::from(op.add));
+            let mut terms = batch_norm_terms(op.eps, &inputs, results);
             if op.add {
                 terms[0] = terms[0].zip(absolute[3], |y, other| y + other);
             }
             terms
         }
-        Op::BatchNormGrad(op) => batch_norm_grad_terms(op, inputs),
+        Op::BatchNormGrad(op) => batch_norm_grad_terms(op, &batch_norm::floats(inputs, 5)),
         Op::BatchNormInference(op) => {
             vec![normalized_terms(absolute[0], absolute[1], absolute[2], absolute[3], absolute[4], op.eps)]
         }
@@ -230,19 +231,20 @@ fn normalized_terms(x: &Tensor, gamma: &Tensor, beta: &Tensor, mean: &Tensor, va
 }
 
 /// The variance is a mean of squares of differences, each of which is as wrong as its two operands.
-fn batch_norm_terms(eps: f64, x: &Tensor, absolute: &[&Tensor], results: &[Tensor]) -> Vec<Tensor> {
+fn batch_norm_terms(eps: f64, inputs: &[Tensor], results: &[Tensor]) -> Vec<Tensor> {
+    let absolute: Vec<Tensor> = inputs.iter().map(|x| x.map(f64::abs)).collect();
     let (mean, var) = (&results[1], &results[2]);
-    let var_terms = batch_norm::channel_mean(x, |x, c| {
+    let var_terms = batch_norm::channel_mean(&inputs[0], |x, c| {
         let difference = (x - mean.data[c]).abs();
         difference * (difference + 2.0 * (x.abs() + mean.data[c].abs()))
     });
-    let mean_terms = batch_norm::channel_mean(absolute[0], |x, _| x);
-    vec![normalized_terms(absolute[0], absolute[1], absolute[2], &mean_terms, var, eps), mean_terms, var_terms]
+    let mean_terms = batch_norm::channel_mean(&absolute[0], |x, _| x);
+    vec![normalized_terms(&absolute[0], &absolute[1], &absolute[2], &mean_terms, var, eps), mean_terms, var_terms]
 }
 
 /// The formulas of the gradient with every difference made a sum but `x − mean`, which is the first thing computed, from exact operands.
-fn batch_norm_grad_terms(op: &BatchNormGrad, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let &[x, gamma, mean, var, dy] = inputs else { panic!("batch_norm_grad takes 5 inputs") };
+fn batch_norm_grad_terms(op: &BatchNormGrad, inputs: &[Tensor]) -> Vec<Tensor> {
+    let [x, gamma, mean, var, dy] = inputs else { panic!("batch_norm_grad takes 5 inputs") };
     let rows = x.shape.rows() as f64;
     let ones = gamma.map(|_| 1.0);
     let x_hat = batch_norm::normalize(x, &ones, &ones.map(|_| 0.0), mean, var, op.eps).map(f64::abs);

@@ -86,6 +86,13 @@ impl Builder {
         self.input_of(Meaning::Int { min: 0, max: 255 }, sample, |random| random.below(256) as f64)
     }
 
+    /// Integers of magnitudes up to `most`.
+    pub fn integers(&mut self, sample: &[usize], most: u16) -> Value {
+        let most = i64::from(most);
+        let below = 2 * most as u64 + 1;
+        self.input_of(Meaning::Int { min: -most, max: most }, sample, |random| random.below(below) as f64 - most as f64)
+    }
+
     /// A choice among classes for each sample.
     pub fn label(&mut self, classes: u32) -> Value {
         self.index(classes, &[])

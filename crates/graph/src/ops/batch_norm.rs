@@ -3,14 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Backward, Forward, Operator};
-use crate::{GraphError, Mismatch, Value, ValueMeta};
+use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
 
 use super::expect;
+
+/// The largest magnitude of integers that stand for floats.
+const LARGEST: i64 = i16::MAX as i64;
 
 /// `y = γ·(x − mean)/√(var + ε) + β` with the statistics of this batch (Ioffe and Szegedy 2015).
 ///
 /// Inputs: x `f32[…, c]`, γ, β, running mean, running variance, each `f32[c]`; the running ones are read by the passes
-/// `attach_statistics` and `evaluation` alone. Outputs: y like x; mean and biased variance of the batch, `f32[c]`.
+/// `attach_statistics` and `evaluation` alone. Outputs: y `f32[…, c]`; mean and biased variance of the batch, `f32[c]`.
+///
+/// With integers d of 16 bits in the place of x, and α as the last input, `f32[1]` or one for so many consecutive channels, x is `fl(α·fl(d))`: what
+/// [`super::BinaryConv2d`] yields, in half the bytes. So it is with [`BatchNormFused`] and [`BatchNormGrad`]; the pass `keep_integers` makes them so.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
@@ -22,7 +28,7 @@ pub struct BatchNorm {
 
 /// [`BatchNorm`] and what stands right behind it, in one sweep: `max(y + other, 0)` or a part of that. The pass `fuse_norms` makes it, behind all gradients.
 ///
-/// Inputs: x `f32[…, c]`, γ, β, each `f32[c]`, and the other like x where it is added. Outputs as those of [`BatchNorm`].
+/// Inputs: x `f32[…, c]`, γ, β, each `f32[c]`, and the other like y where it is added. Outputs as those of [`BatchNorm`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNormFused {
@@ -84,9 +90,30 @@ fn check(x: &ValueMeta, vectors: &[(&ValueMeta, &str)], eps: f64) -> Result<(), 
     vectors.iter().try_for_each(|(v, what)| expect::f32_vector(v, x.shape.channels(), what))
 }
 
+/// The inputs, with the floats that they stand for in the place of integers and their α.
+fn floats(inputs: &[&ValueMeta]) -> Result<Vec<ValueMeta>, Mismatch> {
+    let mut floats: Vec<ValueMeta> = inputs.iter().map(|&meta| meta.clone()).collect();
+    let Some(Meaning::Int { min, max }) = floats.first().map(|x| x.meaning) else { return Ok(floats) };
+    let alpha = floats.pop();
+    let (Some(x), Some(alpha)) = (floats.first_mut(), alpha) else {
+        return Err(Mismatch::new("α behind integers", "nothing"));
+    };
+    if !(-LARGEST..0).contains(&min) || max > LARGEST {
+        return Err(Mismatch::new("integers of 16 bits with a sign", x.to_string()));
+    }
+    let channels = x.shape.last().copied().unwrap_or(0);
+    match alpha.shape[..] {
+        [factors] if factors > 0 && alpha.meaning == Meaning::F32 && channels.is_multiple_of(factors) => {}
+        _ => return Err(Mismatch::new(format!("α for equal parts of {channels} channels"), alpha.to_string())),
+    }
+    *x = ValueMeta::f32(x.shape.clone());
+    Ok(floats)
+}
+
 impl Operator for BatchNorm {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let [x, gamma, beta, mean, var] = expect::inputs(inputs)?;
+        let inputs = floats(inputs)?;
+        let [x, gamma, beta, mean, var] = expect::inputs(&inputs.iter().collect::<Vec<_>>())?;
         check(x, &[(gamma, "gamma"), (beta, "beta"), (mean, "running mean"), (var, "running variance")], self.eps)?;
         Ok(vec![x.clone(), gamma.clone(), gamma.clone()])
     }
@@ -105,12 +132,14 @@ impl Operator for BatchNorm {
 
 impl Operator for BatchNormFused {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let inputs = floats(inputs)?;
+        let inputs: Vec<_> = inputs.iter().collect();
         let [x, gamma, beta] = if self.add {
-            let [x, gamma, beta, other] = expect::inputs(inputs)?;
+            let [x, gamma, beta, other] = expect::inputs(&inputs)?;
             expect::same_f32(x, other)?;
             [x, gamma, beta]
         } else {
-            expect::inputs(inputs)?
+            expect::inputs(&inputs)?
         };
         if !self.add && !self.relu {
             return Err(Mismatch::new("a sum or a rectifier behind the norm", "neither"));
@@ -122,7 +151,8 @@ impl Operator for BatchNormFused {
 
 impl Operator for BatchNormGrad {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
-        let [x, gamma, mean, var, dy] = expect::inputs(inputs)?;
+        let inputs = floats(inputs)?;
+        let [x, gamma, mean, var, dy] = expect::inputs(&inputs.iter().collect::<Vec<_>>())?;
         check(x, &[(gamma, "gamma"), (mean, "mean"), (var, "variance")], self.eps)?;
         expect::same_f32(x, dy)?;
         Ok(vec![x.clone(), gamma.clone(), gamma.clone()])

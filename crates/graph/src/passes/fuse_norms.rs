@@ -20,6 +20,8 @@ pub fn fuse_norms(graph: &Graph) -> Result<Graph, GraphError> {
             if let Some(other) = tail.other {
                 inputs.push(rewrite.get(other)?);
             }
+            // The α of integers.
+            inputs.extend(rewrite.get_all(&norm.inputs[5..])?);
             let op = BatchNormFused { eps: tail.eps, add: tail.other.is_some(), relu: tail.relu };
             let outputs = rewrite.target.add(op, &inputs, &norm.path)?;
             let replaced = [node.outputs[0], norm.outputs[1], norm.outputs[2]];

@@ -1,6 +1,6 @@
-//! Batch norms with what stands right behind them.
+//! Batch norms with what stands right behind them, and right in front.
 
-use binary_nets_graph::passes::fuse_norms;
+use binary_nets_graph::passes::{fuse_norms, keep_integers};
 
 use crate::text::{assert_graph, graph};
 
@@ -64,5 +64,55 @@ fn what_others_read_stays_as_it_is() {
     for behind in behind {
         let given = MAPS.to_owned() + &norm("%y, %m, %v", "%x") + behind;
         assert_graph(&fuse_norms(&graph(&given)).unwrap(), &given);
+    }
+}
+
+const CONVOLUTION: &str = r#"graph batch=2
+    %x = input {"name":"x","shape":[4,4,3],"meaning":{"bit":{"codes":"sign","groups":1}}} ()
+    %g = input {"name":"g","shape":[4,4,2],"meaning":"f32"} ()
+    %w = state {"path":"w","shape":[2,3,3,3],"kind":"parameter","init":ZERO} ()
+    %c = state {"path":"c","shape":[2],"kind":"parameter","init":ZERO} ()
+    %b, %a = binarize_weight {"scale":"channel","gradient":"identity","groups":1} (%w)"#;
+
+fn convolution(alpha: &str) -> String {
+    let window = r#""window":{"kernel":[3,3],"stride":[1,1],"padding":[1,1],"dilation":[1,1]}"#;
+    format!("\n    %d = binary_conv2d {{{window},\"pad_value\":0}} (%x, %b{alpha}) @conv")
+}
+
+fn norm_and_gradient(alpha: &str) -> String {
+    format!(
+        "
+    %y, %m, %v = batch_norm {{\"eps\":1e-5,\"momentum\":0.1}} (%d, %c, %c, %c, %c{alpha}) @bn
+    %dd, %dc, %db = batch_norm_grad {{\"eps\":1e-5}} (%d, %c, %m, %v, %g{alpha}) @bn
+    output y = %y
+    output dd = %dd"
+    )
+}
+
+#[test]
+fn integers_are_kept_for_norms() {
+    let given = CONVOLUTION.to_owned() + &convolution(", %a") + &norm_and_gradient("");
+    let expected = CONVOLUTION.to_owned() + &convolution("") + &norm_and_gradient(", %a");
+    assert_graph(&keep_integers(&graph(&given)).unwrap(), &expected);
+
+    // The sweep of a norm takes α along.
+    let relu = "\n    %y, %m, %v = batch_norm {\"eps\":1e-5,\"momentum\":0.1} (%d, %c, %c, %c, %c, %a) @bn\n    %r = relu {} (%y)";
+    let sweep = "\n    %r, %m, %v = batch_norm_fused {\"eps\":1e-5,\"add\":false,\"relu\":true} (%d, %c, %c, %a) @bn";
+    let [given, expected] =
+        [relu, sweep].map(|norm| CONVOLUTION.to_owned() + &convolution("") + norm + "\n    output r = %r");
+    assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+}
+
+#[test]
+fn what_others_read_stays_floats() {
+    let norm = norm_and_gradient("");
+    for reader in [
+        "\n    %r = relu {} (%d)\n    output r = %r",
+        "\n    output d = %d",
+        // The gradient of a norm by its own result.
+        "\n    %q, %qc, %qb = batch_norm_grad {\"eps\":1e-5} (%g, %c, %m, %v, %d) @bn\n    output q = %q",
+    ] {
+        let given = CONVOLUTION.to_owned() + &convolution(", %a") + &norm + reader;
+        assert_graph(&keep_integers(&graph(&given)).unwrap(), &given);
     }
 }
