@@ -228,6 +228,32 @@ test('rounded gradients learn, the same on any number of threads and under any p
   await t.throwsAsync(planned, { code: 'BNETS_ARGUMENT', message: /gradients should be one of/ })
 })
 
+test('slopes of 8 bits learn in less memory, the same on any number of threads and under any policy of it', async (t) => {
+  const run = async (slopes: 'f32' | 'int8', threads?: number, memory: 'speed' | 'min' = 'speed') => {
+    using net = await create(1, threads)
+    const plan = await net.plan({ optimizer: adam(), slopes, memory, classes: 4 })
+    await fit(net, { ...options, epochs: 8, optimizer: adam({ lr: oneCycle(2e-2) }), slopes, memory }).done
+    return { weights: net.stateDict(), top1: (await net.evaluate(validation)).top1, bytes: plan.workspaceBytes }
+  }
+  const [floats, bytes, threads, small] = await Promise.all([
+    run('f32'),
+    run('int8', 1),
+    run('int8', 2),
+    run('int8', 1, 'min'),
+  ])
+  t.true(bytes.top1 > 0.9, `top-1 is ${bytes.top1}`)
+  t.true(bytes.bytes < floats.bytes, `${bytes.bytes} B of ${floats.bytes}`)
+  t.notDeepEqual(bytes.weights, floats.weights)
+  t.deepEqual(threads.weights, bytes.weights)
+  t.deepEqual(small.weights, bytes.weights)
+
+  using net = await create()
+  const wrong = { ...options, slopes: 'int4' as 'int8' }
+  t.throws(() => fit(net, wrong), { code: 'BNETS_ARGUMENT', message: /slopes should be one of/ })
+  const planned = net.plan({ optimizer: adam(), slopes: 'int4' as 'int8', classes: 4 })
+  await t.throwsAsync(planned, { code: 'BNETS_ARGUMENT', message: /slopes should be one of/ })
+})
+
 test('moving averages stand beside the parameters, and validations see them', async (t) => {
   using net = await create()
   const decay = 0.9

@@ -63,8 +63,8 @@ for (const stop of [1, 3, STEPS - 1, STEPS, STEPS + 1, 2 * STEPS, 3 * STEPS + 2,
   })
 }
 
-test('with gradients in whole numbers, in the middle of an update', async (t) => {
-  const fixed: FitOptions<Outputs> = { ...options, gradients: 'fixed', accumulate: 2 }
+test('with gradients in whole numbers and slopes of 8 bits, in the middle of an update', async (t) => {
+  const fixed: FitOptions<Outputs> = { ...options, gradients: 'fixed', slopes: 'int8', accumulate: 2 }
   using whole = await create()
   await fit(whole, fixed).done
   const path = join(folder, 'fixed.safetensors')

@@ -1,5 +1,5 @@
 // Training steps of one of the networks of bench/training-networks.mjs, SGD with momentum, in a process of its own so that its peak memory is theirs:
-// `node bench/training-step.mjs <network> <threads> <steps> [--augment] [--images <folder>] [--profile] [--gradients <kind>] [--memory <policy>]` prints a line of
+// `node bench/training-step.mjs <network> <threads> <steps> [--augment] [--images <folder>] [--profile] [--gradients <kind>] [--slopes <kind>] [--memory <policy>]` prints a line of
 // JSON. Without a folder the images are noise that lies
 // in memory; a folder has `train/<class>/*`, which are decoded. With `--profile` it tells how long each op takes, too.
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,10 +15,11 @@ const { values, positionals } = parseArgs({
     images: { type: 'string' },
     profile: { type: 'boolean' },
     gradients: { type: 'string' },
+    slopes: { type: 'string' },
     memory: { type: 'string' },
   },
 })
-const { gradients = 'f32', memory = 'balanced' } = values
+const { gradients = 'f32', slopes = 'f32', memory = 'balanced' } = values
 const [name, threads, steps] = [positionals[0], Number(positionals[1]), Number(positionals[2])]
 const { size, channels, batch, classes, build } = networks[name]
 const shape = { height: size, width: size, channels }
@@ -61,7 +62,7 @@ function onStep(event) {
   if (ends.length === steps + 1) data = data === undefined ? undefined : dataTime() - data
 }
 await fit(net, {
-  ...{ train, epochs: 1, batchSize: batch, optimizer: sgd({ lr: 0.01, momentum: 0.9 }), onStep, gradients, memory },
+  ...{ train, epochs: 1, batchSize: batch, optimizer: sgd({ lr: 0.01, momentum: 0.9 }), onStep, gradients, slopes, memory },
   ...(values.augment && { loader: { augment: { crop: { padding: 4 }, flip: true } } }),
 }).done
 const peak = peakMiB()

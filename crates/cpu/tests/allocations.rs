@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Backend, MemoryPolicy, Run, thrifty};
 use binary_nets_graph::Graph;
-use binary_nets_graph::passes::{
-    dce, evaluation, freeze, fuse, fuse_norms, read_through_pools, round_gradients, share_max_pools,
-};
+use binary_nets_graph::passes::{economize, evaluation, freeze, fuse, fuse_norms, round_gradients};
 use binary_nets_kernels::Isa;
 use runner::Planned;
 
@@ -45,7 +43,7 @@ fn as_trained(cpu: &Cpu, mut step: Graph, policy: MemoryPolicy, fixed: bool) -> 
     if fixed {
         round_gradients(&mut step);
     }
-    let step = dce(&share_max_pools(&read_through_pools(&step).unwrap()).unwrap()).unwrap();
+    let step = economize(&step).unwrap();
     let step = fuse_norms(&thrifty(cpu, &step, policy).unwrap()).unwrap();
     let has = |wanted: &str| step.nodes().iter().any(|node| node.op.name() == wanted);
     assert!(has("batch_norm_fused") && has("max_pool2d_index"), "{}", step.dump());

@@ -14,9 +14,9 @@ use binary_nets_exec::Run;
 use binary_nets_graph::ops::{
     Adam, Affine, ApplyMask, Arithmetic, Assign, BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, Bop,
     Clamp, Clear, Compare, Comparison, Concat, Constant, Dropout, Gather, GlobalNorm, Input, IntervalMask,
-    MovingAverage, NormalizeImage, OneHot, PadAxis, Prelu, Reduce, Reduction, Relu, Repeat, Reshape, Scalar, Scatter,
-    Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step, Surrogate,
-    SurrogateGrad, SurrogateSlope, Transpose,
+    MovingAverage, NormalizeImage, OneHot, PadAxis, Prelu, QuantizeSlope, Reduce, Reduction, Relu, Repeat, Reshape,
+    Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step,
+    Surrogate, SurrogateGrad, SurrogateSlope, Transpose,
 };
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
@@ -79,8 +79,9 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
     add(Fill { value: 0.5, shape: whole.clone().into() }.into(), Box::new(|_| Vec::new()));
     add(Sign { gradient: Surrogate::Clip, groups: 1 }.into(), one());
     add(Step { gradient: Surrogate::Clip, groups: c }.into(), one());
-    for gradient in [SurrogateSlope::Clip, SurrogateSlope::Approx, SurrogateSlope::Swish { beta: 5.0 }] {
+    for gradient in [SurrogateSlope::Approx, SurrogateSlope::Swish { beta: 5.0 }] {
         add(SurrogateGrad { gradient }.into(), two(map));
+        add(QuantizeSlope { gradient }.into(), one());
     }
     add(Relu {}.into(), one());
     add(Prelu {}.into(), Box::new(move |b| vec![b.floats(map), b.state(&[c], false)]));

@@ -71,6 +71,8 @@ ops! {
     Sign "sign",
     Step "step",
     SurrogateGrad "surrogate_grad",
+    QuantizeSlope "quantize_slope",
+    QuantizedSlopeGrad "quantized_slope_grad",
     BinarizeWeight "binarize_weight",
     BinaryConv2d "binary_conv2d",
     BinaryConv2dGradInput "binary_conv2d_grad_input",

@@ -43,7 +43,7 @@ pub use evaluate::Evaluation;
 pub use frozen_network::FrozenNetwork;
 pub use layer_times::{LayerKind, LayerTime};
 pub use network::{Dump, Network};
-pub use options::{Gradients, TrainingOptions};
+pub use options::{Gradients, Slopes, TrainingOptions};
 pub use profile::{OpTime, Part};
 pub use snapshot::Snapshot;
 pub use tensor::{NamedTensors, Prediction, TensorView};

@@ -18,6 +18,8 @@ pub struct TrainingOptions {
     pub clip_norm: Option<f32>,
     /// How the gradients of binary convolutions are multiplied.
     pub gradients: Gradients,
+    /// How the slopes of pseudo-gradients wait for backward.
+    pub slopes: Slopes,
     /// The decay of the averages that follow trained parameters and running statistics, in `[0, 1)`.
     pub average: Option<f64>,
     /// What a step keeps and what it computes again; the bits of its results are the same.
@@ -35,13 +37,25 @@ pub enum Gradients {
     Fixed,
 }
 
+/// How the slopes of pseudo-gradients wait for backward.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slopes {
+    /// As the input that they are computed from, in f32.
+    #[default]
+    F32,
+    /// Rounded to 8 bits.
+    Int8,
+}
+
 impl Default for TrainingOptions {
-    /// One batch an update, no clipping, no averages, gradients in f32, balanced memory.
+    /// One batch an update, no clipping, no averages, gradients and slopes in f32, balanced memory.
     fn default() -> Self {
         Self {
             accumulate: 1,
             clip_norm: None,
             gradients: Gradients::default(),
+            slopes: Slopes::default(),
             average: None,
             memory: MemoryPolicy::default(),
         }
@@ -51,7 +65,7 @@ impl Default for TrainingOptions {
 impl TrainingOptions {
     /// Fails with [`NetworkError::Argument`] where an option is impossible.
     pub(crate) fn check(&self) -> Result<(), NetworkError> {
-        let Self { accumulate, clip_norm, average, gradients: _, memory: _ } = self;
+        let Self { accumulate, clip_norm, average, gradients: _, slopes: _, memory: _ } = self;
         let wrong = |name: &str, expected: &str, got: String| {
             Err(NetworkError::Argument(format!("{name}: expected {expected}, got {got}")))
         };

@@ -7,8 +7,8 @@ use binary_nets_exec::{Backend, ExecError, Run, first_non_finite, thrifty};
 use binary_nets_graph::ops::{State, StateKind};
 use binary_nets_graph::passes::{
     ACCUMULATED, Differentiated, FINITE, GRADIENT, Update, accumulate_gradients, accumulated_gradients,
-    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, fuse_norms, keep_integers,
-    read_through_pools, round_gradients, share_max_pools,
+    attach_averages, attach_statistics, attach_updates, clip_gradients, dce, differentiate, economize, fuse_norms,
+    quantize_slopes, round_gradients,
 };
 use binary_nets_graph::spec::GraphSpec;
 use binary_nets_graph::{Graph, GraphError, Op};
@@ -17,7 +17,7 @@ use crate::batch::{check_targets, tensors};
 use crate::loaded::{Loaded, read};
 use crate::teacher::taught;
 use crate::training_plan::{Again, again};
-use crate::{Gradients, NamedTensors, Network, NetworkError, TensorView, TrainingOptions};
+use crate::{Gradients, NamedTensors, Network, NetworkError, Slopes, TensorView, TrainingOptions};
 
 /// The compiled step of a network.
 pub(crate) struct Trainer<B: Backend> {
@@ -151,9 +151,13 @@ impl<B: Backend> Network<B> {
         if options.gradients == Gradients::Fixed {
             round_gradients(&mut differentiated.graph);
         }
+        let lighter = |step| match options.slopes {
+            Slopes::F32 => Ok(step),
+            Slopes::Int8 => quantize_slopes(&step),
+        };
         let accumulating = (options.accumulate > 1).then(|| accumulating(&differentiated)).transpose()?;
         let thrifty = |once| {
-            let once = dce(&keep_integers(&share_max_pools(&read_through_pools(&once)?)?)?)?;
+            let once = economize(&lighter(once)?)?;
             let more = thrifty(&self.backend, &once, options.memory)?;
             // Behind the policy, which may keep what lies within a sweep and compute the rest again.
             Ok::<_, NetworkError>(Thrifty { graph: fuse_norms(&more)?, again: again(&once, &more) })

@@ -11,7 +11,7 @@ use binary_nets_exec::{ExecError, MemoryPolicy};
 use binary_nets_formats::checkpoint::{decode, encode};
 use binary_nets_graph::ops::Sgd;
 use binary_nets_graph::passes::{Update, UpdateRule};
-use binary_nets_network::{Gradients, Network, NetworkError, StepReport, TensorView, TrainingOptions};
+use binary_nets_network::{Gradients, Network, NetworkError, Slopes, StepReport, TensorView, TrainingOptions};
 use tiny::{
     BATCH, PIXELS, RATES, compile, compile_with, cpu, dataset, everything, loader, network, objective, states, train,
     without_norms,
@@ -22,6 +22,7 @@ const ALL: TrainingOptions = TrainingOptions {
     clip_norm: Some(0.5),
     average: Some(0.9),
     gradients: Gradients::Fixed,
+    slopes: Slopes::Int8,
     memory: MemoryPolicy::Balanced,
 };
 
@@ -282,7 +283,7 @@ fn options_are_read_from_json() {
     let read = |text| serde_json::from_str::<TrainingOptions>(text);
     assert_eq!(read("{}").unwrap(), TrainingOptions::default());
     assert_eq!(read(r#"{"accumulate":1,"clip_norm":null,"average":null}"#).unwrap(), TrainingOptions::default());
-    let all = r#"{"accumulate":3,"clip_norm":0.5,"average":0.9,"gradients":"fixed","memory":"balanced"}"#;
+    let all = r#"{"accumulate":3,"clip_norm":0.5,"average":0.9,"gradients":"fixed","slopes":"int8","memory":"balanced"}"#;
     assert_eq!(read(all).unwrap(), ALL);
     assert!(read(r#"{"acumulate":3}"#).unwrap_err().to_string().contains("acumulate"));
 }

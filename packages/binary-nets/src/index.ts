@@ -101,7 +101,7 @@ export {
   stepDecay,
   warmup,
 } from './schedules.js'
-export type { Gradients, MemoryPolicy } from './step-options.js'
+export type { Gradients, MemoryPolicy, Slopes } from './step-options.js'
 export { type Macs, Summary, type SummaryRow } from './summary.js'
 export {
   type AnyLayer,

@@ -25,14 +25,20 @@ pub fn step(x: f64) -> f64 {
 /// The factor of the gradient at x.
 pub fn surrogate(gradient: SurrogateSlope, x: f64) -> f64 {
     match gradient {
-        SurrogateSlope::Clip if x.abs() <= 1.0 => 1.0,
         SurrogateSlope::Approx if x.abs() <= 1.0 => 2.0 - 2.0 * x.abs(),
-        SurrogateSlope::Clip | SurrogateSlope::Approx => 0.0,
+        SurrogateSlope::Approx => 0.0,
         SurrogateSlope::Swish { beta } => {
             let (beta, bx) = (f64::from(beta), f64::from(beta) * x);
             beta * (2.0 - bx * (bx / 2.0).tanh()) / (1.0 + bx.cosh())
         }
     }
+}
+
+/// The slope in 8 bits.
+pub fn quantized_slope(gradient: SurrogateSlope, x: f64) -> f64 {
+    let (unit, zero) = gradient.bytes();
+    let steps = round(round(surrogate(gradient, x)) * round(1.0 / f64::from(unit)));
+    (f64::from(zero) + steps).round_ties_even()
 }
 
 /// Bits `[o, kh, kw, c]` and α of w `[o, c, kh, kw]`.

@@ -147,6 +147,12 @@ fn apply(
         Op::Sign(_) => vec![inputs[0].map(binary::sign)],
         Op::Step(_) => vec![inputs[0].map(binary::step)],
         Op::SurrogateGrad(op) => vec![inputs[0].zip(inputs[1], |x, dy| dy * binary::surrogate(op.gradient, x))],
+        Op::QuantizeSlope(op) => vec![inputs[0].map(|x| binary::quantized_slope(op.gradient, x))],
+        Op::QuantizedSlopeGrad(op) => {
+            let (unit, zero) = op.gradient.bytes();
+            let (unit, zero) = (f64::from(unit), f64::from(zero));
+            vec![inputs[0].zip(inputs[1], |slope, dy| dy * (slope - zero) * unit)]
+        }
         Op::BinarizeWeight(op) => binary::binarize_weight(op, inputs[0], shapes[0]),
         Op::BinaryConv2d(op) => vec![binary::conv2d(op, inputs, shapes[0])],
         Op::BinaryConv2dGradInput(op) => {

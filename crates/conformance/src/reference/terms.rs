@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use binary_nets_graph::ops::{Adam, BatchNormGrad, Reduction, Sgd, SurrogateSlope, UnaryFunction};
+use binary_nets_graph::ops::{Adam, BatchNormGrad, Reduction, Sgd, UnaryFunction};
 use binary_nets_graph::{Op, Shape};
 
 use super::{Randomness, apply, batch_norm};
@@ -52,12 +52,9 @@ pub fn classes(op: &Op) -> Vec<Class> {
         | Op::Affine(_)
         | Op::ImageConv2d(_)
         | Op::Quantize(_)
+        | Op::QuantizeSlope(_)
         | Op::RoundHalf(_)
         | Op::Dequantize(_) => vec![Class::Exact],
-        Op::SurrogateGrad(op) => vec![match op.gradient {
-            SurrogateSlope::Clip => Class::Exact,
-            SurrogateSlope::Approx | SurrogateSlope::Swish { .. } => ROUNDED,
-        }],
         Op::Unary(op) => vec![match op.function {
             UnaryFunction::PowerOfTwo => Class::Exact,
             UnaryFunction::Neg
@@ -67,9 +64,13 @@ pub fn classes(op: &Op) -> Vec<Class> {
             | UnaryFunction::Sqrt
             | UnaryFunction::Tanh => ROUNDED,
         }],
-        Op::NormalizeImage(_) | Op::Prelu(_) | Op::ApplyMask(_) | Op::GlobalNorm(_) | Op::Arithmetic(_) => {
-            vec![ROUNDED]
-        }
+        Op::NormalizeImage(_)
+        | Op::Prelu(_)
+        | Op::SurrogateGrad(_)
+        | Op::QuantizedSlopeGrad(_)
+        | Op::ApplyMask(_)
+        | Op::GlobalNorm(_)
+        | Op::Arithmetic(_) => vec![ROUNDED],
         Op::Reduce(op) => vec![match op.reduction {
             Reduction::Sum | Reduction::Mean => REDUCED,
             Reduction::Max => Class::Exact,
@@ -179,6 +180,8 @@ pub fn terms(
         | Op::Sign(_)
         | Op::Step(_)
         | Op::SurrogateGrad(_)
+        | Op::QuantizeSlope(_)
+        | Op::QuantizedSlopeGrad(_)
         | Op::BinarizeWeight(_)
         | Op::BinaryConv2d(_)
         | Op::TernarizeWeight(_)

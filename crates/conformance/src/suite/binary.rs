@@ -2,8 +2,9 @@
 
 use binary_nets_bits::Codes;
 use binary_nets_graph::ops::{
-    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, MaxPool2dGrad, MaxPool2dIndex, Sign,
-    Step, StochasticRounding, Surrogate, SurrogateGrad, SurrogateSlope, WeightGradient, WeightScale,
+    BinarizeWeight, BinaryConv2d, BinaryConv2dGradInput, BinaryConv2dGradWeight, MaxPool2dGrad, MaxPool2dIndex,
+    QuantizeSlope, QuantizedSlopeGrad, Sign, Step, StochasticRounding, Surrogate, SurrogateGrad, SurrogateSlope,
+    WeightGradient, WeightScale,
 };
 use binary_nets_graph::{Op, Window};
 
@@ -35,12 +36,9 @@ fn codes() -> Vec<Case> {
         }
     }
     for c in CHANNELS {
-        for gradient in [
-            SurrogateSlope::Clip,
-            SurrogateSlope::Approx,
-            SurrogateSlope::Swish { beta: 5.0 },
-            SurrogateSlope::Swish { beta: 0.75 },
-        ] {
+        for gradient in
+            [SurrogateSlope::Approx, SurrogateSlope::Swish { beta: 5.0 }, SurrogateSlope::Swish { beta: 0.75 }]
+        {
             let mut b = Builder::new(format!("surrogate_grad/{gradient:?}/c{c}"));
             let x = b.input(&[3, c], Fill::Turning);
             // Where exponentials overflow, where they vanish, and what f32 holds at both ends.
@@ -48,6 +46,14 @@ fn codes() -> Vec<Case> {
             let dy = b.state(&[2, 3, c], Fill::Uniform(1.0));
             let dx = b.op(SurrogateGrad { gradient }, &[x, dy]);
             cases.push(b.outputs(&[dx]));
+
+            let mut b = Builder::new(format!("quantized_slope_grad/{gradient:?}/c{c}"));
+            let x = b.input(&[3, c], Fill::Turning);
+            b.overwrite(x, [17.0, -21.0, 1e-40].into_iter().enumerate());
+            let dy = b.state(&[2, 3, c], Fill::Uniform(1.0));
+            let slope = b.op(QuantizeSlope { gradient }, &[x]);
+            let dx = b.op(QuantizedSlopeGrad { gradient }, &[slope, dy]);
+            cases.push(b.outputs(&[slope, dx]));
         }
     }
     cases

@@ -1,10 +1,14 @@
 //! Pseudo-gradients of the binarising activations.
 
 use binary_nets_exec::Prepared;
-use binary_nets_graph::ops::{SurrogateGrad, SurrogateSlope};
+use binary_nets_graph::ops::{QuantizeSlope, QuantizedSlopeGrad, SurrogateGrad, SurrogateSlope};
+use binary_nets_kernels::Isa;
 
-use super::{elementwise, in_place, plain};
-use crate::{io::Kernel, target::Target};
+use super::elementwise::{self, CHUNK, part};
+use super::{in_place, plain};
+use crate::io::Kernel;
+use crate::target::Target;
+use crate::threads::Threads;
 
 pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
     let (isa, gradient) = (target.isa, op.gradient);
@@ -12,9 +16,6 @@ pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
         let (threads, dx) = (io.threads(), io.output::<f32>(0));
         let operands = [io.unless_replaced(0), io.unless_replaced(1)];
         match gradient {
-            SurrogateSlope::Clip => {
-                elementwise::zip(isa, threads, dx, operands, |x, g| if x.abs() <= 1.0 { g } else { 0.0 });
-            }
             SurrogateSlope::Approx => elementwise::zip(isa, threads, dx, operands, |x, g| {
                 let slope = 2.0 - 2.0 * x.abs();
                 if x.abs() <= 1.0 { g * slope } else { 0.0 }
@@ -26,6 +27,62 @@ pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
         }
     });
     in_place(&[1, 0], kernel)
+}
+
+pub fn prepare_quantize(op: &QuantizeSlope, target: Target) -> Prepared<Kernel> {
+    let (isa, gradient) = (target.isa, op.gradient);
+    let (unit, zero) = gradient.bytes();
+    let (steps, zero) = (1.0 / unit, TO_INTEGER + f32::from(zero));
+    plain(isa.name(), move |io| {
+        let (threads, x, slopes) = (io.threads(), io.input(0), io.output(0));
+        match gradient {
+            SurrogateSlope::Approx => {
+                // Beyond 1 the slope would be below 0; a NaN has none.
+                quantize(isa, threads, x, slopes, |x| (2.0 - 2.0 * x.abs()).max(0.0) * steps + zero);
+            }
+            SurrogateSlope::Swish { beta } => {
+                let beta = f64::from(beta);
+                quantize(isa, threads, x, slopes, |x| swish(beta, f64::from(x)) as f32 * steps + zero);
+            }
+        }
+    })
+}
+
+/// Added to a number below 2²² it leaves the nearest integer in the lowest bits.
+const TO_INTEGER: f32 = 12_582_912.0;
+
+/// The lowest bits of `f(x)`.
+fn quantize(isa: Isa, threads: Threads, x: &[f32], bytes: &mut [u8], f: impl Fn(f32) -> f32 + Sync) {
+    threads.for_chunks(bytes, CHUNK, |i, bytes| {
+        let x = part(x, i, bytes.len());
+        isa.vectorize(
+            #[inline(always)]
+            || bytes.iter_mut().zip(x).for_each(|(byte, &x)| *byte = f(x).to_bits() as u8),
+        );
+    });
+}
+
+pub fn prepare_quantized(op: &QuantizedSlopeGrad, target: Target) -> Prepared<Kernel> {
+    let (isa, (unit, zero)) = (target.isa, op.gradient.bytes());
+    let zero = f32::from(zero);
+    let kernel = plain(isa.name(), move |io| {
+        let (slopes, dy): (&[u8], Option<&[f32]>) = (io.input(0), io.unless_replaced(1));
+        io.threads().for_chunks(io.output::<f32>(0), CHUNK, |i, dx| {
+            let (slopes, dy) = (part(slopes, i, dx.len()), dy.map(|dy| part(dy, i, dx.len())));
+            isa.vectorize(
+                #[inline(always)]
+                || match dy {
+                    Some(dy) => dx
+                        .iter_mut()
+                        .zip(slopes)
+                        .zip(dy)
+                        .for_each(|((dx, &s), &dy)| *dx = dy * ((f32::from(s) - zero) * unit)),
+                    None => dx.iter_mut().zip(slopes).for_each(|(dx, &s)| *dx *= (f32::from(s) - zero) * unit),
+                },
+            );
+        });
+    });
+    in_place(&[1], kernel)
 }
 
 /// `β(2 − z·tanh(z/2)) / (1 + cosh z)` with `z = β|x|`, written in `e = exp(−z)`, which cannot overflow:

@@ -63,6 +63,8 @@ pub fn objection(op: &Op) -> Option<String> {
         | Op::Conv2dGradInput(_)
         | Op::Conv2dGradWeight(_)
         | Op::SurrogateGrad(_)
+        | Op::QuantizeSlope(_)
+        | Op::QuantizedSlopeGrad(_)
         | Op::BinarizeWeight(_)
         | Op::BinaryConv2dGradInput(_)
         | Op::BinaryConv2dGradWeight(_)

@@ -90,14 +90,11 @@ fn check(x: &ValueMeta, vectors: &[(&ValueMeta, &str)], eps: f64) -> Result<(), 
     vectors.iter().try_for_each(|(v, what)| expect::f32_vector(v, x.shape.channels(), what))
 }
 
-/// The inputs, with the floats that they stand for in the place of integers and their α.
+/// The inputs; with integers first, the floats that they stand for in their place, and without α.
 fn floats(inputs: &[&ValueMeta]) -> Result<Vec<ValueMeta>, Mismatch> {
-    let mut floats: Vec<ValueMeta> = inputs.iter().map(|&meta| meta.clone()).collect();
-    let Some(Meaning::Int { min, max }) = floats.first().map(|x| x.meaning) else { return Ok(floats) };
-    let alpha = floats.pop();
-    let (Some(x), Some(alpha)) = (floats.first_mut(), alpha) else {
-        return Err(Mismatch::new("α behind integers", "nothing"));
-    };
+    let owned = |metas: &[&ValueMeta]| metas.iter().map(|&meta| meta.clone()).collect::<Vec<_>>();
+    let &[x, ref rest @ .., alpha] = inputs else { return Ok(owned(inputs)) };
+    let Meaning::Int { min, max } = x.meaning else { return Ok(owned(inputs)) };
     if !(-LARGEST..0).contains(&min) || max > LARGEST {
         return Err(Mismatch::new("integers of 16 bits with a sign", x.to_string()));
     }
@@ -106,8 +103,7 @@ fn floats(inputs: &[&ValueMeta]) -> Result<Vec<ValueMeta>, Mismatch> {
         [factors] if factors > 0 && alpha.meaning == Meaning::F32 && channels.is_multiple_of(factors) => {}
         _ => return Err(Mismatch::new(format!("α for equal parts of {channels} channels"), alpha.to_string())),
     }
-    *x = ValueMeta::f32(x.shape.clone());
-    Ok(floats)
+    Ok([vec![ValueMeta::f32(x.shape.clone())], owned(rest)].concat())
 }
 
 impl Operator for BatchNorm {

@@ -96,7 +96,7 @@ pub use stem::{FoldStem, ImageConv2d};
 pub use step::Step;
 pub use stochastic_rounding::{Rounding, StochasticRounding};
 pub use stop_gradient::StopGradient;
-pub use surrogate::{Surrogate, SurrogateGrad, SurrogateSlope};
+pub use surrogate::{QuantizeSlope, QuantizedSlopeGrad, Surrogate, SurrogateGrad, SurrogateSlope};
 pub use ternarize_weight::{NegativeGradient, TernarizeWeight, TernarizeWeightGrad};
 pub use ternary_conv2d::{TernaryConv2d, TernaryConv2dGradInput};
 pub use transpose::Transpose;

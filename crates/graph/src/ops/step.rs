@@ -29,8 +29,8 @@ impl Operator for Step {
         Ok(vec![ValueMeta::new(Meaning::Bit { codes: Codes::Step, groups: self.groups }, x.shape.clone())])
     }
 
-    fn save(&self, _: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
-        Ok(self.gradient.saved_input(inputs))
+    fn save(&self, f: &mut Forward, inputs: &[Value], _: &[Value]) -> Result<Vec<Value>, GraphError> {
+        self.gradient.save(f, inputs[0])
     }
 
     fn vjp(&self, b: &mut Backward, saved: &[Value], dys: &[Option<Value>]) -> Result<Vec<Option<Value>>, GraphError> {

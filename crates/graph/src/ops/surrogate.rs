@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::{Backward, Operator};
+use crate::op::{Backward, Forward, Operator};
 use crate::spec::GraphSpec;
-use crate::{GraphError, Mismatch, Value, ValueMeta};
+use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
 
-use super::{custom_gradient, expect};
+use super::{ApplyMask, IntervalMask, custom_gradient, expect};
 
 /// What stands in for the derivative of a step, which is 0 almost everywhere; g is the gradient of the codes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use super::{custom_gradient, expect};
 pub enum Surrogate {
     /// `dx = g` (Bengio et al. 2013).
     Identity,
-    /// See [`SurrogateSlope::Clip`].
+    /// `dx = g·1[|x| ≤ 1]` (Hubara et al. 2016).
     Clip,
     /// See [`SurrogateSlope::Approx`].
     Approx,
@@ -27,12 +27,10 @@ pub enum Surrogate {
     Custom(Box<GraphSpec>),
 }
 
-/// The formulas of [`Surrogate`] that have a kernel of their own.
+/// The formulas of [`Surrogate`] that read x.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SurrogateSlope {
-    /// `dx = g·1[|x| ≤ 1]` (Hubara et al. 2016).
-    Clip,
     /// `dx = g·(2 − 2|x|)` for `|x| ≤ 1`, else 0 (Bi-Real Net, Liu et al. 2018).
     Approx,
     /// `dx = g·β(2 − βx·tanh(βx/2)) / (1 + cosh(βx))` (BNN+, Darabi et al. 2018).
@@ -50,6 +48,24 @@ pub struct SurrogateGrad {
     pub gradient: SurrogateSlope,
 }
 
+/// The slopes of [`SurrogateGrad`] in 8 bits, for backward: a quarter of x.
+///
+/// Input: x `f32[…]`. Output: `⌊z + s/u⌉`, ties to even, as integers of 0 to 255 of that shape, where s is the slope at x, and u and z are [`SurrogateSlope::bytes`]. No gradient.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantizeSlope {
+    /// The formula.
+    pub gradient: SurrogateSlope,
+}
+
+/// `dx = dy·(q − z)·u`. Inputs: q, what [`QuantizeSlope`] yields, and dy `f32` of that shape. Output: dx like dy.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantizedSlopeGrad {
+    /// The formula.
+    pub gradient: SurrogateSlope,
+}
+
 impl Operator for SurrogateGrad {
     fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
         let [x, dy] = expect::inputs(inputs)?;
@@ -59,13 +75,46 @@ impl Operator for SurrogateGrad {
     }
 }
 
+impl Operator for QuantizeSlope {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [x] = expect::inputs(inputs)?;
+        expect::f32(x)?;
+        self.gradient.check()?;
+        Ok(vec![ValueMeta::new(BYTES, x.shape.clone())])
+    }
+}
+
+impl Operator for QuantizedSlopeGrad {
+    fn infer(&self, inputs: &[&ValueMeta], _: usize) -> Result<Vec<ValueMeta>, Mismatch> {
+        let [slope, dy] = expect::inputs(inputs)?;
+        expect::f32(dy)?;
+        if *slope != ValueMeta::new(BYTES, dy.shape.clone()) {
+            return Err(Mismatch::new(format!("slopes of 0 to 255 for {dy}"), slope.to_string()));
+        }
+        self.gradient.check()?;
+        Ok(vec![dy.clone()])
+    }
+}
+
+/// What a slope of 8 bits is.
+const BYTES: Meaning = Meaning::Int { min: 0, max: 255 };
+
 impl SurrogateSlope {
+    /// What a step between slopes of 8 bits is worth, and the byte that stands for 0: all slopes lie between those of 0 and 255, the largest, that at 0, on 255.
+    pub fn bytes(self) -> (f32, u8) {
+        match self {
+            Self::Approx => (2.0 / 255.0, 0),
+            // The least is −0.074·β.
+            Self::Swish { beta } => (beta / 236.0, 19),
+        }
+    }
+
     fn check(self) -> Result<(), Mismatch> {
         match self {
             Self::Swish { beta } if !(beta > 0.0 && beta.is_finite()) => {
                 Err(Mismatch::new("a finite beta above 0", beta.to_string()))
             }
-            Self::Clip | Self::Approx | Self::Swish { .. } => Ok(()),
+            Self::Approx | Self::Swish { .. } => Ok(()),
         }
     }
 }
@@ -74,17 +123,20 @@ impl Surrogate {
     /// Whether the numbers of the formula, or the names of the graph, are possible.
     pub(super) fn check(&self) -> Result<(), Mismatch> {
         match self {
-            Self::Identity => Ok(()),
-            Self::Clip => SurrogateSlope::Clip.check(),
+            Self::Identity | Self::Clip => Ok(()),
             Self::Approx => SurrogateSlope::Approx.check(),
             &Self::Swish { beta } => SurrogateSlope::Swish { beta }.check(),
             Self::Custom(spec) => custom_gradient::check(spec),
         }
     }
 
-    /// The input of an activation, where its surrogate needs it.
-    pub(super) fn saved_input(&self, inputs: &[Value]) -> Vec<Value> {
-        if *self == Self::Identity { Vec::new() } else { inputs.to_vec() }
+    /// What the gradient of an activation of `x` needs: x or, of a clip, where it passes.
+    pub(super) fn save(&self, f: &mut Forward, x: Value) -> Result<Vec<Value>, GraphError> {
+        Ok(match self {
+            Self::Identity => Vec::new(),
+            Self::Clip => vec![f.emit(IntervalMask { min: -1.0, max: 1.0, flat: false }, &[x])?],
+            Self::Approx | Self::Swish { .. } | Self::Custom(_) => vec![x],
+        })
     }
 
     /// The gradient of an activation's input.
@@ -98,7 +150,7 @@ impl Surrogate {
         let sloped = |b: &mut Backward, gradient| b.emit(SurrogateGrad { gradient }, &[saved[0], g]);
         let dx = match self {
             Self::Identity => g,
-            Self::Clip => sloped(b, SurrogateSlope::Clip)?,
+            Self::Clip => b.emit(ApplyMask { scale: 1.0 }, &[saved[0], g])?,
             Self::Approx => sloped(b, SurrogateSlope::Approx)?,
             &Self::Swish { beta } => sloped(b, SurrogateSlope::Swish { beta })?,
             Self::Custom(spec) => custom_gradient::inline(spec, b, saved[0], g)?,

@@ -53,6 +53,8 @@ impl PerImage<'_> {
             | Op::Sign(_)
             | Op::Step(_)
             | Op::SurrogateGrad(_)
+            | Op::QuantizeSlope(_)
+            | Op::QuantizedSlopeGrad(_)
             | Op::Relu(_)
             | Op::ApplyMask(_)
             | Op::IntervalMask(_)

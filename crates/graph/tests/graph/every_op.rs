@@ -31,6 +31,8 @@ pub const EVERY_OP: &str = r#"graph batch=2
     %swish = step {"gradient":{"swish":{"beta":5.0}},"groups":1} (%x) : bit(step)[2,4,4,2] @binary
     %codes = step {"gradient":"approx","groups":1} (%x) : bit(step)[2,4,4,2] @binary
     %ds = surrogate_grad {"gradient":"approx"} (%x, %dx) : f32[2,4,4,2] @binary
+    %slope = quantize_slope {"gradient":{"swish":{"beta":5.0}}} (%x) : int(0..255)[2,4,4,2] @binary
+    %dq8 = quantized_slope_grad {"gradient":{"swish":{"beta":5.0}}} (%slope, %dx) : f32[2,4,4,2] @binary
     %bits, %alpha = binarize_weight {"scale":"channel","gradient":"identity","groups":1} (%latent) : bit(sign)[3,3,3,2], f32[3] @binary
     %b = binary_conv2d {"window":W3,"pad_value":1} (%codes, %bits, %alpha) : f32[2,4,4,3] @binary
     %i = binary_conv2d {"window":W3,"pad_value":0} (%codes, %bits) : int(-18..18)[2,4,4,3] @binary

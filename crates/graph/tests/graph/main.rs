@@ -16,6 +16,7 @@ mod norms;
 mod per_image;
 mod precompute;
 mod recompute;
+mod saved;
 mod shapes;
 mod spec;
 mod summary;

@@ -86,7 +86,13 @@ const CASES: &[(&str, &str, &str)] = &[
     (r#"%z = conv2d_grad_weight {"window":W2,"groups":1} (%x, %y)"#, "dy [2, 2, 2, 3]", "[2, 4, 4, 3]"),
     (r#"%z = sign {"gradient":"clip","groups":2} (%y)"#, "channels divisible by 2 groups", "f32[2,4,4,3]"),
     (r#"%z = step {"gradient":"clip","groups":1} (%codes)"#, "an f32 tensor", "bit(step)[2,4,4,2]"),
-    (r#"%z = surrogate_grad {"gradient":"clip"} (%x, %y)"#, "f32[2,4,4,2]", "f32[2,4,4,3]"),
+    (
+        r#"%z = quantized_slope_grad {"gradient":"approx"} (%x, %x)"#,
+        "slopes of 0 to 255 for f32[2,4,4,2]",
+        "f32[2,4,4,2]",
+    ),
+    (r#"%z = quantize_slope {"gradient":"approx"} (%codes)"#, "an f32 tensor", "bit(step)[2,4,4,2]"),
+    (r#"%z = surrogate_grad {"gradient":"approx"} (%x, %y)"#, "f32[2,4,4,2]", "f32[2,4,4,3]"),
     (r#"%z = surrogate_grad {"gradient":{"swish":{"beta":0.0}}} (%x, %x)"#, "a finite beta above 0", "0"),
     (r#"%z = sign {"gradient":{"swish":{"beta":-1.0}},"groups":1} (%x)"#, "a finite beta above 0", "-1"),
     (r#"%z = step {"gradient":{"swish":{"beta":0.0}},"groups":1} (%x)"#, "a finite beta above 0", "0"),
@@ -190,6 +196,16 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"%z, %a, %b = batch_norm {"eps":1e-5,"momentum":0.1} (%v, %v, %v, %v, %v)"#,
         "x as an f32 tensor of rank 2 or more",
         "f32[3]",
+    ),
+    (
+        r#"%z, %a, %b = batch_norm {"eps":1e-5,"momentum":0.1} (%image, %v, %v, %v, %v, %alpha)"#,
+        "integers of 16 bits with a sign",
+        "int(0..255)[2,4,4,2]",
+    ),
+    (
+        r#"%z, %a, %b = batch_norm_grad {"eps":1e-5} (%dp, %v, %v, %v, %y, %s)"#,
+        "α for equal parts of 3 channels",
+        "f32[]",
     ),
     (r#"%z, %a, %b = batch_norm {"eps":-1.0,"momentum":0.1} (%y, %v, %v, %v, %v)"#, "an eps of 0 or more", "-1"),
     (

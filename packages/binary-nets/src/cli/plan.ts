@@ -32,6 +32,7 @@ export const plan: Command = {
     optimizer: { value: 'name', about: 'sgd (with momentum, default) or adam' },
     memory: { value: 'policy', about: 'speed, balanced (default) or min' },
     gradients: { value: 'kind', about: 'how gradients of binary convolutions are multiplied: f32 (default) or fixed' },
+    slopes: { value: 'kind', about: 'how slopes of pseudo-gradients wait for backward: f32 (default) or int8' },
     accumulate: { value: 'count', about: 'batches of an update; else 1' },
     classes: { value: 'count', about: 'classes; else those of the checkpoint, or 1000' },
     size: { value: 'pixels', about: 'height and width of the images of a named model; else 224' },
@@ -49,8 +50,8 @@ export const plan: Command = {
       countOf(options, 'accumulate'),
       classesOf(model, options),
     ]
-    const [memory, gradients, name] = [text(options, 'memory'), text(options, 'gradients'), text(options, 'optimizer')]
-    const optimizer = known('--optimizer', 'one of', OPTIMIZERS, name ?? 'sgd')()
+    const [memory, gradients, slopes] = [text(options, 'memory'), text(options, 'gradients'), text(options, 'slopes')]
+    const optimizer = known('--optimizer', 'one of', OPTIMIZERS, text(options, 'optimizer') ?? 'sgd')()
     using network = await open(model, options)
     const made = await network.plan({
       optimizer,
@@ -60,6 +61,7 @@ export const plan: Command = {
       // What is none of the policies or kinds is refused there.
       ...(memory !== undefined && { memory: memory as 'min' }),
       ...(gradients !== undefined && { gradients: gradients as 'fixed' }),
+      ...(slopes !== undefined && { slopes: slopes as 'int8' }),
     })
     console.log(options['json'] ? JSON.stringify(made, null, 2) : `${made}`)
   },

@@ -221,6 +221,8 @@ impl<'m> Exporter<'m> {
             Op::Conv2dGradInput(_)
             | Op::Conv2dGradWeight(_)
             | Op::SurrogateGrad(_)
+            | Op::QuantizeSlope(_)
+            | Op::QuantizedSlopeGrad(_)
             | Op::BinaryConv2dGradInput(_)
             | Op::BinaryConv2dGradWeight(_)
             | Op::TernarizeWeightGrad(_)

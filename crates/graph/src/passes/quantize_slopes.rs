@@ -1,0 +1,38 @@
+//! Slopes of pseudo-gradients in 8 bits.
+
+use std::collections::HashMap;
+
+use crate::ops::{QuantizeSlope, QuantizedSlopeGrad};
+use crate::{Graph, GraphError, Op, Value};
+
+use super::rewrite::Rewrite;
+
+/// Lets pseudo-gradients that read their input read a slope of 8 bits in its place, made where the input is: a byte instead of four waits for backward, and the
+/// gradient is as wrong as rounding makes the slope.
+pub fn quantize_slopes(graph: &Graph) -> Result<Graph, GraphError> {
+    let mut readers: HashMap<Value, Vec<Value>> = HashMap::new();
+    for node in graph.nodes() {
+        if let Op::SurrogateGrad(_) = node.op {
+            readers.entry(node.inputs[0]).or_default().push(node.outputs[0]);
+        }
+    }
+    let mut slopes: HashMap<Value, Value> = HashMap::new();
+    let mut rewrite = Rewrite::new(graph);
+    for node in graph.nodes() {
+        if let Op::SurrogateGrad(op) = &node.op {
+            let inputs = [slopes[&node.outputs[0]], rewrite.get(node.inputs[1])?];
+            let dx = rewrite.target.add_one(QuantizedSlopeGrad { gradient: op.gradient }, &inputs, &node.path)?;
+            rewrite.set(node.outputs[0], dx);
+            continue;
+        }
+        for (&x, copy) in node.outputs.iter().zip(rewrite.copy(node)?) {
+            for dx in readers.get(&x).into_iter().flatten() {
+                let reader = graph.producer(*dx);
+                let Op::SurrogateGrad(op) = &reader.op else { continue };
+                let slope = rewrite.target.add_one(QuantizeSlope { gradient: op.gradient }, &[copy], &reader.path)?;
+                slopes.insert(*dx, slope);
+            }
+        }
+    }
+    rewrite.finish(graph)
+}
