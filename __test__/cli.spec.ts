@@ -178,6 +178,7 @@ test('plan says what it cannot plan, and files may have names of one word', asyn
   }
   const small = ['resnet18', '--stem', 'small', '--size', '8']
   await fails([...small, '--memory', 'none'], 'plan: memory should be one of "speed", "balanced", "min", got "none"')
+  await fails([...small, '--slopes', 'none'], 'plan: slopes should be one of "f32", "int8", got "none"')
   await fails([...small, '--gradients', 'none'], 'plan: gradients should be one of "f32", "fixed", got "none"')
   await fails(
     [...small, '--isa', 'mmx'],

@@ -68,6 +68,7 @@ function compare() {
     // Four bases take long, and have no peer: they run once, for their memory.
     if (!quick && rounds === 0) keep('bases 1', ours('bases', 1, 1))
     for (const memory of ['speed', 'min']) keep(`small ${memory}`, ours('small', 1, STEPS.small, ['--memory', memory]))
+    keep('small int8', ours('small', 1, STEPS.small, ['--gradients', 'fixed', '--slopes', 'int8']))
     keep('small both', ours('small', 1, STEPS.small, ['--gradients', 'fixed', '--memory', 'speed']))
   }
 
@@ -101,6 +102,7 @@ function compare() {
       ...row('  two threads', '2'),
       ...row("  memory: 'speed'", 'speed'),
       ...row("  gradients: 'fixed', memory: 'speed'", 'both'),
+      ...row("  gradients: 'fixed', slopes: 'int8'", 'int8'),
       ...row("  memory: 'min'", 'min'),
       ...row('  PyTorch, emulated', 'binary'),
       ...row('  PyTorch, float', 'float'),

@@ -33,6 +33,7 @@ import {
   reidBinaryResnet18,
   relu,
   rest,
+  type Slopes,
   type Sym,
   scaledSign,
   sign,
@@ -130,6 +131,9 @@ adam({ lr: (epoch: string) => Number(epoch) })
 fit(digits, { train, epochs: 1, optimizer: adam(), memory: 'min', gradients: 'fixed' })
 // @ts-expect-error there is no such policy
 fit(digits, { train, epochs: 1, optimizer: adam(), memory: 'small' })
+fit(digits, { train, epochs: 1, optimizer: adam(), slopes: 'int8' satisfies Slopes })
+// @ts-expect-error slopes are f32 or int8
+fit(digits, { train, epochs: 1, optimizer: adam(), slopes: 'fixed' })
 const planned = await digits.plan({ optimizer: adam(), batchSize: 8, memory: 'speed' })
 planned satisfies TrainingPlan
 planned.memory satisfies MemoryPolicy

@@ -14,9 +14,9 @@ use binary_nets_exec::Run;
 use binary_nets_graph::ops::{
     Adam, Affine, ApplyMask, Arithmetic, Assign, BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, Bop,
     Clamp, Clear, Compare, Comparison, Concat, Constant, Dropout, Gather, GlobalNorm, Input, IntervalMask,
-    MovingAverage, NormalizeImage, OneHot, PadAxis, Prelu, QuantizeSlope, Reduce, Reduction, Relu, Repeat, Reshape,
-    Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State, StateKind, Step,
-    Surrogate, SurrogateGrad, SurrogateSlope, Transpose,
+    MovingAverage, NormalizeImage, OneHot, PadAxis, Prelu, QuantizeSlope, QuantizedSlopeGrad, Reduce, Reduction, Relu,
+    Repeat, Reshape, Scalar, Scatter, Select, Sgd, Sign, Slice, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad, State,
+    StateKind, Step, Surrogate, SurrogateGrad, SurrogateSlope, Transpose,
 };
 use binary_nets_graph::ops::{BroadcastTo, Fill, Unary, UnaryFunction};
 use binary_nets_graph::{Graph, Init, Meaning, Op, Value};
@@ -82,6 +82,8 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
     for gradient in [SurrogateSlope::Approx, SurrogateSlope::Swish { beta: 5.0 }] {
         add(SurrogateGrad { gradient }.into(), two(map));
         add(QuantizeSlope { gradient }.into(), one());
+        let bytes = Meaning::Int { min: 0, max: 255 };
+        add(QuantizedSlopeGrad { gradient }.into(), Box::new(move |b| vec![b.leaf(bytes, map), b.floats(map)]));
     }
     add(Relu {}.into(), one());
     add(Prelu {}.into(), Box::new(move |b| vec![b.floats(map), b.state(&[c], false)]));
@@ -150,6 +152,22 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
             vec![x, gamma, beta, other]
         }),
     );
+    let dots = Meaning::Int { min: -600, max: 600 };
+    for factors in [1, c] {
+        let floats = move |b: &mut Builder, count: usize| {
+            let x = b.leaf(dots, map);
+            let [gamma, mean, beta, variance] = b.norm(c, [false, false, false, true]);
+            let inputs = match count {
+                2 => vec![x, gamma, beta, b.floats(map)],
+                4 => vec![x, gamma, beta, mean, variance],
+                _ => vec![x, gamma, mean, variance, b.floats(map)],
+            };
+            [inputs, vec![b.state(&[factors], true)]].concat()
+        };
+        add(BatchNorm { eps: 1e-5, momentum: 0.1 }.into(), Box::new(move |b| floats(b, 4)));
+        add(BatchNormFused { eps: 1e-5, add: true, relu: true }.into(), Box::new(move |b| floats(b, 2)));
+        add(BatchNormGrad { eps: 1e-5 }.into(), Box::new(move |b| floats(b, 5)));
+    }
     add(
         BatchNormInference { eps: 1e-5 }.into(),
         Box::new(move |b| {

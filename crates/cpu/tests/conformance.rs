@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use binary_nets_conformance::suite::{Case, Outputs, cases, check};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::Run;
-use binary_nets_graph::ops::{Arithmetic, BatchNormFused, Fill, Relu};
+use binary_nets_graph::ops::{Arithmetic, BatchNormFused, Constant, Relu};
 use binary_nets_graph::passes::{fuse_norms, keep_integers};
 use binary_nets_graph::{Meaning, Op};
 use binary_nets_kernels::Isa;
@@ -61,6 +61,7 @@ fn outputs_that_replace_inputs_have_the_same_bits() {
         ("batch_norm_inference", vec![0]),
         ("clamp", vec![0]),
         ("prelu", vec![0]),
+        ("quantized_slope_grad", vec![1]),
         ("relu", vec![0]),
         ("reshape", vec![0]),
         ("surrogate_grad", vec![0, 1]),
@@ -83,7 +84,8 @@ fn a_norm_has_the_same_bits_with_what_stands_behind_it_in_its_sweep() {
             let mut graph = case.graph.clone();
             let mut y = norm;
             if add {
-                let other = graph.add_one(Fill { value: 0.5, shape: shape.clone() }, &[], "").unwrap();
+                let values = (0..shape.elements()).map(|i| (i * 7 % 31) as f32 / 8.0 - 2.0).collect();
+                let other = graph.add_one(Constant { values, shape: shape.clone() }, &[], "").unwrap();
                 y = graph.add_one(Arithmetic::ADD, &[y, other], "").unwrap();
             }
             if rectify {
@@ -119,7 +121,7 @@ fn a_norm_of_integers_has_the_bits_of_a_norm_of_floats() {
             assert!(same(&floats, &integers), "{} on {}", case.name, isa.name());
         }
     }
-    assert_eq!(cases.len(), 12);
+    assert_eq!(cases.len(), 9);
 }
 
 /// One backend is compared with the reference; the others must give its bits.

@@ -14,7 +14,8 @@ use binary_nets_conformance::suite::{Inputs, Outputs, Values};
 use binary_nets_cpu::Cpu;
 use binary_nets_exec::{Backend, ExecError, Memory, Run};
 use binary_nets_graph::ops::{Affine, BinaryConv2d, Gather, Input, Sign, State, StateKind, Surrogate};
-use binary_nets_graph::{Graph, Init, Meaning, Shape, Window};
+use binary_nets_graph::passes::{economize, quantize_slopes, read_through_pools};
+use binary_nets_graph::{Graph, Init, Meaning, Node, Op, Shape, Window};
 use binary_nets_kernels::Isa;
 use runner::Planned;
 
@@ -27,20 +28,33 @@ fn cpu(threads: usize) -> Cpu {
 
 #[test]
 fn training_gives_the_same_bits_on_any_number_of_threads_and_any_instruction_set() {
-    for graph in [model::training_step(6), model::accumulating_step(6)] {
-        let train = |cpu: &Cpu| -> Outputs {
-            let planned = Planned::new(cpu, &graph, 1).unwrap();
-            planned.write(&model::inputs(&graph, 1), 0);
-            for step in 0..5 {
-                planned.run(&Run { seed: 7, step, ..Run::default() }).unwrap();
-            }
-            planned.read(0)
-        };
-        let expected = train(&Cpu::new(Some(1), Isa::Scalar).unwrap());
+    let plain = model::training_step(6);
+    let light = economize(&plain).unwrap();
+    let dots = |node: &Node| matches!(node.op, Op::BinaryConv2d(_)) && node.inputs.len() == 2;
+    assert!(light.nodes().iter().any(dots), "integers are kept");
+    let codes =
+        |graph: &Graph| graph.nodes().iter().filter(|node| matches!(node.op, Op::Sign(_) | Op::Step(_))).count();
+    assert!(codes(&light) < codes(&plain), "codes are shared");
+    let bytes = economize(&quantize_slopes(&plain).unwrap()).unwrap();
+    assert!(bytes.nodes().iter().any(|node| matches!(node.op, Op::QuantizeSlope(_))));
+    let train = |graph: &Graph, cpu: &Cpu| -> Outputs {
+        let planned = Planned::new(cpu, graph, 1).unwrap();
+        planned.write(&model::inputs(graph, 1), 0);
+        for step in 0..5 {
+            planned.run(&Run { seed: 7, step, ..Run::default() }).unwrap();
+        }
+        planned.read(0)
+    };
+    let scalar = Cpu::new(Some(1), Isa::Scalar).unwrap();
+    // Behind pools, other kernels add in another order.
+    let pooled = read_through_pools(&plain).unwrap();
+    assert!(train(&pooled, &scalar) == train(&light, &scalar), "economy changes no bit");
+    for graph in [plain, light, bytes, model::accumulating_step(6)] {
+        let expected = train(&graph, &scalar);
         assert!(matches!(&expected.outputs["loss"], Values::F32(loss) if loss[0].is_finite() && loss[0] > 0.0));
         for isa in Isa::available() {
             for threads in [1, 2, 3, 8] {
-                let got = train(&Cpu::new(Some(threads), isa).unwrap());
+                let got = train(&graph, &Cpu::new(Some(threads), isa).unwrap());
                 assert!(got == expected, "{threads} threads, {}", isa.name());
             }
         }

@@ -283,7 +283,8 @@ fn options_are_read_from_json() {
     let read = |text| serde_json::from_str::<TrainingOptions>(text);
     assert_eq!(read("{}").unwrap(), TrainingOptions::default());
     assert_eq!(read(r#"{"accumulate":1,"clip_norm":null,"average":null}"#).unwrap(), TrainingOptions::default());
-    let all = r#"{"accumulate":3,"clip_norm":0.5,"average":0.9,"gradients":"fixed","slopes":"int8","memory":"balanced"}"#;
+    let all =
+        r#"{"accumulate":3,"clip_norm":0.5,"average":0.9,"gradients":"fixed","slopes":"int8","memory":"balanced"}"#;
     assert_eq!(read(all).unwrap(), ALL);
     assert!(read(r#"{"acumulate":3}"#).unwrap_err().to_string().contains("acumulate"));
 }

@@ -496,6 +496,7 @@ fn a_profile_has_a_row_for_each_layer_with_what_it_computes_and_moves() {
             assert!(row.macs as f64 <= peak * row.seconds * 1.000_001, "{}", row.path);
         }
     }
+    assert!(rows.iter().any(|row| row.seconds > 0.0 && row.peak.is_some()));
     assert!(rows.iter().any(|row| row.kind == LayerKind::Image));
     assert!(rows.iter().any(|row| row.kind == LayerKind::Binary && row.peak.is_some()));
     assert!(frozen.profile(&image[1..], NonZero::new(1).unwrap()).is_err());

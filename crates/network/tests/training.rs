@@ -429,7 +429,7 @@ fn a_profile_times_the_ops_of_a_step_and_changes_nothing() {
     assert!(everything(&network) == before);
     for op in ["binary_conv2d", "binary_conv2d_grad_input", "binary_conv2d_grad_weight"] {
         let found: Vec<_> = times.iter().filter(|row| row.time.op == op).collect();
-        assert!(found.len() == 1 && found[0].time.path == "conv2" && found[0].time.seconds >= 0.0, "{op}: {found:?}");
+        assert!(found.len() == 1 && found[0].time.path == "conv2", "{op}: {found:?}");
         assert!(network.kernels().contains(&format!("{op}: {}", found[0].time.kernel)));
         assert_eq!(found[0].part, if op == "binary_conv2d" { Part::Forward } else { Part::Backward });
     }

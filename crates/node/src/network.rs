@@ -261,8 +261,8 @@ impl NativeNetwork {
         })
     }
 
-    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null, "gradients": "f32", "memory": "balanced" }` where nothing
-    /// is said.
+    /// Compiles the training step; `options` is JSON, `{ "accumulate": 1, "clip_norm": null, "average": null, "gradients": "f32", "slopes": "f32", "memory": "balanced" }`
+    /// where nothing is said.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn compile_training<'env>(
         &self,

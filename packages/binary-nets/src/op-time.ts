@@ -7,6 +7,6 @@ export interface OpTime {
   readonly path: string
   /** The kernel that was chosen. */
   readonly kernel: string
-  /** The shortest time of several runs. */
+  /** The shortest time of several runs, less what a run of nothing takes; 0 where that is all. */
   readonly seconds: number
 }

@@ -10,7 +10,7 @@ const GRADIENTS = ['f32', 'fixed'] as const
 
 /**
  * How the slopes of pseudo-gradients that depend on an activation's input (`'approx'`, `'swish'`) wait for backward: `'f32'`, as that input, or `'int8'`, rounded to 8 bits of
- * the largest slope: a quarter of the bytes, for a gradient that is up to 0.2 % of that slope off.
+ * the largest slope: a quarter of the bytes, for a gradient that is off by about 0.2 % of that slope at most.
  */
 export type Slopes = (typeof SLOPES)[number]
 

@@ -36,9 +36,9 @@ pub fn surrogate(gradient: SurrogateSlope, x: f64) -> f64 {
 
 /// The slope in 8 bits.
 pub fn quantized_slope(gradient: SurrogateSlope, x: f64) -> f64 {
-    let (unit, zero) = gradient.bytes();
-    let steps = round(round(surrogate(gradient, x)) * round(1.0 / f64::from(unit)));
-    (f64::from(zero) + steps).round_ties_even()
+    let (unit, zero) = gradient.unit_and_zero();
+    let slope = if x.is_nan() { 0.0 } else { surrogate(gradient, x) };
+    (f64::from(zero) + round(slope / f64::from(unit))).round_ties_even()
 }
 
 /// Bits `[o, kh, kw, c]` and α of w `[o, c, kh, kw]`.
@@ -109,4 +109,31 @@ pub fn rounded(rounding: StochasticRounding, g: &Tensor, Randomness { seed, step
     let numbers =
         g.data.iter().zip(0..).map(|(&g, i)| f64::from(rounding.unit) * f64::from(rounding.round(g as f32, i)));
     Tensor::new(g.shape.clone(), numbers.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a byte says is the slope, up to half a step; that at 0 is the largest, and far away there is none.
+    #[test]
+    fn slopes_of_8_bits_are_the_slopes() {
+        for gradient in
+            [SurrogateSlope::Approx].into_iter().chain([0.3, 1.0, 5.0, 40.0].map(|beta| SurrogateSlope::Swish { beta }))
+        {
+            let (unit, zero) = gradient.unit_and_zero();
+            for i in -40_000..=40_000 {
+                let x = f64::from(i) / 1000.0;
+                let byte = quantized_slope(gradient, x);
+                let slope = (byte - f64::from(zero)) * f64::from(unit);
+                assert!((0.0..=255.0).contains(&byte), "{gradient:?} at {x}: {byte}");
+                let off = (slope - surrogate(gradient, x)).abs() / f64::from(unit);
+                assert!(off <= 0.500_01, "{gradient:?} at {x}: {off} steps");
+            }
+            assert_eq!(quantized_slope(gradient, 0.0), 255.0);
+            assert_eq!(quantized_slope(gradient, 1000.0), f64::from(zero));
+            let largest = f64::from(255 - zero) * f64::from(unit);
+            assert!(largest > 0.0 && unit > 0.0 && f64::from(unit) < largest / 200.0, "steps are fine");
+        }
+    }
 }

@@ -149,7 +149,7 @@ fn apply(
         Op::SurrogateGrad(op) => vec![inputs[0].zip(inputs[1], |x, dy| dy * binary::surrogate(op.gradient, x))],
         Op::QuantizeSlope(op) => vec![inputs[0].map(|x| binary::quantized_slope(op.gradient, x))],
         Op::QuantizedSlopeGrad(op) => {
-            let (unit, zero) = op.gradient.bytes();
+            let (unit, zero) = op.gradient.unit_and_zero();
             let (unit, zero) = (f64::from(unit), f64::from(zero));
             vec![inputs[0].zip(inputs[1], |slope, dy| dy * (slope - zero) * unit)]
         }

@@ -49,7 +49,7 @@ fn codes() -> Vec<Case> {
 
             let mut b = Builder::new(format!("quantized_slope_grad/{gradient:?}/c{c}"));
             let x = b.input(&[3, c], Fill::Turning);
-            b.overwrite(x, [17.0, -21.0, 1e-40].into_iter().enumerate());
+            b.overwrite(x, [17.0, -21.0, 1e-40, f32::NAN].into_iter().enumerate());
             let dy = b.state(&[2, 3, c], Fill::Uniform(1.0));
             let slope = b.op(QuantizeSlope { gradient }, &[x]);
             let dx = b.op(QuantizedSlopeGrad { gradient }, &[slope, dy]);

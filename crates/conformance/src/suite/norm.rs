@@ -1,8 +1,8 @@
 //! Batch norms and their statistics.
 
 use binary_nets_graph::ops::{
-    BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, BinarizeWeight, BinaryConv2d, Sign,
-    StatisticsMomentum, Surrogate, UpdateStatistics, WeightGradient, WeightScale,
+    BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, BinaryConv2d, Sign, StatisticsMomentum, Surrogate,
+    UpdateStatistics,
 };
 use binary_nets_graph::{Value, Window};
 
@@ -31,23 +31,19 @@ impl Source {
 
 /// Norms, and their gradients, of what binary convolutions yield.
 fn behind_convolutions() -> Vec<Case> {
-    let scales = [WeightScale::None, WeightScale::Tensor, WeightScale::Group, WeightScale::Channel];
-    let case = |o: usize, scale| {
-        let groups = 2;
-        let mut b = Builder::with_batch(format!("norm_behind_convolution/{scale:?}/o{o}"), 3);
+    let case = |o: usize, factors: usize| {
+        let mut b = Builder::with_batch(format!("norm_behind_convolution/{factors}/o{o}"), 3);
         let x = b.input(&[5, 3, 14], Fill::Turning);
-        let codes = b.op(Sign { gradient: Surrogate::Clip, groups }, &[x]);
-        let w = b.state(&[o, 7, 3, 3], Fill::Uniform(1.0));
-        let weights = b.ops(BinarizeWeight { scale, gradient: WeightGradient::Identity, groups }, &[w]);
-        let conv = BinaryConv2d { window: Window::square(3, 1, 1), pad_value: 0 };
-        let y = b.op(conv, &[codes, weights[0], weights[1]]);
+        let codes = b.op(Sign { gradient: Surrogate::Clip, groups: 2 }, &[x]);
+        let (bits, alpha) = (b.frozen_bits(&[o, 3, 3, 7]), b.state(&[factors], Fill::Positive));
+        let y = b.op(BinaryConv2d { window: Window::square(3, 1, 1), pad_value: 0 }, &[codes, bits, alpha]);
         let [gamma, beta, mean, var] = std::array::from_fn(|_| b.state(&[o], Fill::Positive));
         let norm = b.ops(BatchNorm { eps: EPS, momentum: 0.1 }, &[y, gamma, beta, mean, var]);
         let dy = b.input(&[5, 3, o], Fill::Uniform(1.0));
-        let grad = b.ops(BatchNormGrad { eps: EPS }, &[y, gamma, norm[1], norm[2], dy]);
+        let grad = b.ops(BatchNormGrad { eps: EPS }, &[y, gamma, mean, var, dy]);
         b.outputs(&[norm, grad].concat())
     };
-    [2, 64, 130].into_iter().flat_map(|o| scales.map(|scale| case(o, scale))).collect()
+    [4, 64, 130].into_iter().flat_map(|o| [1, 2, o].map(|factors| case(o, factors))).collect()
 }
 
 pub fn cases() -> Vec<Case> {

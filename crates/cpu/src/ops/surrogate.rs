@@ -31,25 +31,29 @@ pub fn prepare(op: &SurrogateGrad, target: Target) -> Prepared<Kernel> {
 
 pub fn prepare_quantize(op: &QuantizeSlope, target: Target) -> Prepared<Kernel> {
     let (isa, gradient) = (target.isa, op.gradient);
-    let (unit, zero) = gradient.bytes();
-    let (steps, zero) = (1.0 / unit, TO_INTEGER + f32::from(zero));
+    let (unit, zero) = gradient.unit_and_zero();
+    let zero = NEAREST + f32::from(zero);
     plain(isa.name(), move |io| {
         let (threads, x, slopes) = (io.threads(), io.input(0), io.output(0));
         match gradient {
             SurrogateSlope::Approx => {
                 // Beyond 1 the slope would be below 0; a NaN has none.
+                let steps = 1.0 / unit;
                 quantize(isa, threads, x, slopes, |x| (2.0 - 2.0 * x.abs()).max(0.0) * steps + zero);
             }
             SurrogateSlope::Swish { beta } => {
-                let beta = f64::from(beta);
-                quantize(isa, threads, x, slopes, |x| swish(beta, f64::from(x)) as f32 * steps + zero);
+                let (beta, steps) = (f64::from(beta), 1.0 / f64::from(unit));
+                quantize(isa, threads, x, slopes, |x| {
+                    let x = if x.is_nan() { f32::INFINITY } else { x };
+                    (swish(beta, f64::from(x)) * steps) as f32 + zero
+                });
             }
         }
     })
 }
 
 /// Added to a number below 2²² it leaves the nearest integer in the lowest bits.
-const TO_INTEGER: f32 = 12_582_912.0;
+const NEAREST: f32 = 12_582_912.0;
 
 /// The lowest bits of `f(x)`.
 fn quantize(isa: Isa, threads: Threads, x: &[f32], bytes: &mut [u8], f: impl Fn(f32) -> f32 + Sync) {
@@ -63,7 +67,7 @@ fn quantize(isa: Isa, threads: Threads, x: &[f32], bytes: &mut [u8], f: impl Fn(
 }
 
 pub fn prepare_quantized(op: &QuantizedSlopeGrad, target: Target) -> Prepared<Kernel> {
-    let (isa, (unit, zero)) = (target.isa, op.gradient.bytes());
+    let (isa, (unit, zero)) = (target.isa, op.gradient.unit_and_zero());
     let zero = f32::from(zero);
     let kernel = plain(isa.name(), move |io| {
         let (slopes, dy): (&[u8], Option<&[f32]>) = (io.input(0), io.unless_replaced(1));

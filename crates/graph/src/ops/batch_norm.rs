@@ -7,9 +7,6 @@ use crate::{GraphError, Meaning, Mismatch, Value, ValueMeta};
 
 use super::expect;
 
-/// The largest magnitude of integers that stand for floats.
-const LARGEST: i64 = i16::MAX as i64;
-
 /// `y = γ·(x − mean)/√(var + ε) + β` with the statistics of this batch (Ioffe and Szegedy 2015).
 ///
 /// Inputs: x `f32[…, c]`, γ, β, running mean, running variance, each `f32[c]`; the running ones are read by the passes
@@ -90,12 +87,20 @@ fn check(x: &ValueMeta, vectors: &[(&ValueMeta, &str)], eps: f64) -> Result<(), 
     vectors.iter().try_for_each(|(v, what)| expect::f32_vector(v, x.shape.channels(), what))
 }
 
+/// Whether integers may stand for what a norm reads: those of 16 bits with a sign.
+pub(crate) fn norm_takes(meaning: Meaning) -> bool {
+    let most = i64::from(i16::MAX);
+    matches!(meaning, Meaning::Int { min, max } if (-most..0).contains(&min) && max <= most)
+}
+
 /// The inputs; with integers first, the floats that they stand for in their place, and without α.
 fn floats(inputs: &[&ValueMeta]) -> Result<Vec<ValueMeta>, Mismatch> {
     let owned = |metas: &[&ValueMeta]| metas.iter().map(|&meta| meta.clone()).collect::<Vec<_>>();
     let &[x, ref rest @ .., alpha] = inputs else { return Ok(owned(inputs)) };
-    let Meaning::Int { min, max } = x.meaning else { return Ok(owned(inputs)) };
-    if !(-LARGEST..0).contains(&min) || max > LARGEST {
+    if !matches!(x.meaning, Meaning::Int { .. }) {
+        return Ok(owned(inputs));
+    }
+    if !norm_takes(x.meaning) {
         return Err(Mismatch::new("integers of 16 bits with a sign", x.to_string()));
     }
     let channels = x.shape.last().copied().unwrap_or(0);

@@ -55,6 +55,7 @@ pub use adam::Adam;
 pub use affine::{Affine, Border, FoldAffine, FoldStep, TernaryAffine};
 pub use arithmetic::{Arithmetic, ArithmeticFunction};
 pub use assign::Assign;
+pub(crate) use batch_norm::norm_takes;
 pub use batch_norm::{
     BatchNorm, BatchNormFused, BatchNormGrad, BatchNormInference, StatisticsMomentum, UpdateStatistics,
 };

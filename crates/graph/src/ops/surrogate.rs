@@ -27,7 +27,7 @@ pub enum Surrogate {
     Custom(Box<GraphSpec>),
 }
 
-/// The formulas of [`Surrogate`] that read x.
+/// The formulas of [`Surrogate`] that have a kernel and read x.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SurrogateSlope {
@@ -50,7 +50,8 @@ pub struct SurrogateGrad {
 
 /// The slopes of [`SurrogateGrad`] in 8 bits, for backward: a quarter of x.
 ///
-/// Input: x `f32[…]`. Output: `⌊z + s/u⌉`, ties to even, as integers of 0 to 255 of that shape, where s is the slope at x, and u and z are [`SurrogateSlope::bytes`]. No gradient.
+/// Input: x `f32[…]`. Output: `⌊z + fl(s/u)⌉`, ties to even, as integers of 0 to 255 of that shape, where s is the slope at x, 0 for a NaN, and u and z are
+/// [`SurrogateSlope::unit_and_zero`]. No gradient.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuantizeSlope {
@@ -100,8 +101,8 @@ impl Operator for QuantizedSlopeGrad {
 const BYTES: Meaning = Meaning::Int { min: 0, max: 255 };
 
 impl SurrogateSlope {
-    /// What a step between slopes of 8 bits is worth, and the byte that stands for 0: all slopes lie between those of 0 and 255, the largest, that at 0, on 255.
-    pub fn bytes(self) -> (f32, u8) {
+    /// The slope that one step of a byte is worth, and the byte of slope 0. No slope falls outside 0 to 255; the largest, that at x = 0, is 255.
+    pub fn unit_and_zero(self) -> (f32, u8) {
         match self {
             Self::Approx => (2.0 / 255.0, 0),
             // The least is −0.074·β.
@@ -134,7 +135,7 @@ impl Surrogate {
     pub(super) fn save(&self, f: &mut Forward, x: Value) -> Result<Vec<Value>, GraphError> {
         Ok(match self {
             Self::Identity => Vec::new(),
-            Self::Clip => vec![f.emit(IntervalMask { min: -1.0, max: 1.0, flat: false }, &[x])?],
+            Self::Clip => vec![f.emit(IntervalMask { min: -1.0, max: 1.0, flat: true }, &[x])?],
             Self::Approx | Self::Swish { .. } | Self::Custom(_) => vec![x],
         })
     }

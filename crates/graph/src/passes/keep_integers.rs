@@ -1,32 +1,37 @@
 //! Maps that wait for backward in half the bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use crate::ops::norm_takes;
 use crate::{Graph, GraphError, Op, Value};
 
 use super::rewrite::Rewrite;
 
-/// The longest sum that two bytes hold.
-const LONGEST: usize = i16::MAX as usize;
-
 /// Lets norms, and their gradients, read the integers of the binary convolution in front of them, and its α, where they alone read what it yields: two bytes
 /// instead of four wait for backward and are read by each sweep. Changes no bit.
 ///
-/// For graphs that are not differentiated any more.
+/// For graphs that are not differentiated any more. Where no gradient reads it again, a norm takes the memory of its input, and floats are kept.
 pub fn keep_integers(graph: &Graph) -> Result<Graph, GraphError> {
     let mut alphas: HashMap<Value, Value> = HashMap::new();
     for node in graph.nodes() {
-        if let (Op::BinaryConv2d(_), &[_, bits, alpha]) = (&node.op, &node.inputs[..])
-            && graph.meta(bits).shape[1..].iter().product::<usize>() <= LONGEST
+        if let (Op::BinaryConv2d(_), &[codes, bits, alpha]) = (&node.op, &node.inputs[..])
+            && let [d] = &node.op.infer(&[graph.meta(codes), graph.meta(bits)], graph.batch()).unwrap_or_default()[..]
+            && norm_takes(d.meaning)
         {
             alphas.insert(node.outputs[0], alpha);
         }
     }
+    let mut waits = HashSet::new();
     for node in graph.nodes() {
-        let others = if is_norm(&node.op) { &node.inputs[1..] } else { &node.inputs[..] };
+        let (read, others) = match node.op {
+            Op::BatchNorm(_) | Op::BatchNormGrad(_) => node.inputs.split_at(1),
+            _ => node.inputs.split_at(0),
+        };
+        waits.extend(read.iter().filter(|_| matches!(node.op, Op::BatchNormGrad(_))).copied());
         others.iter().for_each(|value| _ = alphas.remove(value));
     }
     graph.outputs().iter().for_each(|(_, value)| _ = alphas.remove(value));
+    alphas.retain(|y, _| waits.contains(y));
 
     let mut rewrite = Rewrite::new(graph);
     for node in graph.nodes() {
@@ -45,8 +50,4 @@ pub fn keep_integers(graph: &Graph) -> Result<Graph, GraphError> {
         }
     }
     rewrite.finish(graph)
-}
-
-fn is_norm(op: &Op) -> bool {
-    matches!(op, Op::BatchNorm(_) | Op::BatchNormGrad(_))
 }

@@ -1,34 +1,41 @@
-//! Codes that several ask for.
+//! Codes, masks and slopes that several ask for.
 
 use std::collections::HashMap;
 
-use binary_nets_bits::Codes;
-
+use crate::ops::Surrogate;
 use crate::{Graph, GraphError, Op, Value};
 
 use super::rewrite::Rewrite;
 
-/// Makes codes of a map once, where a rectifier keeps them as its mask, or several convolutions read them.
+/// Makes bits or slopes of a map once, where a rectifier keeps the codes of its result as its mask, or several convolutions read one map.
 ///
 /// For graphs that are not differentiated any more: codes have the same bits whatever stands in for their derivative.
 pub fn share_codes(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewrite = Rewrite::new(graph);
-    let mut made: HashMap<(Value, Codes, usize), Value> = HashMap::new();
+    let mut made: HashMap<Value, Vec<(Op, Value)>> = HashMap::new();
     for node in graph.nodes() {
-        let (codes, groups) = match &node.op {
-            Op::Sign(op) => (Codes::Sign, op.groups),
-            Op::Step(op) => (Codes::Step, op.groups),
-            _ => {
-                rewrite.copy(node)?;
-                continue;
-            }
+        let Some(op) = without_gradient(&node.op) else {
+            rewrite.copy(node)?;
+            continue;
         };
-        let key = (rewrite.get(node.inputs[0])?, codes, groups);
-        if let Some(&bits) = made.get(&key) {
-            rewrite.set(node.outputs[0], bits);
+        let of_map = made.entry(rewrite.get(node.inputs[0])?).or_default();
+        if let Some((_, same)) = of_map.iter().find(|(other, _)| *other == op) {
+            rewrite.set(node.outputs[0], *same);
         } else {
-            made.insert(key, rewrite.copy(node)?[0]);
+            of_map.push((op, rewrite.copy(node)?[0]));
         }
     }
     rewrite.finish(graph)
+}
+
+/// What is made of a map, in few bits, whatever its gradient.
+fn without_gradient(op: &Op) -> Option<Op> {
+    let mut op = op.clone();
+    match &mut op {
+        Op::Sign(op) => op.gradient = Surrogate::Identity,
+        Op::Step(op) => op.gradient = Surrogate::Identity,
+        Op::IntervalMask(_) | Op::QuantizeSlope(_) => {}
+        _ => return None,
+    }
+    Some(op)
 }

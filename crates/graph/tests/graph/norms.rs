@@ -1,5 +1,6 @@
 //! Batch norms with what stands right behind them, and right in front.
 
+use binary_nets_graph::Graph;
 use binary_nets_graph::passes::{fuse_norms, keep_integers};
 
 use crate::text::{assert_graph, graph};
@@ -101,6 +102,33 @@ fn integers_are_kept_for_norms() {
     let [given, expected] =
         [relu, sweep].map(|norm| CONVOLUTION.to_owned() + &convolution("") + norm + "\n    output r = %r");
     assert_graph(&fuse_norms(&graph(&given)).unwrap(), &expected);
+}
+
+/// Sums of more than 16 bits.
+#[test]
+fn integers_are_kept_that_two_bytes_hold() {
+    for (channels, kept) in [(32_767, true), (32_768, false)] {
+        let source = format!(
+            r#"graph batch=2
+    %x = input {{"name":"x","shape":[1,1,{channels}],"meaning":{{"bit":{{"codes":"sign","groups":1}}}}}} ()
+    %w = state {{"path":"w","shape":[2,{channels},1,1],"kind":"parameter","init":ZERO}} ()
+    %g = input {{"name":"g","shape":[1,1,2],"meaning":"f32"}} ()
+    %c = state {{"path":"c","shape":[2],"kind":"parameter","init":ZERO}} ()
+    %b, %a = binarize_weight {{"scale":"tensor","gradient":"identity","groups":1}} (%w)
+    %d = binary_conv2d {{"window":W1,"pad_value":0}} (%x, %b, %a) @conv"#
+        ) + &norm_and_gradient("");
+        let conv = |graph: &Graph| graph.nodes().iter().find(|n| n.op.name() == "binary_conv2d").unwrap().inputs.len();
+        assert_eq!(conv(&keep_integers(&graph(&source)).unwrap()), if kept { 2 } else { 3 }, "{channels}");
+    }
+}
+
+/// It may take the memory of its input then.
+#[test]
+fn a_norm_without_a_gradient_reads_floats() {
+    let norm =
+        "\n    %y, %m, %v = batch_norm {\"eps\":1e-5,\"momentum\":0.1} (%d, %c, %c, %c, %c) @bn\n    output y = %y";
+    let given = CONVOLUTION.to_owned() + &convolution(", %a") + norm;
+    assert_graph(&keep_integers(&graph(&given)).unwrap(), &given);
 }
 
 #[test]

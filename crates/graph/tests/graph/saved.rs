@@ -41,29 +41,42 @@ fn gradient_of_x(source: &str) -> Graph {
 #[test]
 fn of_a_clip_where_it_passes() {
     let given = behind_codes("clip", "", "");
-    let mask = "\n        %m = interval_mask {\"min\":-1.0,\"max\":1.0} (%x) @conv";
+    let mask = "\n        %m = interval_mask {\"min\":-1.0,\"max\":1.0,\"flat\":true} (%x) @conv";
     let expected = behind_codes("clip", mask, &backward("apply_mask {\"scale\":1.0} (%m, %dcodes)"));
     assert_graph(&gradient_of_x(&given), &expected);
 }
 
+/// The gradient of p, which a map is made of, behind two signs of that map.
+fn behind_two_signs(slopes: &str, [first, second]: [&str; 2]) -> String {
+    let forward = r#"graph batch=1
+        %p = state {"path":"p","shape":[4],"kind":"parameter","init":ZERO} ()
+        %x = unary {"function":"neg"} (%p) @map"#;
+    let behind = format!(
+        r#"
+        %g = state {{"path":"g","shape":[4],"kind":"parameter","init":ZERO}} ()
+        %dx1 = {first} %g) @one
+        %dx2 = {second} %g) @two
+        %dx3 = surrogate_grad {{"gradient":"approx"}} (%p, %g) @three
+        output dx1 = %dx1
+        output dx2 = %dx2
+        output dx3 = %dx3"#
+    );
+    forward.to_owned() + slopes + &behind
+}
+
 #[test]
 fn of_a_slope_a_byte_where_that_is_enough() {
-    let given = behind_codes("approx", "", "");
-    let exact = behind_codes("approx", "", &backward("surrogate_grad {\"gradient\":\"approx\"} (%x, %dcodes)"));
-    let step = gradient_of_x(&given);
-    assert_graph(&step, &exact);
-
-    // It is made where x is.
-    let expected = exact
-        .replace(
-            "\n        %codes =",
-            "\n        %q = quantize_slope {\"gradient\":\"approx\"} (%x) @conv\n        %codes =",
-        )
-        .replace(
-            "surrogate_grad {\"gradient\":\"approx\"} (%x,",
-            "quantized_slope_grad {\"gradient\":\"approx\"} (%q,",
-        );
-    assert_graph(&quantize_slopes(&step).unwrap(), &expected);
+    let exact = "surrogate_grad {\"gradient\":\"approx\"} (%x,";
+    let given = behind_two_signs("", [exact; 2]);
+    // Made where x is, and once; what a state holds waits anyway.
+    let slope =
+        |name: &str, path: &str| format!("\n        %{name} = quantize_slope {{\"gradient\":\"approx\"}} (%x) @{path}");
+    let read = |name: &str| format!("quantized_slope_grad {{\"gradient\":\"approx\"}} (%{name},");
+    let twice = behind_two_signs(&(slope("q", "one") + &slope("r", "two")), [&read("q"), &read("r")]);
+    let once = behind_two_signs(&slope("q", "one"), [&read("q"), &read("q")]);
+    let quantized = quantize_slopes(&graph(&given)).unwrap();
+    assert_graph(&quantized, &twice);
+    assert_graph(&share_codes(&quantized).unwrap(), &once);
 }
 
 #[test]

@@ -31,7 +31,7 @@ export function profilePage(model: string, about: string, layers: readonly Layer
   })
 
   const bars = layers.map(({ path, kind, seconds, macs, peak }) => {
-    const atPeak = peak === null ? 0 : Math.min(1, macs / peak / seconds || 0)
+    const atPeak = peak === null || seconds === 0 ? 0 : Math.min(1, macs / peak / seconds)
     const title = `${path}: ${ms(seconds)} ms${atPeak > 0 ? `, ${ofPeak(macs / (peak ?? 0), seconds)} of the peak` : ''}`
     const fill = `<i class="${kind}" style="width:${percent(seconds / most)}"><i style="width:${percent(atPeak)}"></i></i>`
     return `<li title="${html(title)}"><span>${html(path)}</span><div>${fill}</div><b>${ms(seconds)}</b></li>`
