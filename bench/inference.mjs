@@ -106,7 +106,9 @@ const peers = [...best.keys()].filter((name) => /^(onnxruntime|OpenVINO|Larq)/.t
 const times = (name, peer) => `${(best.get(peer).ms / best.get(name).ms).toFixed(2)} ×`
 /** Peers have one thread, and nothing to say to networks that have two. */
 const isFair = (name) => (contenders.find((one) => one.name === name)?.threads ?? 1) === 1
-report.say(`One image of 224×224, one core, the best of ${ROUNDS} rounds of ${RUNS}, or of ${BATCHES} where there are 32 images; how many times faster than a peer`)
+report.say(
+  `One image of 224×224, one core, the best of ${ROUNDS} rounds of ${RUNS}, or of ${BATCHES} where there are 32 images; how many times faster than a peer`,
+)
 report.table(
   ['', 'ms', 'peak memory', ...peers],
   [...best].map(([name, { ms, peakMiB }]) => [

@@ -62,7 +62,16 @@ function onStep(event) {
   if (ends.length === steps + 1) data = data === undefined ? undefined : dataTime() - data
 }
 await fit(net, {
-  ...{ train, epochs: 1, batchSize: batch, optimizer: sgd({ lr: 0.01, momentum: 0.9 }), onStep, gradients, slopes, memory },
+  ...{
+    train,
+    epochs: 1,
+    batchSize: batch,
+    optimizer: sgd({ lr: 0.01, momentum: 0.9 }),
+    onStep,
+    gradients,
+    slopes,
+    memory,
+  },
   ...(values.augment && { loader: { augment: { crop: { padding: 4 }, flip: true } } }),
 }).done
 const peak = peakMiB()

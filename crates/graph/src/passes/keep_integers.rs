@@ -28,9 +28,13 @@ pub fn keep_integers(graph: &Graph) -> Result<Graph, GraphError> {
             _ => node.inputs.split_at(0),
         };
         waits.extend(read.iter().filter(|_| matches!(node.op, Op::BatchNormGrad(_))).copied());
-        others.iter().for_each(|value| _ = alphas.remove(value));
+        for value in others {
+            alphas.remove(value);
+        }
     }
-    graph.outputs().iter().for_each(|(_, value)| _ = alphas.remove(value));
+    for (_, value) in graph.outputs() {
+        alphas.remove(value);
+    }
     alphas.retain(|y, _| waits.contains(y));
 
     let mut rewrite = Rewrite::new(graph);
