@@ -154,19 +154,24 @@ fn ops(map: &'static [usize]) -> Vec<(Op, Inputs)> {
     );
     let dots = Meaning::Int { min: -600, max: 600 };
     for factors in [1, c] {
-        let floats = move |b: &mut Builder, count: usize| {
+        // The order of inputs is that of the op: x, γ and β or a mean, …, α.
+        let scaled = move |b: &mut Builder, behind: fn(&mut Builder, &'static [usize], [Value; 4]) -> Vec<Value>| {
             let x = b.leaf(dots, map);
-            let [gamma, mean, beta, variance] = b.norm(c, [false, false, false, true]);
-            let inputs = match count {
-                2 => vec![x, gamma, beta, b.floats(map)],
-                4 => vec![x, gamma, beta, mean, variance],
-                _ => vec![x, gamma, mean, variance, b.floats(map)],
-            };
-            [inputs, vec![b.state(&[factors], true)]].concat()
+            let vectors = b.norm(c, [false, false, false, true]);
+            [vec![x], behind(b, map, vectors), vec![b.state(&[factors], true)]].concat()
         };
-        add(BatchNorm { eps: 1e-5, momentum: 0.1 }.into(), Box::new(move |b| floats(b, 4)));
-        add(BatchNormFused { eps: 1e-5, add: true, relu: true }.into(), Box::new(move |b| floats(b, 2)));
-        add(BatchNormGrad { eps: 1e-5 }.into(), Box::new(move |b| floats(b, 5)));
+        add(
+            BatchNorm { eps: 1e-5, momentum: 0.1 }.into(),
+            Box::new(move |b| scaled(b, |_, _, vectors| vectors.to_vec())),
+        );
+        add(
+            BatchNormFused { eps: 1e-5, add: true, relu: true }.into(),
+            Box::new(move |b| scaled(b, |b, map, [gamma, beta, ..]| vec![gamma, beta, b.floats(map)])),
+        );
+        add(
+            BatchNormGrad { eps: 1e-5 }.into(),
+            Box::new(move |b| scaled(b, |b, map, [gamma, mean, _, var]| vec![gamma, mean, var, b.floats(map)])),
+        );
     }
     add(
         BatchNormInference { eps: 1e-5 }.into(),

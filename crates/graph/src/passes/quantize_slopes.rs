@@ -2,20 +2,23 @@
 
 use std::collections::HashMap;
 
-use crate::ops::{QuantizeSlope, QuantizedSlopeGrad};
-use crate::{Graph, GraphError, Op, Value};
+use crate::ops::{QuantizeSlope, QuantizedSlopeGrad, SurrogateSlope};
+use crate::{Graph, GraphError, Node, Op, Value};
 
 use super::rewrite::Rewrite;
 
 /// Lets pseudo-gradients that read their input read a slope of 8 bits in its place, made where the input is: a byte instead of four waits for backward, and the
 /// gradient is as wrong as rounding makes the slope. What the host or a state holds waits anyway, and is read as before.
 pub fn quantize_slopes(graph: &Graph) -> Result<Graph, GraphError> {
-    let mut readers: HashMap<Value, Vec<Value>> = HashMap::new();
+    let mut readers: HashMap<Value, Vec<(SurrogateSlope, &Node)>> = HashMap::new();
     for node in graph.nodes() {
-        if matches!(node.op, Op::SurrogateGrad(_)) && !graph.producer(node.inputs[0]).op.is_leaf() {
-            readers.entry(node.inputs[0]).or_default().push(node.outputs[0]);
+        if let Op::SurrogateGrad(op) = &node.op
+            && !graph.producer(node.inputs[0]).op.is_leaf()
+        {
+            readers.entry(node.inputs[0]).or_default().push((op.gradient, node));
         }
     }
+    // By the gradient that reads each.
     let mut slopes: HashMap<Value, Value> = HashMap::new();
     let mut rewrite = Rewrite::new(graph);
     for node in graph.nodes() {
@@ -28,11 +31,9 @@ pub fn quantize_slopes(graph: &Graph) -> Result<Graph, GraphError> {
             continue;
         }
         for (&x, copy) in node.outputs.iter().zip(rewrite.copy(node)?) {
-            for dx in readers.get(&x).into_iter().flatten() {
-                let reader = graph.producer(*dx);
-                let Op::SurrogateGrad(op) = &reader.op else { continue };
-                let slope = rewrite.target.add_one(QuantizeSlope { gradient: op.gradient }, &[copy], &reader.path)?;
-                slopes.insert(*dx, slope);
+            for &(gradient, reader) in readers.get(&x).into_iter().flatten() {
+                let slope = rewrite.target.add_one(QuantizeSlope { gradient }, &[copy], &reader.path)?;
+                slopes.insert(reader.outputs[0], slope);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::ops::Surrogate;
+use crate::ops::{Sign, Step, Surrogate};
 use crate::{Graph, GraphError, Op, Value};
 
 use super::rewrite::Rewrite;
@@ -30,12 +30,10 @@ pub fn share_codes(graph: &Graph) -> Result<Graph, GraphError> {
 
 /// What is made of a map, in few bits, whatever its gradient.
 fn without_gradient(op: &Op) -> Option<Op> {
-    let mut op = op.clone();
-    match &mut op {
-        Op::Sign(op) => op.gradient = Surrogate::Identity,
-        Op::Step(op) => op.gradient = Surrogate::Identity,
-        Op::IntervalMask(_) | Op::QuantizeSlope(_) => {}
-        _ => return None,
+    match op {
+        Op::Sign(op) => Some(Sign { gradient: Surrogate::Identity, groups: op.groups }.into()),
+        Op::Step(op) => Some(Step { gradient: Surrogate::Identity, groups: op.groups }.into()),
+        Op::IntervalMask(_) | Op::QuantizeSlope(_) => Some(op.clone()),
+        _ => None,
     }
-    Some(op)
 }
