@@ -5,8 +5,8 @@
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::image_conv2d::Sum;
 use binary_nets_kernels::{
-    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, binary_conv2d, gemm, image_conv2d, lut_gemm,
-    pack_codes, pack_weights,
+    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, StackLut, binary_conv2d, gemm, image_conv2d,
+    lut_gemm, pack_codes, pack_weights, stack_lut,
 };
 use std::{
     hint::black_box,
@@ -260,6 +260,58 @@ fn bench_lut_gemm(report: &Report) {
     }
 }
 
+fn bench_stack_lut(report: &Report) {
+    use stack_lut::{FLOATS, PANEL, PLACES, ROWS, TABLES, Table, WORD};
+    for kernel in stack_lut::KERNELS {
+        if kernel.id.isa().is_none() {
+            continue;
+        }
+        for codes in [Codes::Sign, Codes::Step] {
+            let lut = StackLut::with_kernel(kernel, codes).expect("listed");
+            let rows: [u64; WORD] = words(WORD).try_into().expect("as many");
+            let mut places = [0; PLACES];
+            report.line(kernel.id.name(), &format!("lay {codes:?}"), WORD * PANEL / 8, "GB/s", || {
+                lut.lay(black_box(&rows), black_box(&mut places));
+            });
+            let mut room = vec![Table::default(); TABLES + 1];
+            // Where an entry begins in a line of the cache, as scratch memory does.
+            let start = room.as_ptr().cast::<u8>().align_offset(64) / size_of::<f32>();
+            let tables = &mut room.as_flattened_mut().as_flattened_mut()[start..].as_chunks_mut().0;
+            let tables = &mut tables.as_chunks_mut().0[..TABLES];
+            let x = floats(ROWS * TABLES * FLOATS);
+            let bytes = size_of_val(tables);
+            report.line(kernel.id.name(), &format!("tables of rows {codes:?}"), bytes, "GB/s", || {
+                lut.tables_of_rows(black_box(&x), TABLES * FLOATS, black_box(tables));
+            });
+            report.line(kernel.id.name(), &format!("tables of columns {codes:?}"), bytes, "GB/s", || {
+                lut.tables_of_columns(black_box(&x), ROWS, black_box(tables));
+            });
+            // Columns: channels of a pixel's gradient, and taps × channels of a weight's.
+            for columns in [16_usize, 64, 512, 9 * 64, 9 * 512] {
+                let len = TABLES * FLOATS / WORD * columns.div_ceil(PANEL) * PLACES;
+                let places: Vec<u8> = words(len / 8).into_iter().flat_map(u64::to_le_bytes).collect();
+                let mut sums = vec![0.0; StackLut::sums_len(columns)];
+                let shape = format!("{ROWS}x{columns}x{} {codes:?}", TABLES * FLOATS);
+                let products = ROWS * columns * TABLES * FLOATS;
+                report.line(kernel.id.name(), &shape, products, "GMAC/s", || {
+                    lut.add(tables, black_box(&places), black_box(&mut sums));
+                });
+                let mut c = vec![0.0; ROWS * columns];
+                let rows: [usize; ROWS] = std::array::from_fn(|i| i * columns);
+                report.line(
+                    kernel.id.name(),
+                    &format!("write {ROWS}x{columns} {codes:?}"),
+                    4 * c.len(),
+                    "GB/s",
+                    || {
+                        lut.write(black_box(&sums), (&rows, columns), (1.0, false), black_box(&mut c));
+                    },
+                );
+            }
+        }
+    }
+}
+
 fn bench_packers(report: &Report) {
     for isa in Isa::available() {
         for (rows, channels) in [(3136, 64), (784, 16), (196, 256)] {
@@ -293,5 +345,6 @@ fn main() {
     bench_image_conv2d(&report);
     bench_gemm(&report);
     bench_lut_gemm(&report);
+    bench_stack_lut(&report);
     bench_packers(&report);
 }

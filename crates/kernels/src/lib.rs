@@ -3,7 +3,7 @@
 //! Every kernel is written once over the small vector traits of [`vector`], and each instruction set implements those traits in
 //! its folder of `arch`. A token that only detection can build ([`Isa`]) proves the features, so no caller can pick a kernel
 //! that this machine lacks. Kernels stand in static lists ([`binary_conv2d::KERNELS`], [`image_conv2d::KERNELS`],
-//! [`gemm::KERNELS`], [`lut_gemm::KERNELS`]): being listed makes a kernel selectable, tested and benchmarked.
+//! [`gemm::KERNELS`], [`stack_lut::KERNELS`], [`lut_gemm::KERNELS`]): being listed makes a kernel selectable, tested and benchmarked.
 //!
 //! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
 
@@ -26,9 +26,8 @@ pub mod lut_gemm;
 pub mod naive;
 mod quantize;
 mod row;
-mod sums_of_four;
+pub mod stack_lut;
 mod ternary_conv2d;
-mod transpose;
 pub mod vector;
 
 pub use binary_conv2d::{BinaryConv2d, Conv2dGeometry};
@@ -40,4 +39,5 @@ pub use isa::{Isa, IsaError};
 pub use kernel_id::KernelId;
 pub use lut_gemm::LutGemm;
 pub use quantize::quantize;
+pub use stack_lut::StackLut;
 pub use ternary_conv2d::TernaryConv2d;

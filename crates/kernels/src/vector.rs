@@ -4,8 +4,6 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
-use crate::sums_of_four::sums_of_four;
-use crate::transpose::transpose;
 
 /// Proof that this machine has an instruction set: only detection builds one.
 pub trait Token: Copy + 'static {
@@ -46,29 +44,28 @@ pub trait Floats: Token {
     fn positive(self, v: Self::F32) -> u64;
 }
 
-/// Vectors of f32 that are looked up in tables; in a product of floats and codes each lane is one column.
-pub trait Lookups: Floats {
-    /// Bits, of which the lowest four of each lane are its place in a table.
-    type Places: Copy;
-    /// Fours whose sums lie in one [`Table`](crate::lut_gemm::Table).
-    const FOURS: usize = 1;
-
-    /// The first elements of `x`.
-    fn load_places(self, x: &[u32]) -> Self::Places;
-    /// The next four bits of every lane; zeros come in.
-    fn next_places(self, places: Self::Places) -> Self::Places;
-    /// Writes what [`add_looked_up`](Self::add_looked_up) finds `fl(fl(±a ± b) + fl(±c ± d))` in, of signed floats or of subsets of floats: all sums of the four, unless a set
-    /// knows better.
+/// Transposes of sixteen rows of four floats, and of sixty-four lanes of four bits.
+pub trait Fours: Floats {
+    /// Column k of the rows becomes column k.
     #[inline(always)]
-    fn fill_table<const SIGNED: bool>(self, four: [f32; 4], table: &mut [f32]) {
-        sums_of_four::<Self, SIGNED>(self, four, table);
+    fn columns_of(self, rows: &[[f32; 4]; 16], columns: &mut [[f32; 16]; 4]) {
+        for (i, row) in rows.iter().enumerate() {
+            columns.iter_mut().zip(row).for_each(|(column, x)| column[i] = *x);
+        }
     }
-    /// `sums +` the sum of the four at each lane's place, lane by lane.
-    fn add_looked_up(self, table: &[f32], places: Self::Places, sums: Self::F32) -> Self::F32;
-    /// Bit k of lane i becomes bit i of row k.
+    /// The other way round.
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 32], lanes: &mut [u32; 64]) {
-        transpose(rows, lanes);
+    fn rows_of(self, columns: &[[f32; 16]; 4], rows: &mut [[f32; 4]; 16]) {
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.iter_mut().zip(columns).for_each(|(x, column)| *x = column[i]);
+        }
+    }
+    /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
+    #[inline(always)]
+    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane = (0..4).map(|k| ((rows[k] >> i) as u8 & 1) << k).sum();
+        }
     }
 }
 
@@ -216,11 +213,9 @@ pub trait Nibbles: Bytes {
 pub type PlanesOfTwo = [[[u8; 16]; 2]; 2];
 
 /// Vectors of whole numbers that are looked up in two planes of bytes: each number is 32 times that of the upper plane, which is signed, and that of the lower one, which is not.
-pub trait Planes: Bytes + Sums {
+pub trait Planes: Bytes + Sums + Fours {
     /// The planes of all 16 sums of the first and of the last four bytes of `eight`: of signed numbers or of subsets, by the bits of the place.
     fn fill_planes<const SIGNED: bool>(self, eight: u64, planes: &mut PlanesOfTwo);
-    /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]);
     /// `sums + 32 · upper + lower`, lane by lane; the caller knows that it fits.
     fn add_planes(self, lower: Self::U8, upper: Self::U8, sums: Self::I16) -> Self::I16;
 }

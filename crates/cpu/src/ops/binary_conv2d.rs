@@ -10,9 +10,10 @@ use binary_nets_kernels::binary_conv2d::Dot;
 use binary_nets_kernels::{self as kernels, Conv2dGeometry, Isa, KernelError};
 use bytemuck::Pod;
 
-use super::binary_grad_input::{BinaryGradInput, Term};
+use super::binary_grad_input::BinaryGradInput;
 use super::binary_grad_weight::BinaryGradWeight;
 use super::conv2d::extents;
+use super::gradient_lines::Term;
 use super::laid::{self, consumed};
 use super::unpooled_grad_input::UnpooledGradInput;
 use super::unpooled_grad_weight::UnpooledGradWeight;

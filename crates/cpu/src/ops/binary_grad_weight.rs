@@ -5,48 +5,75 @@
 
 use std::ops::Range;
 
-use binary_nets_bits::Codes;
+use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
-use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST, MOST_CODES, MOST_DEPTH, Order, PANEL, Row, Table};
+use binary_nets_kernels::lut_gemm::{MOST, MOST_CODES, MOST_DEPTH};
+use binary_nets_kernels::{Isa, LutGemm};
 
 use super::bit_patches::BitPatches;
-use super::magnitudes::{magnitudes, numbers, rounding_of, scratch_len};
+use super::byte_grad_weight::ByteGradWeight;
+use super::magnitudes::{magnitudes, rounding_of, scratch_len};
 use super::partial_sums::{PartialSums, add_some_taps};
+use super::stacked_grad_weight::StackedGradWeight;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
+
+/// Elements of a line of the cache: where parts of scratch memory begin.
+const LINE: usize = 16;
 
 /// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
 const BLOCK: usize = 480;
 
 const _: () = assert!(BLOCK <= MOST_DEPTH && StochasticRounding::MOST <= MOST, "sums of whole numbers are exact");
 
-/// Output channels whose tables of a block of pixels lie in the second cache.
-const ROWS: usize = 16;
-
-/// dw from x and dy.
+/// What is multiplied.
 pub struct BinaryGradWeight {
-    gemm: LutGemm,
-    rounding: Option<StochasticRounding>,
-    patches: BitPatches,
-    images: usize,
+    pub isa: Isa,
+    /// What the bits of x mean.
+    pub codes: Codes,
+    pub rounding: Option<StochasticRounding>,
+    pub patches: BitPatches,
+    pub images: usize,
     /// Output channels of all groups.
-    outputs: usize,
+    pub outputs: usize,
     /// Output channels of one piece.
-    piece: usize,
+    pub piece: usize,
     /// Images of one partial sum.
-    partial: usize,
-    /// Pixels of one block; whole words of laid codes.
-    block: usize,
+    pub partial: usize,
+    /// Pixels of one block.
+    pub block: usize,
     /// The window of all taps; the patches have those that ever lie inside x, where what stands outside is 0.
     window: Window,
     /// The first row and column of these among all taps.
     first: [usize; 2],
     /// Whether what stands outside is 0 where bits mean −1 and 1: such pixels count as 1 at first, and are taken away in the end.
     outside: bool,
+}
+
+/// A way to multiply.
+pub trait Product: Send + Sync + 'static {
+    /// Name of the kernel.
+    fn kernel_name(&self) -> &'static str;
+    /// What is multiplied.
+    fn shape(&self) -> &BinaryGradWeight;
+    /// Elements of the laid patches.
+    fn laid_len(&self) -> usize;
+    /// Scratch elements of a lane.
+    fn lane_len(&self) -> usize;
+    /// Lays the patches of all pixels.
+    fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]);
+    /// The partial sums, `[partials, outputs, taps · channels]`, of dy and what it is rounded with.
+    fn sum(
+        &self,
+        threads: Threads,
+        dy: (&[f32], Option<&Rounding>),
+        laid: &[u32],
+        partials: &mut [f32],
+        lanes: &mut [u32],
+    );
 }
 
 impl BinaryGradWeight {
@@ -61,14 +88,12 @@ impl BinaryGradWeight {
         rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Self {
-        let gemm = LutGemm::new(target.isa, numbers(rounding), codes);
-        let word = gemm.codes();
-        assert!(BLOCK.is_multiple_of(word), "a block ends with a word");
         let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
         let (input, output) = ([height, width], [rows, columns]);
         let (cropped, first) = if pad_value == 0 { window.cropped(input, output) } else { (*window, [0; 2]) };
         Self {
-            gemm,
+            isa: target.isa,
+            codes,
             rounding,
             window: *window,
             first,
@@ -84,43 +109,23 @@ impl BinaryGradWeight {
             outputs,
             piece,
             partial,
-            block: BLOCK.min((partial * rows * columns).next_multiple_of(word)).max(word),
+            block: BLOCK.min(partial * rows * columns),
             outside: codes == Codes::Sign && pad_value == 0 && cropped.reaches_out(input, output),
         }
     }
 
     /// The kernel: packed codes are input 0, dy is input 1.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
-        let shared = self.laid_len() + self.partials_len() + self.outsides_len() + self.magnitudes_len();
-        Prepared {
-            name: self.gemm.kernel_name(),
-            scratch: (shared + target.threads * self.lane_len()) * size_of::<u32>(),
-            prologue: None,
-            in_place: None,
-            kernel: Box::new(move |io| {
-                let (laid, scratch) = io.scratch().split_at_mut(self.laid_len());
-                let (partials, scratch) = scratch.split_at_mut(self.partials_len());
-                let (outsides, scratch) = scratch.split_at_mut(self.outsides_len());
-                let (magnitudes, lanes) = scratch.split_at_mut(self.magnitudes_len());
-                let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
-                let rounding = self.rounding_of(io, magnitudes);
-                self.lay(io.threads(), io.input(0), laid, lanes);
-                self.sum_partials(io.threads(), (io.input(1), rounding.as_ref()), laid, partials, lanes);
-                self.sum_outsides(io.threads(), (io.input(1), rounding.as_ref()), outsides);
-                let partials = &partials[..self.partials() * self.outputs * self.depth()];
-                let extents = [self.patches.window.taps(), self.patches.channels];
-                let dw = io.output(0);
-                let taps = (self.window.taps(), |tap| self.tap(tap));
-                add_some_taps(io.threads(), self.gemm.isa(), partials, extents, taps, dw);
-                self.subtract_outsides(io.threads(), outsides, dw);
-            }),
+        match self.rounding.and_then(|_| LutGemm::new(self.isa, self.codes)) {
+            Some(gemm) => prepare(ByteGradWeight::new(self, gemm), target),
+            None => prepare(StackedGradWeight::new(self), target),
         }
     }
 
     /// What dy is rounded with.
     fn rounding_of(&self, io: &Io<'_>, scratch: &mut [u32]) -> Option<Rounding> {
         let (rounding, scratch) = (self.rounding?, bytemuck::cast_slice_mut(scratch));
-        let most = magnitudes(io.threads(), self.gemm.isa(), io.input(1), self.outputs, scratch);
+        let most = magnitudes(io.threads(), self.isa, io.input(1), self.outputs, scratch);
         Some(rounding_of(rounding, most, &[1.0], io.run()))
     }
 
@@ -130,7 +135,7 @@ impl BinaryGradWeight {
         (self.first[0] + tap / columns) * self.window.kernel[1] + self.first[1] + tap % columns
     }
 
-    fn partials(&self) -> usize {
+    pub fn partials(&self) -> usize {
         self.images.div_ceil(self.partial)
     }
 
@@ -140,171 +145,87 @@ impl BinaryGradWeight {
     }
 
     /// Bits of one patch.
-    fn depth(&self) -> usize {
+    pub fn depth(&self) -> usize {
         self.patches.window.taps() * self.patches.channels
     }
 
-    /// Panels of one patch.
-    fn panels(&self) -> usize {
-        self.depth().div_ceil(PANEL)
+    /// Words of the bits of one patch.
+    pub fn panels(&self) -> usize {
+        words(self.depth())
     }
 
     /// Blocks of one partial sum.
-    fn blocks(&self) -> usize {
+    pub fn blocks(&self) -> usize {
         (self.partial * self.pixels()).div_ceil(self.block)
-    }
-
-    /// Laid words of one group of one block.
-    fn block_len(&self) -> usize {
-        self.panels() * self.gemm.segment_len(self.block / self.gemm.floats())
-    }
-
-    /// Words of the laid patches, `[partials, blocks, groups, panels, words, PANEL]`.
-    fn laid_len(&self) -> usize {
-        self.partials() * self.blocks() * self.patches.groups * self.block_len()
     }
 
     /// Elements of the partial sums, `[partials, outputs, taps · channels]`.
     fn partials_len(&self) -> usize {
-        (self.partials() * self.outputs * self.depth()).next_multiple_of(ENTRIES)
+        (self.partials() * self.outputs * self.depth()).next_multiple_of(LINE)
     }
 
     /// Elements of the sums of dy over pixels whose tap lies outside, `[partials, taps, outputs]`.
     fn outsides_len(&self) -> usize {
         if self.outside {
-            (self.partials() * self.patches.window.taps() * self.outputs).next_multiple_of(ENTRIES)
+            (self.partials() * self.patches.window.taps() * self.outputs).next_multiple_of(LINE)
         } else {
             0
         }
     }
 
-    /// Scratch elements of the largest magnitudes of dy.
-    fn magnitudes_len(&self) -> usize {
-        scratch_len(self.rounding, self.outputs)
-    }
-
-    /// Elements of the tables of some rows of dw.
-    fn tables_len(&self) -> usize {
-        ROWS * self.stride(self.block) * ENTRIES
-    }
-
-    /// Scratch elements of a lane: rows of bits that are laid, or tables and the numbers of which they are made.
-    fn lane_len(&self) -> usize {
-        let rows = self.panels() * MOST_CODES * size_of::<u64>() / size_of::<u32>();
-        let lines = (self.block + self.gemm.floats()) * self.piece;
-        rows.max(self.tables_len() + lines).next_multiple_of(ENTRIES)
-    }
-
     /// The pixels of a block of a partial sum, counted over all images.
-    fn block_pixels(&self, partial: usize, block: usize) -> Range<usize> {
+    pub fn block_pixels(&self, partial: usize, block: usize) -> Range<usize> {
         let first = partial * self.partial * self.pixels();
         let end = self.images.min((partial + 1) * self.partial) * self.pixels();
         let start = (first + block * self.block).min(end);
         start..end.min(start + self.block)
     }
 
-    /// Tables of pixels of one output channel.
-    fn tables_of(&self, pixels: &Range<usize>) -> usize {
-        pixels.len().div_ceil(self.gemm.floats())
+    /// The pixels of block i of all groups of all partial sums, and its group.
+    pub fn laid_block(&self, i: usize) -> (Range<usize>, usize) {
+        let (block, group) = (i / self.patches.groups, i % self.patches.groups);
+        (self.block_pixels(block / self.blocks(), block % self.blocks()), group)
     }
 
-    /// From the tables of one output channel to the next: odd, or those of all channels would fall into the same lines of the first cache.
-    fn stride(&self, pixels: usize) -> usize {
-        pixels.div_ceil(self.gemm.floats()) | 1
-    }
-
-    /// Lays the patches of all pixels.
-    fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
-        threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
-            let (block, group) = (i / self.patches.groups, i % self.patches.groups);
-            let pixels = self.block_pixels(block / self.blocks(), block % self.blocks());
-            let (rows, _) = bytemuck::cast_slice_mut::<u32, u64>(scratch).as_chunks_mut::<MOST_CODES>();
-            let rows = &mut rows[..self.panels()];
-            let (word, each) = (self.gemm.codes(), self.gemm.segment_len(self.tables_of(&pixels)));
-            let mut places = self.patches.places(pixels.start);
-            for (i, first) in pixels.clone().step_by(word).enumerate() {
-                rows.fill([0; MOST_CODES]);
-                for (k, place) in (0..word.min(pixels.end - first)).zip(&mut places) {
-                    self.patches.set(codes, group, place, |panel, bits| rows[panel][k] |= bits);
-                }
-                for (panel, rows) in rows.iter().enumerate() {
-                    let at = panel * each + i * self.gemm.laid_len();
-                    self.gemm.lay(rows, &mut laid[at..][..self.gemm.laid_len()]);
-                }
-            }
-        });
-    }
-
-    fn sum_partials(
+    /// Gives the bits of the patches of some pixels, `word` pixels at a time, to `lay([number of the word, panel], rows)`; `rows` is room for those of all panels.
+    pub fn words(
         &self,
-        threads: Threads,
-        (dy, rounding): (&[f32], Option<&Rounding>),
-        laid: &[u32],
-        partials: &mut [f32],
-        lanes: &mut [u32],
+        codes: &[u64],
+        (pixels, group): (Range<usize>, usize),
+        word: usize,
+        rows: &mut [[u64; MOST_CODES]],
+        mut lay: impl FnMut([usize; 2], &[u64; MOST_CODES]),
     ) {
-        let depth = self.depth();
-        let scale = rounding.map_or(1.0, |rounding| rounding.unit);
-        let partials = &mut partials[..self.partials() * self.outputs * depth];
-        threads.for_chunks_with(partials, self.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
-            let (tables, lines) = scratch.split_at_mut(self.tables_len());
-            let (tables, lines): (&mut [Table], _) =
-                (bytemuck::cast_slice_mut(tables), bytemuck::cast_slice_mut(lines));
-            let (partial, first) = (i * self.piece / self.outputs, i * self.piece % self.outputs);
-            let group = first / (self.outputs / self.patches.groups);
-            for block in 0..self.blocks() {
-                let pixels = self.block_pixels(partial, block);
-                // The last images may be fewer.
-                if pixels.is_empty() {
-                    break;
-                }
-                let at = (partial * self.blocks() + block) * self.patches.groups + group;
-                let laid = &laid[at * self.block_len()..][..self.block_len()];
-                let (each, stride) = (self.tables_of(&pixels), self.stride(pixels.len()));
-                self.make_lines((dy, rounding), pixels, first, lines);
-                for start in (0..self.piece).step_by(ROWS) {
-                    let columns = ROWS.min(self.piece - start);
-                    let order = Order::Columns { columns, stride: self.piece, each: stride };
-                    let len = (each * self.gemm.floats() - 1) * self.piece + columns;
-                    self.gemm.tables(&lines[start..][..len], order, tables);
-                    let mut rows = [Row::default(); ROWS];
-                    let rows = &mut rows[..columns];
-                    for (j, row) in rows.iter_mut().enumerate() {
-                        *row = Row { tables: j * stride, out: (start + j) * depth };
-                    }
-                    self.gemm.run(Job {
-                        tables,
-                        rows,
-                        segments: &[0],
-                        depth: each,
-                        laid,
-                        columns: depth,
-                        scale,
-                        c: dw,
-                        accumulate: block > 0,
-                    });
-                }
+        let mut places = self.patches.places(pixels.start);
+        for (i, first) in pixels.clone().step_by(word).enumerate() {
+            rows.fill([0; MOST_CODES]);
+            for (k, place) in (0..word.min(pixels.end - first)).zip(&mut places) {
+                self.patches.set(codes, group, place, |panel, bits| rows[panel][k] |= bits);
             }
-        });
+            for (panel, rows) in rows.iter().enumerate() {
+                lay([i, panel], rows);
+            }
+        }
     }
 
-    /// Reads dy in the order of memory: rows of the output channels from `first` on, as they are multiplied. Tables are made of columns of them.
-    fn make_lines(
+    /// Reads dy in the order of memory: for each pixel a line of the output channels of a piece from `first` on, which lines are `stride` apart, and zeros.
+    pub fn lines(
         &self,
         (dy, rounding): (&[f32], Option<&Rounding>),
         pixels: Range<usize>,
         first: usize,
-        lines: &mut [f32],
+        (lines, stride): (&mut [f32], usize),
     ) {
-        let (lines, rest) = lines.split_at_mut(pixels.len() * self.piece);
-        // Behind the last pixel there is nothing.
-        rest[..(self.gemm.floats() - 1) * self.piece].fill(0.0);
-        self.gemm.isa().vectorize(
+        let (lines, rest) = lines.split_at_mut(pixels.len() * stride);
+        rest.fill(0.0);
+        self.isa.vectorize(
             #[inline(always)]
             || {
-                for (line, pixel) in lines.chunks_exact_mut(self.piece).zip(pixels) {
+                for (line, pixel) in lines.chunks_exact_mut(stride).zip(pixels) {
                     let index = pixel * self.outputs + first;
                     let dy = &dy[index..][..self.piece];
+                    let (line, rest) = line.split_at_mut(self.piece);
+                    rest.fill(0.0);
                     match rounding {
                         None => line.copy_from_slice(dy),
                         Some(rounding) => {
@@ -337,7 +258,7 @@ impl BinaryGradWeight {
                 for column in (0..columns).filter(|&column| !(row_inside && inside(1, column, tap % kw))) {
                     let index = (row * columns + column) * self.outputs;
                     let numbers = sums.iter_mut().zip(&dy[index..][..self.outputs]);
-                    self.gemm.isa().vectorize(
+                    self.isa.vectorize(
                         #[inline(always)]
                         || match rounding {
                             None => numbers.for_each(|(sum, dy)| *sum += dy),
@@ -369,5 +290,41 @@ impl BinaryGradWeight {
                 dw[self.tap(tap)..].iter_mut().step_by(all).for_each(|dw| *dw -= outside);
             }
         });
+    }
+}
+
+fn prepare<P: Product>(product: P, target: Target) -> Prepared<Kernel> {
+    let shape = product.shape();
+    let lens = [
+        product.laid_len().next_multiple_of(LINE),
+        shape.partials_len(),
+        shape.outsides_len(),
+        scratch_len(shape.rounding, shape.outputs),
+    ];
+    let lane = product.lane_len();
+    Prepared {
+        name: product.kernel_name(),
+        scratch: (lens.iter().sum::<usize>() + target.threads * lane) * size_of::<u32>(),
+        prologue: None,
+        in_place: None,
+        kernel: Box::new(move |io| {
+            let (shape, threads) = (product.shape(), io.threads());
+            let (laid, scratch) = io.scratch().split_at_mut(lens[0]);
+            let (partials, scratch) = scratch.split_at_mut(lens[1]);
+            let (outsides, scratch) = scratch.split_at_mut(lens[2]);
+            let (magnitudes, lanes) = scratch.split_at_mut(lens[3]);
+            let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
+            let rounding = shape.rounding_of(io, magnitudes);
+            let dy = (io.input(1), rounding.as_ref());
+            product.lay(threads, io.input(0), &mut laid[..product.laid_len()], lanes);
+            let partials = &mut partials[..shape.partials() * shape.outputs * shape.depth()];
+            product.sum(threads, dy, laid, partials, lanes);
+            shape.sum_outsides(threads, dy, outsides);
+            let extents = [shape.patches.window.taps(), shape.patches.channels];
+            let dw = io.output(0);
+            let taps = (shape.window.taps(), |tap| shape.tap(tap));
+            add_some_taps(threads, shape.isa, partials, extents, taps, dw);
+            shape.subtract_outsides(threads, outsides, dw);
+        }),
     }
 }

@@ -2,15 +2,9 @@
 
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
 use binary_nets_kernels::Isa;
-use binary_nets_kernels::lut_gemm::Numbers;
 
 use super::partial_sums::PIECES;
 use crate::threads::Threads;
-
-/// What a gradient is that is rounded like that.
-pub fn numbers(rounding: Option<StochasticRounding>) -> Numbers {
-    if rounding.is_some() { Numbers::Bytes } else { Numbers::Any }
-}
 
 /// Elements of scratch that [`magnitudes`] needs: none where nothing is rounded.
 pub fn scratch_len(rounding: Option<StochasticRounding>, channels: usize) -> usize {

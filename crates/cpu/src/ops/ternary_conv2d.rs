@@ -8,8 +8,9 @@ use binary_nets_kernels::{self as kernels, Isa};
 use bytemuck::Pod;
 
 use super::binary_conv2d::{Strips, geometry, packing};
-use super::binary_grad_input::{BinaryGradInput, Term};
+use super::binary_grad_input::BinaryGradInput;
 use super::conv2d::extents;
+use super::gradient_lines::Term;
 use super::laid::{self, consumed};
 use crate::io::{Io, Kernel};
 use crate::target::Target;

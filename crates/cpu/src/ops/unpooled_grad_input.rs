@@ -9,7 +9,7 @@ use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_kernels::Isa;
 
-use super::binary_grad_input::{Term, scale};
+use super::gradient_lines::{Term, scale};
 use super::laid;
 use super::row_sums::{NARROW, Taps, add_scaled, row_of_bits};
 use crate::io::{Io, Kernel};

@@ -6,7 +6,8 @@ use binary_nets_bits::Codes;
 use super::bytes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::planes;
-use super::{Job, MOST_CODES, Numbers, Order, PANEL, Table, floats};
+use super::{Job, MOST_CODES, Order, Table};
+use crate::Isa;
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -16,15 +17,12 @@ use crate::kernel_id::{KernelId, run_on};
 use crate::vector::ByteLookups;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::vector::Planes;
-use crate::{Isa, arch::scalar::Scalar, vector::Lookups};
 
-/// One kernel for products of floats and codes.
+/// One kernel for products of whole numbers and codes.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    /// The name has rows × columns of the tile: `lut_gemm_6x64_avx512`.
+    /// The name has rows × columns of the tile: `lut_gemm_bytes_8x64_avx512`.
     pub id: KernelId,
-    /// What it multiplies.
-    pub numbers: Numbers,
     pub(super) rows: usize,
     pub(super) floats: usize,
     pub(super) codes: usize,
@@ -39,67 +37,23 @@ pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of_bytes::<Avx512, 8, 2>("lut_gemm_bytes_8x64_avx512"),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of_floats::<Avx512, 6, 4>("lut_gemm_6x64_avx512"),
-    #[cfg(target_arch = "x86_64")]
     Kernel::of_planes::<Avx2, 2, 2>("lut_gemm_bytes_2x64_avx2"),
-    #[cfg(target_arch = "x86_64")]
-    Kernel::of_floats::<Avx2, 4, 2>("lut_gemm_4x16_avx2"),
     #[cfg(target_arch = "aarch64")]
     Kernel::of_planes::<Neon, 2, 4>("lut_gemm_bytes_2x64_neon"),
-    #[cfg(target_arch = "aarch64")]
-    Kernel::of_floats::<Neon, 4, 4>("lut_gemm_4x16_neon"),
-    Kernel::of_floats::<Scalar, 4, 4>("lut_gemm_4x4_scalar"),
 ];
 
-/// The first kernel listed for `isa` and such numbers; those for any floats multiply whole ones, too.
-pub(super) fn fastest(isa: Isa, numbers: Numbers) -> &'static Kernel {
-    let fits =
-        |kernel: &&Kernel| kernel.id.is_for(isa) && (kernel.numbers == numbers || kernel.numbers == Numbers::Any);
-    KERNELS.iter().find(fits).expect("every instruction set has a kernel")
+/// The first kernel listed for `isa`, if it permutes bytes.
+pub(super) fn fastest(isa: Isa) -> Option<&'static Kernel> {
+    KERNELS.iter().find(|kernel| kernel.id.is_for(isa))
 }
 
 impl Kernel {
-    /// A tile of `M` rows × `N` vectors of columns, for any floats.
-    const fn of_floats<S: Lookups, const M: usize, const N: usize>(name: &'static str) -> Self {
-        const { assert!(M <= 6 && PANEL.is_multiple_of(N * S::LANES), "the tile handles at most 6 × 64") };
-        Self {
-            id: KernelId::of::<S>(name),
-            numbers: Numbers::Any,
-            rows: M,
-            floats: floats::floats::<S>(),
-            codes: floats::WORD,
-            segment_len: floats::segment_len::<S>,
-            tables: |isa, codes, x, order, tables| {
-                run_on(
-                    isa,
-                    #[inline(always)]
-                    |token: S| floats::tables(token, codes, x, order, tables),
-                );
-            },
-            lay: |isa, rows, laid| {
-                run_on(
-                    isa,
-                    #[inline(always)]
-                    |token: S| floats::lay(token, rows, laid),
-                );
-            },
-            run: |isa, job| {
-                run_on(
-                    isa,
-                    #[inline(always)]
-                    |token: S| floats::run::<S, M, N>(token, job),
-                );
-            },
-        }
-    }
-
     /// A tile of `M` rows × `N` vectors of columns, for whole numbers of −127 to 127.
     #[cfg(target_arch = "x86_64")]
     const fn of_bytes<S: ByteLookups, const M: usize, const N: usize>(name: &'static str) -> Self {
         const { assert!(M <= 8, "the tile handles at most 8 rows") };
         Self {
             id: KernelId::of::<S>(name),
-            numbers: Numbers::Bytes,
             rows: M,
             floats: bytes::FLOATS,
             codes: bytes::WORD,
@@ -133,7 +87,6 @@ impl Kernel {
     const fn of_planes<S: Planes, const M: usize, const N: usize>(name: &'static str) -> Self {
         Self {
             id: KernelId::of::<S>(name),
-            numbers: Numbers::Bytes,
             rows: M,
             floats: planes::FLOATS,
             codes: planes::WORD,
@@ -165,14 +118,13 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::{KERNELS, Numbers};
+    use super::KERNELS;
 
     #[test]
     fn names_tell_the_tile() {
         for kernel in KERNELS {
             let (name, isa_name) = (kernel.id.name(), kernel.id.isa_name());
-            let bytes = if kernel.numbers == Numbers::Bytes { "bytes_" } else { "" };
-            let start = format!("lut_gemm_{bytes}{}x", kernel.rows);
+            let start = format!("lut_gemm_bytes_{}x", kernel.rows);
             assert!(name.starts_with(&start) && name.ends_with(&format!("_{isa_name}")), "{name}");
         }
     }

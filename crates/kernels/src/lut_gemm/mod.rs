@@ -1,20 +1,16 @@
-//! Products of floats and codes of one bit, by look-up tables instead of multiplications (LUT-GEMM, [arXiv 2206.09557](https://arxiv.org/abs/2206.09557)).
+//! Products of whole numbers of −127 to 127 and codes of one bit, by look-up tables instead of multiplications (LUT-GEMM, [arXiv 2206.09557](https://arxiv.org/abs/2206.09557)).
 //!
-//! Four floats and four codes have 16 possible sums of products. A [`Table`] holds them, so four bits of a column of codes are a place in it, and one permutation and one
-//! addition replace four multiply-adds in each lane, or two of each, of sums of two. A row of floats becomes tables once ([`LutGemm::tables`]) and serves every column; codes are laid once as places
+//! A few numbers and as many codes have a few possible sums of products. A [`Table`] holds them, so bits of a column of codes are a place in it, and one permutation and one
+//! addition replace some multiply-adds in each lane. A row of numbers becomes tables once ([`LutGemm::tables`]) and serves every column; codes are laid once as places
 //! ([`LutGemm::lay`]) and serve every row.
 //!
-//! Every element of `A · B` is **one ascending chain of additions** of such sums of four, starting from 0, and a sum of four is
-//! `fl(fl(±a ± b) + fl(±c ± d))`, whatever the tile, the instruction set or the split of rows: results are bitwise equal everywhere.
-//!
-//! Whole numbers of −127 to 127 ([`Numbers::Bytes`]) have exact sums, in whatever order, so there an instruction set may have a kernel of its own: tables of 32 sums of five
-//! in 16 bits serve twice as many lanes (`bytes`), or where permutations of bytes are what is fast, sums of four as two tables of bytes (`planes`).
+//! Sums are exact, in whatever order, so every instruction set has a kernel of its own: tables of 32 sums of five in 16 bits (`bytes`), or, where permutations of bytes are what is
+//! fast, sums of four as two tables of bytes (`planes`). Where neither is, and for numbers that are not whole, there is [`stack_lut`](crate::stack_lut).
 //!
 //! The rows of A need not be stored: a row is a list of *segments*, runs of tables anywhere, at the same distances for every row. In a convolution those are the pixels
 //! under the taps, so the tables of one pixel serve all taps.
 
 mod bytes;
-mod floats;
 mod kernels;
 mod order;
 mod planes;
@@ -33,24 +29,15 @@ pub const PANEL: usize = 64;
 /// Codes of a column that lie in one laid word, at most.
 pub const MOST_CODES: usize = 32;
 
-/// The elements of A.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Numbers {
-    /// Any floats.
-    Any,
-    /// Whole numbers of −127 to 127; their sums are exact up to [`MOST_DEPTH`] products.
-    Bytes,
-}
-
-/// The largest magnitude of [`Numbers::Bytes`].
+/// The largest magnitude of the numbers.
 pub const MOST: f32 = 127.0;
 
-/// The products of one element of A · B whose sum is exact where they are [`Numbers::Bytes`].
+/// The products of one element of A · B whose sum is exact.
 pub const MOST_DEPTH: usize = (1 << f32::MANTISSA_DIGITS) / MOST as usize;
 
 /// All sums of a few numbers, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
 ///
-/// What lies in one is the kernel's own affair: the sums of four floats, those of both pairs of two fours, sums of five in 16 bits, or two fours in two planes of bytes each.
+/// What lies in one is the kernel's own affair: sums of five in 16 bits, or two fours in two planes of bytes each.
 pub type Table = [f32; ENTRIES];
 
 /// Elements of a table.
@@ -89,16 +76,16 @@ pub struct Job<'a> {
     pub columns: usize,
     /// The rows of C.
     pub c: &'a mut [f32],
-    /// What sums are multiplied by: 1 unless they are whole numbers.
+    /// What sums are multiplied by.
     pub scale: f32,
     /// Whether to add to C.
     pub accumulate: bool,
 }
 
 impl LutGemm {
-    /// Chooses the fastest kernel of `isa` for such numbers and codes of one kind.
-    pub fn new(isa: Isa, numbers: Numbers, codes: Codes) -> Self {
-        Self { kernel: kernels::fastest(isa, numbers), isa, codes }
+    /// Chooses the fastest kernel of `isa` for codes of one kind; there is none where bytes are not permuted.
+    pub fn new(isa: Isa, codes: Codes) -> Option<Self> {
+        kernels::fastest(isa).map(|kernel| Self { kernel, isa, codes })
     }
 
     /// Uses `kernel`, whatever it is.

@@ -19,7 +19,7 @@ use binary_nets_bits::Codes;
 use super::order::rows as rows_of;
 use super::totals::{widen, write};
 use super::{ENTRIES, Job, MOST, MOST_CODES, Order, PANEL, Row, Table};
-use crate::vector::{Planes, PlanesOfTwo};
+use crate::vector::{Bytes, Planes, PlanesOfTwo};
 
 /// Numbers of one table: two fours, each with two planes.
 pub(super) const FLOATS: usize = 2 * FOUR;
@@ -123,13 +123,13 @@ pub(super) fn segment_len(depth: usize) -> usize {
 /// The whole job with tiles of `M` rows × `N` vectors of columns.
 #[inline(always)]
 pub(super) fn run<S: Planes, const M: usize, const N: usize>(token: S, job: &mut Job<'_>) {
-    const { assert!(N * S::LANES == PANEL && S::SUMS == S::LANES, "a tile is as wide as a panel") };
+    const { assert!(N * S::SUMS == PANEL && S::SUMS == <S as Bytes>::LANES, "a tile is as wide as a panel") };
     let panel = job.segments.len() * segment_len(job.depth);
     for column in (0..job.columns).step_by(PANEL) {
         let laid: &[u8] = bytemuck::cast_slice(&job.laid[column / PANEL * panel..][..panel]);
         let block = Block { laid, column, columns: PANEL.min(job.columns - column) };
         // A narrow last panel needs fewer vectors.
-        match block.columns.div_ceil(S::LANES) {
+        match block.columns.div_ceil(S::SUMS) {
             1 => rows::<S, M, 1>(token, job, &block),
             _ => rows::<S, M, N>(token, job, &block),
         }
@@ -205,7 +205,7 @@ fn look_up<S: Planes, const M: usize, const N: usize, const COUNT: usize>(
     let mut partial = [[[token.zero_bytes(); 2]; N]; M];
     for (i, laid) in laid.as_chunks::<PANEL>().0.iter().enumerate().take(COUNT * FLOATS / FOUR) {
         let mut places = [token.zero_bytes(); N];
-        for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::LANES)) {
+        for (places, laid) in places.iter_mut().zip(laid.chunks_exact(S::SUMS)) {
             *places = token.load_bytes(laid);
         }
         for (partial, tables) in partial.iter_mut().zip(tables) {

@@ -1,9 +1,9 @@
-//! Every listed kernel that this machine can run: whole numbers, whose sums are exact, against sums of integers, and any floats bitwise against the plain kernel.
+//! Every listed kernel that this machine can run against sums of integers.
 
 use crate::random::Random;
 use binary_nets_bits::Codes;
 use binary_nets_kernels::LutGemm;
-use binary_nets_kernels::lut_gemm::{Job, KERNELS, Kernel, Numbers, Order, PANEL, Row, Table};
+use binary_nets_kernels::lut_gemm::{Job, KERNELS, Kernel, Order, PANEL, Row, Table};
 
 /// A product of `rows` rows of `segments` segments of `depth` floats with as many codes of `columns` columns.
 struct Product {
@@ -20,8 +20,8 @@ struct Product {
 }
 
 impl Product {
-    fn new(random: &mut Random, [rows, segments, depth, columns]: [usize; 4], float: fn(&mut Random) -> f32) -> Self {
-        let x = (0..rows * segments * depth).map(|_| float(random)).collect();
+    fn new(random: &mut Random, [rows, segments, depth, columns]: [usize; 4]) -> Self {
+        let x = (0..rows * segments * depth).map(|_| whole(random)).collect();
         let bits = (0..segments * depth * columns).map(|_| random.below(2) == 1).collect();
         Self { codes: random.pick(&[Codes::Sign, Codes::Step]), scale: 1.0, rows, segments, depth, columns, x, bits }
     }
@@ -107,24 +107,17 @@ fn check(random: &mut Random, shape: [usize; 4]) {
     for accumulate in [false, true] {
         let stride = shape[3] + random.below(3);
         let start = random.floats(shape[0] * stride);
-        let product = Product { scale: random.float(), ..Product::new(random, shape, whole) };
+        let product = Product { scale: random.float(), ..Product::new(random, shape) };
         let expected = product.oracle(&start, stride, accumulate);
         for kernel in available() {
             let c = product.run(kernel, &start, stride, accumulate);
             assert_eq!(c, expected, "{} {shape:?} {:?} accumulate {accumulate}", kernel.id.name(), product.codes);
         }
-        let product = Product::new(random, shape, Random::float);
-        let plain = product.run(KERNELS.last().unwrap(), &start, stride, accumulate);
-        for kernel in available().into_iter().filter(|kernel| kernel.numbers == Numbers::Any) {
-            let c = product.run(kernel, &start, stride, accumulate);
-            let same = c.iter().zip(&plain).all(|(c, e)| c.to_bits() == e.to_bits());
-            assert!(same, "{} {shape:?} {:?} accumulate {accumulate}", kernel.id.name(), product.codes);
-        }
     }
 }
 
 #[test]
-fn random_shapes_are_exact_and_bitwise_equal_on_every_kernel() {
+fn random_shapes_are_exact_on_every_kernel() {
     let mut random = Random::new(1);
     for _ in 0..60 {
         let shape = [1 + random.below(14), 1 + random.below(4), 1 + random.below(80), 1 + random.below(150)];

@@ -7,4 +7,5 @@ mod image_conv2d;
 mod lut_gemm;
 mod quantize;
 mod random;
+mod stack_lut;
 mod ternary_conv2d;

@@ -3,8 +3,8 @@
 
 mod bytes;
 mod floats;
+mod fours;
 mod integers;
-mod lookups;
 mod nibbles;
 mod pairs;
 mod planes;

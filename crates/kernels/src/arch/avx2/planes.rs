@@ -85,27 +85,6 @@ impl Planes for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
-        let (low, high) = lanes.split_at_mut(32);
-        for (half, lanes) in [low, high].into_iter().enumerate() {
-            // SAFETY: `self` proves AVX2; the half has 32 bytes.
-            unsafe {
-                // The byte of a row that has the bit of a lane, and the bit in it.
-                let byte = _mm256_set_epi64x(0x0303_0303_0303_0303, 0x0202_0202_0202_0202, 0x0101_0101_0101_0101, 0);
-                let bit = _mm256_set1_epi64x(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]));
-                let mut all = _mm256_setzero_si256();
-                for row in rows.iter().rev() {
-                    let row = _mm256_set1_epi32((row >> (32 * half)) as i32);
-                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(row, byte), bit), bit);
-                    // Doubles what is there, and adds 1 where the bit is set.
-                    all = _mm256_sub_epi8(_mm256_add_epi8(all, all), set);
-                }
-                _mm256_storeu_si256(lanes.as_mut_ptr().cast(), all);
-            }
-        }
-    }
-
-    #[inline(always)]
     fn add_planes(self, lower: __m256i, upper: __m256i, [even, odd]: [__m256i; 2]) -> [__m256i; 2] {
         // SAFETY: `self` proves AVX2.
         unsafe {

@@ -3,8 +3,8 @@
 
 mod byte_lookups;
 mod floats;
+mod fours;
 mod integers;
-mod lookups;
 mod pairs;
 mod quads;
 mod words;

@@ -1,8 +1,8 @@
 //! Plain Rust: one lane, on every machine.
 
 mod floats;
+mod fours;
 mod integers;
-mod lookups;
 mod pairs;
 mod words;
 

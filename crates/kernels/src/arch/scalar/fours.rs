@@ -1,0 +1,4 @@
+use super::Scalar;
+use crate::vector::Fours;
+
+impl Fours for Scalar {}
