@@ -15,8 +15,6 @@ use super::binary_grad_weight::BinaryGradWeight;
 use super::conv2d::extents;
 use super::gradient_lines::Term;
 use super::laid::{self, consumed};
-use super::unpooled_grad_input::UnpooledGradInput;
-use super::unpooled_grad_weight::UnpooledGradWeight;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
@@ -205,10 +203,6 @@ pub fn prepare_grad_input(
 ) -> Result<Prepared<Kernel>, ExecError> {
     let (dy, dx) = (extents(io.inputs[0]), extents(io.outputs[0]));
     let pool = op.unpool.as_ref().map(|pool| pool.window);
-    if let (Some(pool), None) = (pool, op.rounding) {
-        return Ok(UnpooledGradInput::new(&op.window, op.groups, &pool, dy, dx, target).prepare(target));
-    }
-    // Whole numbers are looked up faster than those of a list are added.
     let gradient =
         BinaryGradInput::new(&op.window, op.groups, pool, dy, dx, (Codes::Sign, 1), op.rounding, target).map_err(
             |reason| ExecError::Unsupported { op: "binary_conv2d_grad_input", path: io.path.to_owned(), reason },
@@ -219,10 +213,6 @@ pub fn prepare_grad_input(
 pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
-    if let Some(pool) = &op.unpool {
-        let codes = (codes, op.pad_value);
-        return UnpooledGradWeight::new(&op.window, groups, &pool.window, x, dy, codes, op.rounding, target)
-            .prepare(target);
-    }
-    BinaryGradWeight::new(&op.window, groups, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
+    let pool = op.unpool.as_ref().map(|pool| pool.window);
+    BinaryGradWeight::new(&op.window, groups, pool, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
 }

@@ -21,6 +21,9 @@ use crate::io::{Io, Kernel};
 use crate::target::Target;
 use crate::threads::Threads;
 
+/// Channels of dy that are made at a time.
+const CHANNELS: usize = 64;
+
 /// Elements of a line of the cache: where parts of scratch memory begin.
 const LINE: usize = 16;
 
@@ -35,6 +38,8 @@ pub struct BinaryGradWeight {
     /// What the bits of x mean.
     pub codes: Codes,
     pub rounding: Option<StochasticRounding>,
+    /// The max pool whose gradient stands for dy.
+    pool: Option<Window>,
     pub patches: BitPatches,
     pub images: usize,
     /// Output channels of all groups.
@@ -53,6 +58,21 @@ pub struct BinaryGradWeight {
     outside: bool,
 }
 
+/// dy or, behind a max pool, the gradient of the pool and its index, which is empty elsewhere; and what it is rounded with.
+#[derive(Clone, Copy)]
+pub struct Gradient<'a> {
+    dy: &'a [f32],
+    index: &'a [u32],
+    pub rounding: Option<&'a Rounding>,
+}
+
+impl Gradient<'_> {
+    /// What sums of its numbers are multiplied by.
+    pub fn unit(&self) -> f32 {
+        self.rounding.map_or(1.0, |rounding| rounding.unit)
+    }
+}
+
 /// A way to multiply.
 pub trait Product: Send + Sync + 'static {
     /// Name of the kernel.
@@ -65,23 +85,17 @@ pub trait Product: Send + Sync + 'static {
     fn lane_len(&self) -> usize;
     /// Lays the patches of all pixels.
     fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]);
-    /// The partial sums, `[partials, outputs, taps · channels]`, of dy and what it is rounded with.
-    fn sum(
-        &self,
-        threads: Threads,
-        dy: (&[f32], Option<&Rounding>),
-        laid: &[u32],
-        partials: &mut [f32],
-        lanes: &mut [u32],
-    );
+    /// The partial sums, `[partials, outputs, taps · channels]`.
+    fn sum(&self, threads: Threads, gradient: Gradient<'_>, laid: &[u32], partials: &mut [f32], lanes: &mut [u32]);
 }
 
 impl BinaryGradWeight {
-    /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]` and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x, and dy is rounded as
+    /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]`, or that of a `pool` whose windows tile y, and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x, and dy is rounded as
     /// `rounding` says.
     pub fn new(
         window: &Window,
         groups: usize,
+        pool: Option<Window>,
         [images, height, width, channels]: [usize; 4],
         [_, rows, columns, outputs]: [usize; 4],
         (codes, pad_value): (Codes, u8),
@@ -89,12 +103,15 @@ impl BinaryGradWeight {
         target: Target,
     ) -> Self {
         let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
+        // Pixels of y that no window of the pool reads have no gradient.
+        let [rows, columns] = pool.map_or([rows, columns], |pool| [rows * pool.kernel[0], columns * pool.kernel[1]]);
         let (input, output) = ([height, width], [rows, columns]);
         let (cropped, first) = if pad_value == 0 { window.cropped(input, output) } else { (*window, [0; 2]) };
         Self {
             isa: target.isa,
             codes,
             rounding,
+            pool,
             window: *window,
             first,
             patches: BitPatches {
@@ -114,7 +131,7 @@ impl BinaryGradWeight {
         }
     }
 
-    /// The kernel: packed codes are input 0, dy is input 1.
+    /// The kernel: packed codes are input 0, dy is input 1, the index of a pool input 2.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
         match self.rounding.and_then(|_| LutGemm::new(self.isa, self.codes)) {
             Some(gemm) => prepare(ByteGradWeight::new(self, gemm), target),
@@ -196,12 +213,8 @@ impl BinaryGradWeight {
         rows: &mut [[u64; MOST_CODES]],
         mut lay: impl FnMut([usize; 2], &[u64; MOST_CODES]),
     ) {
-        let mut places = self.patches.places(pixels.start);
         for (i, first) in pixels.clone().step_by(word).enumerate() {
-            rows.fill([0; MOST_CODES]);
-            for (k, place) in (0..word.min(pixels.end - first)).zip(&mut places) {
-                self.patches.set(codes, group, place, |panel, bits| rows[panel][k] |= bits);
-            }
+            self.patches.write(codes, (group, first, word.min(pixels.end - first)), rows);
             for (panel, rows) in rows.iter().enumerate() {
                 lay([i, panel], rows);
             }
@@ -211,7 +224,7 @@ impl BinaryGradWeight {
     /// Reads dy in the order of memory: for each pixel a line of the output channels of a piece from `first` on, which lines are `stride` apart, and zeros.
     pub fn lines(
         &self,
-        (dy, rounding): (&[f32], Option<&Rounding>),
+        gradient: Gradient<'_>,
         pixels: Range<usize>,
         first: usize,
         (lines, stride): (&mut [f32], usize),
@@ -221,25 +234,65 @@ impl BinaryGradWeight {
         self.isa.vectorize(
             #[inline(always)]
             || {
-                for (line, pixel) in lines.chunks_exact_mut(stride).zip(pixels) {
-                    let index = pixel * self.outputs + first;
-                    let dy = &dy[index..][..self.piece];
+                for (line, place) in lines.chunks_exact_mut(stride).zip(self.places(pixels.start)) {
                     let (line, rest) = line.split_at_mut(self.piece);
                     rest.fill(0.0);
-                    match rounding {
-                        None => line.copy_from_slice(dy),
-                        Some(rounding) => {
-                            let numbers = line.iter_mut().zip(dy).zip(index as u32..);
-                            numbers.for_each(|((line, dy), index)| *line = rounding.round(*dy, index));
-                        }
-                    }
+                    self.line(gradient, place, first, line);
                 }
             },
         );
     }
 
+    /// For the pixels of dy from one on, counted over all images: those of what stands for dy, and the tap of the pool, which always has whole windows.
+    #[inline(always)]
+    fn places(&self, pixel: usize) -> impl Iterator<Item = (usize, usize)> {
+        let [kh, kw] = self.pool.map_or([1, 1], |pool| pool.kernel);
+        let columns = self.patches.output[1];
+        let (row, column) = (pixel / columns, pixel % columns);
+        let (mut ky, mut kx) = (row % kh, column % kw);
+        let (mut first, mut at) = (row / kh * (columns / kw), column / kw);
+        std::iter::from_fn(move || {
+            let place = (first + at, ky * kw + kx);
+            kx += 1;
+            if kx == kw {
+                (kx, at) = (0, at + 1);
+                if at == columns / kw {
+                    (at, ky) = (0, ky + 1);
+                    if ky == kh {
+                        (ky, first) = (0, first + columns / kw);
+                    }
+                }
+            }
+            Some(place)
+        })
+    }
+
+    /// Some channels of a pixel of dy.
+    #[inline(always)]
+    fn line(
+        &self,
+        Gradient { dy, index, rounding }: Gradient<'_>,
+        (at, tap): (usize, usize),
+        first: usize,
+        line: &mut [f32],
+    ) {
+        let at = at * self.outputs + first;
+        let numbers = line.iter_mut().zip(&dy[at..]).zip(at as u32..);
+        match (rounding, self.pool) {
+            (None, None) => numbers.for_each(|((line, dy), _)| *line = *dy),
+            (Some(rounding), None) => numbers.for_each(|((line, dy), at)| *line = rounding.round(*dy, at)),
+            (None, Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), _), chosen)| {
+                *line = if *chosen == tap as u32 { *dy } else { 0.0 };
+            }),
+            (Some(rounding), Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), at), chosen)| {
+                let number = rounding.round(*dy, at);
+                *line = if *chosen == tap as u32 { number } else { 0.0 };
+            }),
+        }
+    }
+
     /// The sums of dy over the pixels that a tap reads outside x.
-    fn sum_outsides(&self, threads: Threads, (dy, rounding): (&[f32], Option<&Rounding>), outsides: &mut [f32]) {
+    fn sum_outsides(&self, threads: Threads, gradient: Gradient<'_>, outsides: &mut [f32]) {
         if !self.outside {
             return;
         }
@@ -252,27 +305,29 @@ impl BinaryGradWeight {
             let inside = |axis: usize, at: usize, tap: usize| {
                 self.patches.window.source(axis, self.patches.input[axis], at, tap).is_some()
             };
+            // Those inside are neighbours.
+            let first = (0..columns).find(|&column| inside(1, column, tap % kw)).unwrap_or(columns);
+            let last = (first..columns).rfind(|&column| inside(1, column, tap % kw)).map_or(first, |last| last + 1);
             let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
-            for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
-                let row_inside = inside(0, row % rows, tap / kw);
-                for column in (0..columns).filter(|&column| !(row_inside && inside(1, column, tap % kw))) {
-                    let index = (row * columns + column) * self.outputs;
-                    let numbers = sums.iter_mut().zip(&dy[index..][..self.outputs]);
-                    self.isa.vectorize(
-                        #[inline(always)]
-                        || match rounding {
-                            None => numbers.for_each(|(sum, dy)| *sum += dy),
-                            Some(rounding) => numbers
-                                .zip(index as u32..)
-                                .for_each(|((sum, dy), index)| *sum += rounding.round(*dy, index)),
-                        },
-                    );
-                }
-            }
-            if let Some(Rounding { unit, .. }) = rounding {
-                for sum in sums {
-                    *sum *= unit;
-                }
+            self.isa.vectorize(
+                #[inline(always)]
+                || {
+                    for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
+                        let within = if inside(0, row % rows, tap / kw) { first..last } else { 0..0 };
+                        for column in (0..within.start).chain(within.end..columns) {
+                            let place = self.places(row * columns + column).next().expect("a pixel");
+                            for (sums, first) in sums.chunks_mut(CHANNELS).zip((0..).step_by(CHANNELS)) {
+                                let mut line = [0.0; CHANNELS];
+                                let line = &mut line[..sums.len()];
+                                self.line(gradient, place, first, line);
+                                sums.iter_mut().zip(line).for_each(|(sum, dy)| *sum += *dy);
+                            }
+                        }
+                    }
+                },
+            );
+            for sum in sums {
+                *sum *= gradient.unit();
             }
         });
     }
@@ -315,11 +370,12 @@ fn prepare<P: Product>(product: P, target: Target) -> Prepared<Kernel> {
             let (magnitudes, lanes) = scratch.split_at_mut(lens[3]);
             let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
             let rounding = shape.rounding_of(io, magnitudes);
-            let dy = (io.input(1), rounding.as_ref());
+            let index = shape.pool.map_or(&[][..], |_| io.input(2));
+            let gradient = Gradient { dy: io.input(1), index, rounding: rounding.as_ref() };
             product.lay(threads, io.input(0), &mut laid[..product.laid_len()], lanes);
             let partials = &mut partials[..shape.partials() * shape.outputs * shape.depth()];
-            product.sum(threads, dy, laid, partials, lanes);
-            shape.sum_outsides(threads, dy, outsides);
+            product.sum(threads, gradient, laid, partials, lanes);
+            shape.sum_outsides(threads, gradient, outsides);
             let extents = [shape.patches.window.taps(), shape.patches.channels];
             let dw = io.output(0);
             let taps = (shape.window.taps(), |tap| shape.tap(tap));

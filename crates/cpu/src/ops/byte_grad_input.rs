@@ -42,7 +42,7 @@ impl ByteGradInput {
         let columns = parts.most[1] + parts.margin[1];
         let row = columns * pixel;
         let strip = (TABLES / (row * size_of::<Table>()).max(1)).saturating_sub(parts.margin[0]);
-        let segments = parts.parts.iter().map(|part| part.taps.iter().map(|(_, [y, x])| y * row + x * pixel).collect());
+        let segments = parts.each.iter().map(|part| part.taps.iter().map(|(_, [y, x])| y * row + x * pixel).collect());
         Self {
             gemm,
             lines: GradientLines { pool, source, groups, padded },
@@ -170,7 +170,7 @@ impl Product for ByteGradInput {
 
     /// `[terms, parts, groups, panels, taps, words, PANEL]`.
     fn laid_len(&self) -> usize {
-        let parts: usize = self.shape.parts.parts.iter().map(|part| self.shape.groups * self.group_len(part)).sum();
+        let parts: usize = self.shape.parts.each.iter().map(|part| self.shape.groups * self.group_len(part)).sum();
         self.shape.terms * parts
     }
 
@@ -183,7 +183,7 @@ impl Product for ByteGradInput {
     fn lay(&self, threads: Threads, terms: &[Term<'_>], mut laid: &mut [u32]) {
         let panels = self.shape.channels[1].div_ceil(PANEL);
         for term in terms {
-            for part in self.shape.parts.parts.iter().filter(|part| !part.taps.is_empty()) {
+            for part in self.shape.parts.each.iter().filter(|part| !part.taps.is_empty()) {
                 let here;
                 (here, laid) = laid.split_at_mut(self.shape.groups * self.group_len(part));
                 threads.for_chunks(here, self.panel_len(part), |i, panel| {
@@ -224,7 +224,7 @@ impl Product for ByteGradInput {
                     self.make_tables(gradient, image, (term, rounding.as_ref()), (first, kept), line, tables);
                     let scale = rounding.map_or(1.0, |rounding| rounding.unit);
                     let mut laid = &laid[t * term_len..][..term_len];
-                    for part in parts.parts.iter().zip(&self.segments) {
+                    for part in parts.each.iter().zip(&self.segments) {
                         for group in 0..groups {
                             let panels;
                             (panels, laid) = laid.split_at(self.group_len(part.0));

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use binary_nets_graph::ops::Rounding;
 use binary_nets_kernels::LutGemm;
 use binary_nets_kernels::lut_gemm::{ENTRIES, Job, MOST_CODES, Order, Row, Table};
 
-use super::binary_grad_weight::{BinaryGradWeight, Product};
+use super::binary_grad_weight::{BinaryGradWeight, Gradient, Product};
 use crate::threads::Threads;
 
 /// Output channels whose tables of a block of pixels lie in the second cache.
@@ -78,16 +77,9 @@ impl Product for ByteGradWeight {
         });
     }
 
-    fn sum(
-        &self,
-        threads: Threads,
-        (dy, rounding): (&[f32], Option<&Rounding>),
-        laid: &[u32],
-        partials: &mut [f32],
-        lanes: &mut [u32],
-    ) {
+    fn sum(&self, threads: Threads, gradient: Gradient<'_>, laid: &[u32], partials: &mut [f32], lanes: &mut [u32]) {
         let depth = self.shape.depth();
-        let scale = rounding.map_or(1.0, |rounding| rounding.unit);
+        let scale = gradient.unit();
         threads.for_chunks_with(partials, self.shape.piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
             let (tables, lines) = scratch.split_at_mut(self.tables_len());
             let (tables, lines): (&mut [Table], _) =
@@ -106,7 +98,7 @@ impl Product for ByteGradWeight {
                 let (each, stride) = (self.tables_of(&pixels), self.stride(pixels.len()));
                 // Behind the last pixel there is nothing.
                 let lines = &mut lines[..(pixels.len() + self.gemm.floats() - 1) * self.shape.piece];
-                self.shape.lines((dy, rounding), pixels, first, (lines, self.shape.piece));
+                self.shape.lines(gradient, pixels, first, (lines, self.shape.piece));
                 for start in (0..self.shape.piece).step_by(ROWS) {
                     let columns = ROWS.min(self.shape.piece - start);
                     let order = Order::Columns { columns, stride: self.shape.piece, each: stride };

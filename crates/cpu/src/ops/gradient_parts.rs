@@ -6,7 +6,7 @@ use super::patches::Axis;
 
 /// The target pixels, by what remains of their rows and columns when divided by the stride.
 pub struct Parts {
-    pub parts: Vec<Part>,
+    pub each: Vec<Part>,
     /// Remainders of target rows and columns, each a part.
     pub spread: [usize; 2],
     /// The first source row and column that target row and column 0 of every part read.
@@ -41,16 +41,16 @@ impl Parts {
         let first = [0, 1].map(|axis| offsets(axis).min().unwrap_or(0));
         let margin = [0, 1].map(|axis| (offsets(axis).max().unwrap_or(0) - first[axis]) as usize);
         let most = [0, 1].map(|axis| axes[axis].iter().map(|axis| axis.positions).max().unwrap_or(0));
-        let mut parts = Vec::new();
+        let mut each = Vec::new();
         for (i, rows) in axes[0].iter().enumerate() {
             for (j, columns) in axes[1].iter().enumerate() {
                 let taps = rows.taps.iter().flat_map(|&(ky, y)| {
                     let place = move |x| [(y - first[0]) as usize, (x - first[1]) as usize];
                     columns.taps.iter().map(move |&(kx, x)| (ky * window.kernel[1] + kx, place(x)))
                 });
-                parts.push(Part { origin: [i, j], size: [rows.positions, columns.positions], taps: taps.collect() });
+                each.push(Part { origin: [i, j], size: [rows.positions, columns.positions], taps: taps.collect() });
             }
         }
-        Self { parts, spread: axes.map(|axis| axis.len()), first, margin, most }
+        Self { each, spread: axes.map(|axis| axis.len()), first, margin, most }
     }
 }

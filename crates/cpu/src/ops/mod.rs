@@ -53,7 +53,6 @@ mod relu;
 mod repeat;
 mod reshape;
 mod round_weight;
-mod row_sums;
 mod sgd;
 mod sign;
 mod slice;
@@ -67,8 +66,6 @@ mod ternarize_weight;
 mod ternary_conv2d;
 mod transpose;
 mod unary;
-mod unpooled_grad_input;
-mod unpooled_grad_weight;
 
 use binary_nets_bits::Codes;
 use binary_nets_exec::{ExecError, InPlace, IoMeta, Prepared};

@@ -45,11 +45,11 @@ impl StackedGradInput {
             threads,
             size: parts.most,
             // A piece has as many rows of every part.
-            down: if parts.parts.iter().all(|part| part.size[0] == parts.most[0]) { parts.most[0] } else { 1 },
+            down: if parts.each.iter().all(|part| part.size[0] == parts.most[0]) { parts.most[0] } else { 1 },
             margin: parts.margin,
             lookups: shape.taps * targets,
         });
-        let taps = parts.parts.iter().enumerate();
+        let taps = parts.each.iter().enumerate();
         let taps = taps.flat_map(|(i, part)| part.taps.iter().map(move |&(tap, place)| (i, tap, place)));
         Self {
             lut: StackLut::new(shape.isa, shape.codes),
@@ -94,7 +94,7 @@ impl StackedGradInput {
 
     /// Elements of the sums of one row of dx of all parts, `[parts, columns, groups]` stacks.
     fn row_len(&self) -> usize {
-        self.shape.parts.parts.len() * self.pieces.size[1] * self.shape.groups * self.stack_len()
+        self.shape.parts.each.len() * self.pieces.size[1] * self.shape.groups * self.stack_len()
     }
 
     /// The first sum of a stack of dx in its row.
@@ -130,17 +130,10 @@ impl StackedGradInput {
             line[..inside[0]].fill(0.0);
             line[inside[1]..].fill(0.0);
             let line = &mut line[inside[0]..inside[1]];
+            let columns = start as usize..end as usize;
             self.lut.isa().vectorize(
                 #[inline(always)]
-                || {
-                    self.lines.make(
-                        gradient,
-                        (y, start as usize..end as usize),
-                        (&term.0, term.1.as_ref()),
-                        line,
-                        pooled,
-                    )
-                },
+                || self.lines.make(gradient, (y, columns), (&term.0, term.1.as_ref()), line, pooled),
             );
         }
         any
@@ -158,7 +151,7 @@ impl StackedGradInput {
                     let tables = &mut tables[..TABLES.min(self.depth() - first)];
                     self.lut.tables_of_rows(&line[first * FLOATS..], self.line_len(), tables);
                     for (&(part, _, [y, x]), places) in self.taps.iter().zip(places.chunks_exact(self.tap_len())) {
-                        let size = [0, 1].map(|axis| parts.parts[part].size[axis].min(self.pieces.size[axis]));
+                        let size = [0, 1].map(|axis| parts.each[part].size[axis].min(self.pieces.size[axis]));
                         let place = row.checked_sub(y).zip(column.checked_sub(x));
                         let Some((y, x)) = place.filter(|&(y, x)| y < size[0] && x < size[1]) else { continue };
                         let at = y % self.ring() * self.row_len() + self.stack(part, x, group);
@@ -178,7 +171,7 @@ impl StackedGradInput {
         for (lane, [image, y, x]) in lanes.iter_mut().zip(self.pieces.lanes(count)) {
             *lane = ((image * rows + y * parts.spread[0]) * columns + x * parts.spread[1]) * channels;
         }
-        for (i, part) in parts.parts.iter().enumerate().filter(|(_, part)| row < part.size[0]) {
+        for (i, part) in parts.each.iter().enumerate().filter(|(_, part)| row < part.size[0]) {
             for x in 0..part.size[1].min(self.pieces.size[1]) {
                 let live = self.pieces.live(count, x, part.size[1]);
                 let (y_out, x_out) = (part.origin[0] + row * parts.spread[0], part.origin[1] + x * parts.spread[1]);

@@ -2,11 +2,10 @@
 //!
 //! The tables of a few pixels of dy stay in the first cache while all bits of their patches are looked up.
 
-use binary_nets_graph::ops::Rounding;
 use binary_nets_kernels::StackLut;
 use binary_nets_kernels::stack_lut::{FLOATS, PLACES, ROWS, TABLES, Table, WORD};
 
-use super::binary_grad_weight::{BinaryGradWeight, Product};
+use super::binary_grad_weight::{BinaryGradWeight, Gradient, Product};
 use crate::threads::Threads;
 
 /// Elements of a table.
@@ -85,17 +84,10 @@ impl Product for StackedGradWeight {
         });
     }
 
-    fn sum(
-        &self,
-        threads: Threads,
-        (dy, rounding): (&[f32], Option<&Rounding>),
-        laid: &[u32],
-        partials: &mut [f32],
-        lanes: &mut [u32],
-    ) {
+    fn sum(&self, threads: Threads, gradient: Gradient<'_>, laid: &[u32], partials: &mut [f32], lanes: &mut [u32]) {
         let BinaryGradWeight { piece, outputs, ref patches, .. } = self.shape;
         let depth = self.shape.depth();
-        let scale = rounding.map_or(1.0, |rounding| rounding.unit);
+        let scale = gradient.unit();
         let laid: &[u8] = bytemuck::cast_slice(laid);
         threads.for_chunks_with(partials, piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
             let (tables, scratch) = bytemuck::cast_slice_mut(scratch).split_at_mut(TABLES * TABLE);
@@ -114,7 +106,7 @@ impl Product for StackedGradWeight {
                 }
                 // Behind the last pixel there is nothing.
                 let lines = &mut lines[..pixels.len().next_multiple_of(FLOATS) * stride];
-                self.shape.lines((dy, rounding), pixels, first, (lines, stride));
+                self.shape.lines(gradient, pixels, first, (lines, stride));
                 let at = (partial * self.shape.blocks() + block) * patches.groups + group;
                 let words = &laid[at * self.block_len()..][..self.block_len()];
                 for (stack, totals) in totals.chunks_exact_mut(self.sums_len()).enumerate() {

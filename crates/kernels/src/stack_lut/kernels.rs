@@ -10,16 +10,22 @@ use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::kernel_id::{KernelId, run_on};
 use crate::{Isa, arch::scalar::Scalar, vector::Fours};
 
+/// Makes tables of floats and the distance from a row, or line, to the next.
+type MakeTables = fn(Isa, Codes, (&[f32], usize), &mut [Table]);
+
+/// Writes sums to rows and so many columns, scaled or added.
+type WriteSums = fn(Isa, &[f32], (&[usize], usize), (f32, bool), &mut [f32]);
+
 /// One kernel for products of stacks of floats and codes.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// The name has rows × columns of the tile: `stack_lut_16x4_avx512`.
     pub id: KernelId,
-    pub(super) tables_of_rows: fn(Isa, Codes, (&[f32], usize), &mut [Table]),
-    pub(super) tables_of_columns: fn(Isa, Codes, (&[f32], usize), &mut [Table]),
+    pub(super) tables_of_rows: MakeTables,
+    pub(super) tables_of_columns: MakeTables,
     pub(super) lay: fn(Isa, &[u64; WORD], &mut [u8; PLACES]),
     pub(super) add: fn(Isa, &[Table], &[u8], &mut [f32]),
-    pub(super) write: fn(Isa, &[f32], (&[usize], usize), (f32, bool), &mut [f32]),
+    pub(super) write: WriteSums,
 }
 
 /// Every kernel: one for each instruction set.

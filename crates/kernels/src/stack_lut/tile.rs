@@ -91,33 +91,41 @@ pub(super) fn add<S: Fours, const V: usize>(token: S, tables: &[Table], places: 
     let panels = sums.len().div_ceil(PANEL * ROWS);
     let places = places.as_chunks::<PLACES>().0;
     let sums = sums.as_chunks_mut::<{ COLUMNS * ROWS }>().0;
-    if let Ok(tables) = <&[Table; TABLES]>::try_from(tables) {
-        let words: [&[Table; WORD_TABLES]; WORDS] = std::array::from_fn(
-            #[inline(always)]
-            |i| tables[i * WORD_TABLES..].first_chunk().expect("a word"),
-        );
-        for (panel, sums) in sums.chunks_mut(TILES).enumerate() {
-            let mut places_of_words = [&places[panel]; WORDS];
-            for (i, of_word) in places_of_words.iter_mut().enumerate() {
-                *of_word = &places[i * panels + panel];
-            }
-            for (tile, sums) in sums.iter_mut().enumerate() {
+    match tables.len() {
+        TABLES => add_words::<S, V, WORDS>(token, tables, (places, panels), sums),
+        WORD_TABLES => add_words::<S, V, 1>(token, tables, (places, panels), sums),
+        _ => {
+            for (i, sums) in sums.iter_mut().enumerate() {
                 let mut acc = load::<S, V>(token, sums);
-                for (tables, places) in words.iter().zip(places_of_words) {
-                    look_up(token, *tables, places, tile, &mut acc);
+                for (tables, places) in tables.chunks(WORD_TABLES).zip(places.chunks(panels)) {
+                    look_up(token, tables, &places[i / TILES], i % TILES, &mut acc);
                 }
                 store(token, &acc, sums);
             }
         }
-    } else {
-        for (panel, sums) in sums.chunks_mut(TILES).enumerate() {
-            for (tile, sums) in sums.iter_mut().enumerate() {
-                let mut acc = load::<S, V>(token, sums);
-                for (tables, places) in tables.chunks(WORD_TABLES).zip(places.chunks(panels)) {
-                    look_up(token, tables, &places[panel], tile, &mut acc);
-                }
-                store(token, &acc, sums);
+    }
+}
+
+/// The same for `N` words of tables, whose number the compiler knows.
+#[inline(always)]
+fn add_words<S: Fours, const V: usize, const N: usize>(
+    token: S,
+    tables: &[Table],
+    (places, panels): (&[[u8; PLACES]], usize),
+    sums: &mut [[f32; COLUMNS * ROWS]],
+) {
+    let words: &[[Table; WORD_TABLES]; N] = tables.as_chunks().0.try_into().expect("N words");
+    for (panel, sums) in sums.chunks_mut(TILES).enumerate() {
+        let mut places_of_words = [&places[panel]; N];
+        for (i, of_word) in places_of_words.iter_mut().enumerate() {
+            *of_word = &places[i * panels + panel];
+        }
+        for (tile, sums) in sums.iter_mut().enumerate() {
+            let mut acc = load::<S, V>(token, sums);
+            for (tables, places) in words.iter().zip(places_of_words) {
+                look_up(token, tables, places, tile, &mut acc);
             }
+            store(token, &acc, sums);
         }
     }
 }
