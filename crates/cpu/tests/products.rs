@@ -513,43 +513,66 @@ fn rounded_gradients_are_the_same_everywhere() {
     }
 }
 
-/// Whole numbers are rounded to themselves, so the gradient is a sum of whole numbers.
+/// Whole numbers are rounded to themselves, so the gradients are sums of whole numbers, in floats or not.
 #[test]
 fn whole_gradients_behind_pools_are_exact() {
-    let rounding = Some(StochasticRounding { stream: 3 });
     // The first column of dy that is read lies in the second window of the pool, and not at its start.
     let outside = (2, [9, 8], [4, 40], 2, Window::square(1, 1, 3));
-    for shape in gradient_shapes().into_iter().chain([outside]) {
+    for (shape, rounding) in gradient_shapes()
+        .into_iter()
+        .chain([outside])
+        .flat_map(|shape| [None, Some(StochasticRounding { stream: 3 })].map(|rounding| (shape, rounding)))
+    {
         let (batch, input, [c, o], groups, window) = shape;
         let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
         for [rows, columns] in [[2, 2], [1, 3]] {
             let pool = Window { kernel: [rows, columns], stride: [rows, columns], padding: [0; 2], dilation: [1; 2] };
             let Ok([pooled_h, pooled_w]) = pool.output([h, w]) else { continue };
-            let mut case = Case::new(&format!("rounded dx behind {rows}×{columns}, {shape:?}"), batch);
-            let dy = case.input("dy", Meaning::F32, &[pooled_h, pooled_w, o]);
-            let classes = (rows * columns) as u32;
-            let index = case.input("index", Meaning::Index { classes }, &[pooled_h, pooled_w, o]);
+            let unpool = || Some(MaxPool2dGrad { window: pool, input: [h, w] });
+            let name = format!("behind {rows}×{columns}, rounded {}, {shape:?}", rounding.is_some());
+            // The gradient of the pool, its index, and the dy that they stand for; with 127 the largest and a factor of 1 the unit of that is 1.
+            let gradient = |case: &mut Case| {
+                let dy = case.input("dy", Meaning::F32, &[pooled_h, pooled_w, o]);
+                let classes = (rows * columns) as u32;
+                let index = case.input("index", Meaning::Index { classes }, &[pooled_h, pooled_w, o]);
+                let mut pooled: Vec<f32> = case.floats("dy").iter().map(|dy| (dy * 1000.0).round() % 127.0).collect();
+                pooled[0] = 127.0;
+                let mut whole = vec![0.0; batch * h * w * o];
+                for (at, (&number, &tap)) in pooled.iter().zip(case.integers("index")).enumerate() {
+                    let (channel, pixel, tap) = (at % o, at / o, tap as usize);
+                    let (image, i, j) = (pixel / (pooled_h * pooled_w), pixel / pooled_w % pooled_h, pixel % pooled_w);
+                    let (row, column) = (i * rows + tap / columns, j * columns + tap % columns);
+                    whole[((image * h + row) * w + column) * o + channel] = number;
+                }
+                case.inputs.tensors.insert("dy".to_owned(), Values::F32(pooled));
+                ([dy, index], whole)
+            };
+
+            let mut case = Case::new(&format!("dx {name}"), batch);
+            let ([dy, index], whole) = gradient(&mut case);
             let weight = case.state("w", Meaning::bits(Codes::Sign), StateKind::Parameter, &[o, kh, kw, c / groups]);
             let alpha = case.state("alpha", Meaning::F32, StateKind::Parameter, &[1]);
-            let unpool = Some(MaxPool2dGrad { window: pool, input: [h, w] });
-            case.op(BinaryConv2dGradInput { window, groups, input, rounding, unpool }, &[dy, weight, alpha, index]);
-
-            // With 127 the largest and a factor of 1 their unit is 1.
-            let mut pooled: Vec<f32> = case.floats("dy").iter().map(|dy| (dy * 1000.0).round() % 127.0).collect();
-            pooled[0] = 127.0;
-            let mut dy = vec![0.0; batch * h * w * o];
-            for (at, (&number, &tap)) in pooled.iter().zip(case.integers("index")).enumerate() {
-                let (channel, pixel, tap) = (at % o, at / o, tap as usize);
-                let (image, i, j) = (pixel / (pooled_h * pooled_w), pixel / pooled_w % pooled_h, pixel % pooled_w);
-                let (row, column) = (i * rows + tap / columns, j * columns + tap % columns);
-                dy[((image * h + row) * w + column) * o + channel] = number;
-            }
-            case.inputs.tensors.insert("dy".to_owned(), Values::F32(pooled));
+            case.op(
+                BinaryConv2dGradInput { window, groups, input, rounding, unpool: unpool() },
+                &[dy, weight, alpha, index],
+            );
             case.inputs.tensors.insert("alpha".to_owned(), Values::F32(vec![1.0]));
             let weight = latent_order(&numbers(&case.inputs.tensors["w"]), kh * kw, c / groups);
             let x = vec![0.0; batch * input[0] * input[1] * c];
-            let expected = gradient_sums(shape, &x, &weight, &dy, 0.0).dx[0].iter().map(|&dx| dx as f32).collect();
+            let expected = gradient_sums(shape, &x, &weight, &whole, 0.0).dx[0].iter().map(|&dx| dx as f32).collect();
             assert!(case.outputs().outputs["y"] == Values::F32(expected), "{}", case.name);
+
+            for (codes, pad_value) in [(Codes::Sign, 0), (Codes::Step, 1)] {
+                let mut case = Case::new(&format!("dw of {codes:?} {name}"), batch);
+                let ([dy, index], whole) = gradient(&mut case);
+                let bits = case.input("x", Meaning::Bit { codes, groups }, &[input[0], input[1], c]);
+                case.op(BinaryConv2dGradWeight { window, pad_value, rounding, unpool: unpool() }, &[bits, dy, index]);
+                let x = numbers(&case.inputs.tensors["x"]);
+                let weight = vec![0.0; o * c / groups * kh * kw];
+                let sums = gradient_sums(shape, &x, &weight, &whole, f64::from(pad_value));
+                let expected = sums.dw[0].iter().map(|&dw| dw as f32).collect();
+                assert!(case.outputs().outputs["y"] == Values::F32(expected), "{}", case.name);
+            }
         }
     }
 }
