@@ -385,13 +385,16 @@ fn latent_order(w: &[f64], taps: usize, channels: usize) -> Vec<f64> {
     w.chunks_exact(taps * channels).flat_map(of_output).collect()
 }
 
-/// Shapes of gradients: those of the forward convolutions, and more pixels than are summed at a time, or than have their tables at a time.
+/// Shapes of gradients: those of the forward convolutions; more pixels than are summed at a time, or than have their tables at a time; images of even height under a stride, and
+/// taps so far apart that pieces of an image lie beyond dy.
 fn gradient_shapes() -> Vec<Shape> {
     let more = [
         (10, [40, 40], [3, 4], 1, Window::square(3, 1, 1)),
         (9, [40, 40], [3, 4], 1, Window::square(3, 1, 1)),
         (2, [30, 31], [3, 64], 1, Window::square(3, 1, 1)),
         (2, [61, 60], [2, 64], 1, Window::square(3, 2, 1)),
+        (1, [16, 12], [20, 17], 1, Window::square(3, 2, 1)),
+        (1, [40, 40], [64, 3], 1, Window { dilation: [40; 2], ..Window::square(2, 4, 2) }),
     ];
     shapes().into_iter().chain(more).collect()
 }
@@ -516,18 +519,27 @@ fn rounded_gradients_are_the_same_everywhere() {
 /// Whole numbers are rounded to themselves, so the gradients are sums of whole numbers, in floats or not.
 #[test]
 fn whole_gradients_behind_pools_are_exact() {
-    // The first column of dy that is read lies in the second window of the pool, and not at its start.
-    let outside = (2, [9, 8], [4, 40], 2, Window::square(1, 1, 3));
+    let outside = [
+        // The first column of dy that is read lies in the second window of the pool, and not at its start.
+        (2, [9, 8], [4, 40], 2, Window::square(1, 1, 3)),
+        // Pieces lie beyond the last window of the pool.
+        (1, [5, 5], [64, 8], 1, Window::square(1, 1, 0)),
+        (1, [7, 7], [64, 8], 1, Window::square(2, 2, 0)),
+        (2, [9, 9], [64, 8], 1, Window::square(3, 2, 1)),
+        (4, [7, 7], [64, 8], 1, Window::square(3, 1, 1)),
+    ];
+    let mut cases = 0;
     for (shape, rounding) in gradient_shapes()
         .into_iter()
-        .chain([outside])
+        .chain(outside)
         .flat_map(|shape| [None, Some(StochasticRounding { stream: 3 })].map(|rounding| (shape, rounding)))
     {
         let (batch, input, [c, o], groups, window) = shape;
         let ([h, w], [kh, kw]) = (window.output(input).unwrap(), window.kernel);
-        for [rows, columns] in [[2, 2], [1, 3]] {
+        for [rows, columns] in [[2, 2], [1, 3], [3, 3], [4, 4]] {
             let pool = Window { kernel: [rows, columns], stride: [rows, columns], padding: [0; 2], dilation: [1; 2] };
             let Ok([pooled_h, pooled_w]) = pool.output([h, w]) else { continue };
+            cases += 1;
             let unpool = || Some(MaxPool2dGrad { window: pool, input: [h, w] });
             let name = format!("behind {rows}×{columns}, rounded {}, {shape:?}", rounding.is_some());
             // The gradient of the pool, its index, and the dy that they stand for; with 127 the largest and a factor of 1 the unit of that is 1.
@@ -575,6 +587,8 @@ fn whole_gradients_behind_pools_are_exact() {
             }
         }
     }
+    // All but those that are larger than y.
+    assert!(cases >= 80, "{cases} cases");
 }
 
 #[test]

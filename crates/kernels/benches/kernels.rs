@@ -4,9 +4,10 @@
 
 use binary_nets_bits::{BitLayout, Codes};
 use binary_nets_kernels::image_conv2d::Sum;
+use binary_nets_kernels::stack_lut::{Lane, Pair};
 use binary_nets_kernels::{
-    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, LutGemm, Matrix, StackLut, binary_conv2d, gemm, image_conv2d,
-    lut_gemm, pack_codes, pack_weights, stack_lut,
+    BinaryConv2d, Conv2dGeometry, Gemm, ImageConv2d, Isa, Matrix, StackLut, binary_conv2d, gemm, image_conv2d,
+    pack_codes, pack_weights, stack_lut,
 };
 use std::{
     hint::black_box,
@@ -212,57 +213,9 @@ fn bench_gemm(report: &Report) {
     }
 }
 
-fn bench_lut_gemm(report: &Report) {
-    use lut_gemm::{Job, MOST_CODES, Order, PANEL, Row, Table};
-    for kernel in lut_gemm::KERNELS {
-        if kernel.id.isa().is_none() {
-            continue;
-        }
-        for codes in [Codes::Sign, Codes::Step] {
-            let gemm = LutGemm::with_kernel(kernel, codes).expect("listed");
-            let rows: [u64; MOST_CODES] = words(MOST_CODES).try_into().expect("as many");
-            let mut laid = vec![0; gemm.laid_len()];
-            report.line(kernel.id.name(), &format!("lay {codes:?}"), gemm.codes() * PANEL / 8, "GB/s", || {
-                gemm.lay(black_box(&rows), black_box(&mut laid));
-            });
-            // Pixels, floats of one, taps, columns: gradients by the input of 3×3 convolutions, whose tables serve nine taps, and by their weights.
-            for (m, k, taps, n) in
-                [(36, 16, 9, 16usize), (96, 64, 9, 64), (96, 128, 9, 128), (48, 512, 9, 512), (12, 2048, 1, 576)]
-            {
-                let depth = k / gemm.floats();
-                let x: Vec<f32> = floats(m * depth * gemm.floats()).iter().map(|x| (127.0 * x).round()).collect();
-                let mut tables = vec![Table::default(); m * depth];
-                let shape = format!("{m}x{n}x{k}x{taps} {codes:?}");
-                let bytes = size_of_val(tables.as_slice());
-                report.line(kernel.id.name(), &format!("tables of {shape}"), bytes, "GB/s", || {
-                    gemm.tables(&x, Order::Neighbours, black_box(&mut tables));
-                });
-                // An odd distance, or tables of all columns would fall into the same lines of the cache.
-                let columns = 16.min(m);
-                let (stride, each) = (columns, (tables.len() / columns - 1) | 1);
-                let rows = &x[..each * gemm.floats() * stride];
-                report.line(kernel.id.name(), &format!("tables of columns of {shape}"), bytes, "GB/s", || {
-                    gemm.tables(rows, Order::Columns { columns, stride, each }, black_box(&mut tables));
-                });
-                let len = n.div_ceil(PANEL) * taps * gemm.segment_len(depth);
-                let laid: Vec<u32> = words(len).into_iter().map(|word| word as u32).collect();
-                let rows: Vec<Row> = (0..m).map(|i| Row { tables: i * depth, out: i * n }).collect();
-                // All taps read the row's own tables: as many as there are, without the room around an image.
-                let segments = vec![0; taps];
-                let mut c = vec![0.0; m * n];
-                report.line(kernel.id.name(), &shape, m * n * depth * gemm.floats() * taps, "GMAC/s", || {
-                    let (tables, rows, segments, laid) = (&tables, &rows, &segments, &laid);
-                    let c = black_box(&mut c[..]);
-                    gemm.run(Job { tables, rows, segments, depth, laid, columns: n, scale: 1.0, c, accumulate: false });
-                });
-            }
-        }
-    }
-}
-
-fn bench_stack_lut(report: &Report) {
-    use stack_lut::{FLOATS, PANEL, PLACES, ROWS, TABLES, Table, WORD};
-    for kernel in stack_lut::KERNELS {
+fn bench_stack_lut<L: Lane>(report: &Report) {
+    use stack_lut::{CODES, FOUR, LANES, PANEL, PLACES, TABLES, Table, WORD};
+    for kernel in L::kernels() {
         if kernel.id.isa().is_none() {
             continue;
         }
@@ -273,40 +226,40 @@ fn bench_stack_lut(report: &Report) {
             report.line(kernel.id.name(), &format!("lay {codes:?}"), WORD * PANEL / 8, "GB/s", || {
                 lut.lay(black_box(&rows), black_box(&mut places));
             });
-            let mut room = vec![Table::default(); TABLES + 1];
+            let numbers = floats(2 * LANES * WORD);
+            let x: Vec<L> = numbers.as_chunks().0.iter().map(|x| L::of(x.map(|x| (127.0 * x).round()))).collect();
+            let mut columns = [[L::default(); LANES]; WORD / FOUR * FOUR];
+            let bytes = size_of_val(&columns);
+            report.line(kernel.id.name(), &format!("columns {codes:?}"), bytes, "GB/s", || {
+                lut.columns(black_box(&x), WORD, black_box(&mut columns));
+            });
             // Where an entry begins in a line of the cache, as scratch memory does.
-            let start = room.as_ptr().cast::<u8>().align_offset(64) / size_of::<f32>();
+            let mut room = vec![Table::<L>::default(); TABLES + 1];
+            let start = room.as_ptr().cast::<u8>().align_offset(64) / size_of::<L>();
             let tables = &mut room.as_flattened_mut().as_flattened_mut()[start..].as_chunks_mut().0;
             let tables = &mut tables.as_chunks_mut().0[..TABLES];
-            let x = floats(ROWS * TABLES * FLOATS);
             let bytes = size_of_val(tables);
-            report.line(kernel.id.name(), &format!("tables of rows {codes:?}"), bytes, "GB/s", || {
-                lut.tables_of_rows(black_box(&x), TABLES * FLOATS, black_box(tables));
-            });
-            report.line(kernel.id.name(), &format!("tables of columns {codes:?}"), bytes, "GB/s", || {
-                lut.tables_of_columns(black_box(&x), ROWS, black_box(tables));
+            report.line(kernel.id.name(), &format!("tables {codes:?}"), bytes, "GB/s", || {
+                lut.tables(black_box(&x), LANES, black_box(tables));
             });
             // Columns: channels of a pixel's gradient, and taps × channels of a weight's.
             for columns in [16_usize, 64, 512, 9 * 64, 9 * 512] {
-                let len = TABLES * FLOATS / WORD * columns.div_ceil(PANEL) * PLACES;
-                let places: Vec<u8> = words(len / 8).into_iter().flat_map(u64::to_le_bytes).collect();
-                let mut sums = vec![0.0; StackLut::sums_len(columns)];
-                let shape = format!("{ROWS}x{columns}x{} {codes:?}", TABLES * FLOATS);
-                let products = ROWS * columns * TABLES * FLOATS;
-                report.line(kernel.id.name(), &shape, products, "GMAC/s", || {
+                let places: Vec<u8> =
+                    words(columns.div_ceil(PANEL) * PLACES / 8).into_iter().flat_map(u64::to_le_bytes).collect();
+                let mut sums = vec![bytemuck::Zeroable::zeroed(); StackLut::<L>::sums_len(columns)];
+                // The last table of 64 codes lacks one.
+                let codes_of_tables = (TABLES * CODES).min(PANEL);
+                let shape = format!("{}x{columns}x{codes_of_tables} {codes:?}", L::ROWS);
+                report.line(kernel.id.name(), &shape, L::ROWS * columns * codes_of_tables, "GMAC/s", || {
                     lut.add(tables, black_box(&places), black_box(&mut sums));
                 });
-                let mut c = vec![0.0; ROWS * columns];
-                let rows: [usize; ROWS] = std::array::from_fn(|i| i * columns);
-                report.line(
-                    kernel.id.name(),
-                    &format!("write {ROWS}x{columns} {codes:?}"),
-                    4 * c.len(),
-                    "GB/s",
-                    || {
-                        lut.write(black_box(&sums), (&rows, columns), (1.0, false), black_box(&mut c));
-                    },
-                );
+                let mut c = vec![0.0; L::ROWS * columns];
+                let rows: Vec<usize> = (0..L::ROWS).map(|i| i * columns).collect();
+                let (first, second) = rows.split_at(LANES);
+                let shape = format!("write {}x{columns} {codes:?}", L::ROWS);
+                report.line(kernel.id.name(), &shape, 4 * c.len(), "GB/s", || {
+                    lut.write(black_box(&sums), ([first, second], columns), (1.0, false), black_box(&mut c));
+                });
             }
         }
     }
@@ -344,7 +297,7 @@ fn main() {
     bench_binary_conv2d(&report);
     bench_image_conv2d(&report);
     bench_gemm(&report);
-    bench_lut_gemm(&report);
-    bench_stack_lut(&report);
+    bench_stack_lut::<f32>(&report);
+    bench_stack_lut::<Pair>(&report);
     bench_packers(&report);
 }

@@ -3,7 +3,7 @@
 //! Every kernel is written once over the small vector traits of [`vector`], and each instruction set implements those traits in
 //! its folder of `arch`. A token that only detection can build ([`Isa`]) proves the features, so no caller can pick a kernel
 //! that this machine lacks. Kernels stand in static lists ([`binary_conv2d::KERNELS`], [`image_conv2d::KERNELS`],
-//! [`gemm::KERNELS`], [`stack_lut::KERNELS`], [`lut_gemm::KERNELS`]): being listed makes a kernel selectable, tested and benchmarked.
+//! [`gemm::KERNELS`], [`stack_lut::Lane::kernels`]): being listed makes a kernel selectable, tested and benchmarked.
 //!
 //! Nothing here allocates after construction, spawns a thread, or depends on how the caller splits the work.
 
@@ -22,7 +22,6 @@ pub mod gemm;
 pub mod image_conv2d;
 mod isa;
 mod kernel_id;
-pub mod lut_gemm;
 pub mod naive;
 mod quantize;
 mod row;
@@ -37,7 +36,6 @@ pub use gemm::{Gemm, Matrix};
 pub use image_conv2d::ImageConv2d;
 pub use isa::{Isa, IsaError};
 pub use kernel_id::KernelId;
-pub use lut_gemm::LutGemm;
 pub use quantize::quantize;
 pub use stack_lut::StackLut;
 pub use ternary_conv2d::TernaryConv2d;

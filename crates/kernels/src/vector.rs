@@ -4,8 +4,9 @@
 //! [`Token::vectorize`], where the compiler may use those features.
 
 use crate::isa::Isa;
+use crate::stack_lut::Lane;
 
-/// Proof that this machine has an instruction set: only detection builds one.
+/// Proof that this machine has an instruction set: detection builds it, or that of another set that includes it.
 pub trait Token: Copy + 'static {
     /// Name of the instruction set, as `BINARY_NETS_ISA` spells it.
     const NAME: &'static str;
@@ -36,6 +37,10 @@ pub trait Floats: Token {
     fn load(self, x: &[f32]) -> Self::F32;
     /// Writes the first elements of `x`.
     fn store(self, v: Self::F32, x: &mut [f32]);
+    /// `a + b`.
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a - b`.
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// Bit i = lane i is below zero.
@@ -44,60 +49,92 @@ pub trait Floats: Token {
     fn positive(self, v: Self::F32) -> u64;
 }
 
-/// Transposes of sixteen rows of four floats, and of sixty-four lanes of four bits.
-pub trait Fours: Floats {
-    /// Column k of the rows becomes column k.
+/// Transposes of floats and of bits.
+pub trait Transposes: Floats {
+    /// `columns[k][i] = rows[i][k]`.
     #[inline(always)]
     fn columns_of(self, rows: &[[f32; 4]; 16], columns: &mut [[f32; 16]; 4]) {
         for (i, row) in rows.iter().enumerate() {
             columns.iter_mut().zip(row).for_each(|(column, x)| column[i] = *x);
         }
     }
-    /// The other way round.
+    /// `rows[i][k] = columns[k][i]`.
     #[inline(always)]
     fn rows_of(self, columns: &[[f32; 16]; 4], rows: &mut [[f32; 4]; 16]) {
         for (i, row) in rows.iter_mut().enumerate() {
             row.iter_mut().zip(columns).for_each(|(x, column)| *x = column[i]);
         }
     }
-    /// Bit k of lane i becomes bit i of row k, and the upper four of each lane 0.
+    /// Bit i of row k becomes bit k of lane i; there are eight rows at most, and bits of others are 0.
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+    fn transpose<const N: usize>(self, rows: &[u64; N], lanes: &mut [u8; 64]) {
         for (i, lane) in lanes.iter_mut().enumerate() {
-            *lane = (0..4).map(|k| ((rows[k] >> i) as u8 & 1) << k).sum();
+            *lane = (0..N).map(|k| ((rows[k] >> i) as u8 & 1) << k).sum();
         }
     }
 }
 
-/// Vectors of sums in 16 bits; in a product of bytes and codes each is that of one column.
-pub trait Sums: Token {
-    /// The vector, or several.
-    type I16: Copy;
-    /// How many sums it has.
-    const SUMS: usize;
+/// Vectors of the lanes of a stack of rows.
+pub trait Stacks<L: Lane>: Transposes {
+    /// The vector.
+    type Lanes: Copy;
+    /// Its lanes.
+    const WIDTH: usize;
 
     /// 0 in every lane.
-    fn zero_i16(self) -> Self::I16;
-    /// Adds the sums to the first elements of `totals`.
-    fn add_to(self, sums: Self::I16, totals: &mut [i32]);
+    fn zero_lanes(self) -> Self::Lanes;
+    /// The first elements of `x`.
+    fn load_lanes(self, x: &[L]) -> Self::Lanes;
+    /// Writes the first elements of `x`.
+    fn store_lanes(self, v: Self::Lanes, x: &mut [L]);
+    /// `a + b`; the caller knows that whole numbers fit.
+    fn add_lanes(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    /// `a - b`.
+    fn subtract_lanes(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    /// What is added to for those lanes of a column that begin at `lane`: floats go on from their sums, whole numbers in 16 bits begin at 0.
+    fn begin(self, sums: &[L::Sum], lane: usize) -> Self::Lanes;
+    /// Makes it the sums of these lanes, or adds it to them: first come those of the first row of every lane, then those of the second.
+    fn end(self, v: Self::Lanes, sums: &mut [L::Sum], lane: usize);
 }
 
-/// Vectors of i16 that are looked up in tables.
-pub trait ByteLookups: Sums {
-    /// Bits, of which the lowest five of each lane are its place in a table.
-    type Places: Copy;
+impl<S: Transposes> Stacks<f32> for S {
+    type Lanes = S::F32;
+    const WIDTH: usize = S::LANES;
 
-    /// All 32 sums of the first five of six numbers: of signed numbers or of subsets, by the bits of the place. Each pair has two numbers in its bytes, the first
-    /// in the lower one, and each is 128 more than it means.
-    fn fill_table<const SIGNED: bool>(self, pairs: [u16; 3], table: &mut [i16; 32]);
-    /// The first elements of `x`.
-    fn load_places(self, x: &[u16]) -> Self::Places;
-    /// The next five bits of every lane; zeros come in.
-    fn next_places(self, places: Self::Places) -> Self::Places;
-    /// `sums + table[place]`, lane by lane; the caller knows that it fits.
-    fn add_looked_up(self, table: &[i16; 32], places: Self::Places, sums: Self::I16) -> Self::I16;
-    /// Bit k of lane i becomes bit i of row k.
-    fn transpose(self, rows: &[u64; 15], lanes: &mut [u16; 64]);
+    #[inline(always)]
+    fn zero_lanes(self) -> S::F32 {
+        self.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn load_lanes(self, x: &[f32]) -> S::F32 {
+        self.load(x)
+    }
+
+    #[inline(always)]
+    fn store_lanes(self, v: S::F32, x: &mut [f32]) {
+        self.store(v, x);
+    }
+
+    #[inline(always)]
+    fn add_lanes(self, a: S::F32, b: S::F32) -> S::F32 {
+        self.add(a, b)
+    }
+
+    #[inline(always)]
+    fn subtract_lanes(self, a: S::F32, b: S::F32) -> S::F32 {
+        self.subtract(a, b)
+    }
+
+    #[inline(always)]
+    fn begin(self, sums: &[f32], lane: usize) -> S::F32 {
+        self.load(&sums[lane..])
+    }
+
+    #[inline(always)]
+    fn end(self, v: S::F32, sums: &mut [f32], lane: usize) {
+        self.store(v, &mut sums[lane..]);
+    }
 }
 
 /// Vectors of i32: sums of products, or pairs of i16 whose products they are.
@@ -207,17 +244,6 @@ pub trait Nibbles: Bytes {
     fn sixteenth(self, v: Self::U8) -> Self::U8;
     /// Writes the lanes to the first elements of `sums` where they are the `first`, else adds them.
     fn sum_bytes(self, v: Self::U8, first: bool, sums: &mut [u16]);
-}
-
-/// The planes of two fours: the lower one of each, then the upper one of each.
-pub type PlanesOfTwo = [[[u8; 16]; 2]; 2];
-
-/// Vectors of whole numbers that are looked up in two planes of bytes: each number is 32 times that of the upper plane, which is signed, and that of the lower one, which is not.
-pub trait Planes: Bytes + Sums + Fours {
-    /// The planes of all 16 sums of the first and of the last four bytes of `eight`: of signed numbers or of subsets, by the bits of the place.
-    fn fill_planes<const SIGNED: bool>(self, eight: u64, planes: &mut PlanesOfTwo);
-    /// `sums + 32 · upper + lower`, lane by lane; the caller knows that it fits.
-    fn add_planes(self, lower: Self::U8, upper: Self::U8, sums: Self::I16) -> Self::I16;
 }
 
 /// Comparisons of vectors of integers.

@@ -210,9 +210,17 @@ pub fn prepare_grad_input(
     Ok(gradient.prepare(target, |io: &Io<'_>| [Term { packed: io.input(1), factors: io.input(2), sign: 1.0 }]))
 }
 
-pub fn prepare_grad_weight(op: &BinaryConv2dGradWeight, io: &IoMeta, target: Target) -> Prepared<Kernel> {
+pub fn prepare_grad_weight(
+    op: &BinaryConv2dGradWeight,
+    io: &IoMeta,
+    target: Target,
+) -> Result<Prepared<Kernel>, ExecError> {
     let (x, dy) = (extents(io.inputs[0]), extents(io.inputs[1]));
     let (codes, groups) = packing(io.inputs[0]);
     let pool = op.unpool.as_ref().map(|pool| pool.window);
-    BinaryGradWeight::new(&op.window, groups, pool, x, dy, (codes, op.pad_value), op.rounding, target).prepare(target)
+    let gradient =
+        BinaryGradWeight::new(&op.window, groups, pool, x, dy, (codes, op.pad_value), op.rounding, target).map_err(
+            |reason| ExecError::Unsupported { op: "binary_conv2d_grad_weight", path: io.path.to_owned(), reason },
+        )?;
+    Ok(gradient.prepare(target))
 }

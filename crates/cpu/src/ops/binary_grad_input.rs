@@ -1,16 +1,15 @@
 //! The gradient of a convolution with weights of one bit by its input: dy times α times the bits, by look-up tables.
 //!
-//! Every output is an ascending chain over (tap row, tap column, four channels) for each term, and the terms are added in order, whatever the batch, the threads or the instruction
-//! set; whole numbers have exact sums in whatever order.
+//! Every output is a chain over (row of dy, column of dy, five channels), ascending, for each term, and the terms are added in order, whatever the batch, the threads or the
+//! instruction set; whole numbers have exact sums.
 
 use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
-use binary_nets_kernels::lut_gemm::MOST_DEPTH;
-use binary_nets_kernels::{Isa, LutGemm};
+use binary_nets_kernels::Isa;
+use binary_nets_kernels::stack_lut::{Lane, MOST, MOST_DEPTH, Pair};
 
-use super::byte_grad_input::ByteGradInput;
 use super::gradient_lines::{Gradient, Term};
 use super::gradient_parts::Parts;
 use super::laid;
@@ -18,7 +17,6 @@ use super::magnitudes::{magnitudes, rounding_of, scratch_len};
 use super::stacked_grad_input::StackedGradInput;
 use crate::io::{Io, Kernel};
 use crate::target::Target;
-use crate::threads::Threads;
 
 /// What is multiplied.
 pub struct BinaryGradInput {
@@ -45,28 +43,6 @@ pub struct BinaryGradInput {
 /// The weights of each term, and what dy times their factors is rounded with.
 pub type Terms<'a, const TERMS: usize> = [(Term<'a>, Option<Rounding>); TERMS];
 
-/// A way to multiply.
-pub trait Product: Send + Sync + 'static {
-    /// Name of the kernel.
-    fn kernel_name(&self) -> &'static str;
-    /// Elements of the laid weights.
-    fn laid_len(&self) -> usize;
-    /// Scratch elements of a lane.
-    fn lane_len(&self) -> usize;
-    /// Lays the weights.
-    fn lay(&self, threads: Threads, terms: &[Term<'_>], laid: &mut [u32]);
-    /// Makes dx.
-    fn run<const TERMS: usize>(
-        &self,
-        threads: Threads,
-        gradient: Gradient<'_>,
-        terms: &Terms<'_, TERMS>,
-        laid: &[u32],
-        lanes: &mut [u32],
-        dx: &mut [f32],
-    );
-}
-
 impl BinaryGradInput {
     /// For dy `[n, h', w', o]`, or that of a `pool` whose windows tile y, and dx `[n, h, w, c]`; weights are the sum of `terms` terms, whose bits mean `codes`, and
     /// dy times their factors is rounded as `rounding` says; fails, saying why, where it cannot be.
@@ -80,12 +56,7 @@ impl BinaryGradInput {
         rounding: Option<StochasticRounding>,
         target: Target,
     ) -> Result<Self, String> {
-        let products = window.taps() * sources / groups;
-        if rounding.is_some() && products > MOST_DEPTH {
-            return Err(format!(
-                "sums of {products} whole numbers are not exact, those of {MOST_DEPTH} are: compute its gradients in f32"
-            ));
-        }
+        check_sums(window.taps() * sources / groups, rounding)?;
         // Pixels of y that no window of the pool reads have no gradient, as those outside have none.
         let [height, width] = pool.map_or([height, width], |pool| [height * pool.kernel[0], width * pool.kernel[1]]);
         Ok(Self {
@@ -111,11 +82,9 @@ impl BinaryGradInput {
         terms: impl for<'a> Fn(&'a Io<'_>) -> [Term<'a>; TERMS] + Copy + Send + Sync + 'static,
     ) -> Prepared<Kernel> {
         assert_eq!(TERMS, self.terms, "terms");
-        let bytes = self.rounding.and_then(|_| LutGemm::new(self.isa, self.codes));
-        let Self { rounding, pool, source: [_, _, sources], .. } = self;
-        match bytes {
-            Some(gemm) => prepare(ByteGradInput::new(self, gemm), (rounding, pool, sources), target, terms),
-            None => prepare(StackedGradInput::new(self, target.threads), (rounding, pool, sources), target, terms),
+        match self.rounding {
+            Some(_) => prepare(StackedGradInput::<Pair>::new(self, target.threads), target, terms),
+            None => prepare(StackedGradInput::<f32>::new(self, target.threads), target, terms),
         }
     }
 
@@ -127,12 +96,23 @@ impl BinaryGradInput {
     }
 }
 
-fn prepare<P: Product, const TERMS: usize>(
-    product: P,
-    (rounding, pool, sources): (Option<StochasticRounding>, Option<Window>, usize),
+/// Fails, saying why, where sums of so many products of whole numbers would not fit.
+pub fn check_sums(products: usize, rounding: Option<StochasticRounding>) -> Result<(), String> {
+    const { assert!(StochasticRounding::MOST <= MOST) };
+    if rounding.is_some() && products > MOST_DEPTH {
+        return Err(format!(
+            "sums of {products} whole numbers are not exact, those of {MOST_DEPTH} are: compute its gradients in f32"
+        ));
+    }
+    Ok(())
+}
+
+fn prepare<L: Lane, const TERMS: usize>(
+    product: StackedGradInput<L>,
     target: Target,
     terms: impl for<'a> Fn(&'a Io<'_>) -> [Term<'a>; TERMS] + Copy + Send + Sync + 'static,
 ) -> Prepared<Kernel> {
+    let BinaryGradInput { rounding, pool, source: [_, _, sources], .. } = *product.shape();
     let magnitudes_len = scratch_len(rounding, sources);
     let sizes = laid::Sizes { laid: product.laid_len(), scratch: magnitudes_len + target.threads * product.lane_len() };
     laid::prepare(

@@ -1,7 +1,8 @@
 //! The gradient of a convolution of codes by its weights: dyᵀ times patches of bits, by look-up tables of dy.
 //!
 //! The sum over pixels falls into partial sums over runs of images and into blocks of output channels; both follow from the shape alone. Each partial
-//! sum is an ascending chain over its pixels, four at a time, anew for each block of them; blocks and partial sums are added in order, so the threads do not matter.
+//! sum of floats is an ascending chain over its pixels, five at a time, anew for each block of them; blocks and partial sums are added in order, so the threads do not matter. Those of
+//! whole numbers are exact.
 
 use std::ops::Range;
 
@@ -9,11 +10,12 @@ use binary_nets_bits::{Codes, words};
 use binary_nets_exec::Prepared;
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::{Rounding, StochasticRounding};
-use binary_nets_kernels::lut_gemm::{MOST, MOST_CODES, MOST_DEPTH};
-use binary_nets_kernels::{Isa, LutGemm};
+use binary_nets_kernels::Isa;
+use binary_nets_kernels::stack_lut::{Lane, Pair, WORD};
 
+use super::binary_grad_input::check_sums;
 use super::bit_patches::BitPatches;
-use super::byte_grad_weight::ByteGradWeight;
+use super::gradient_lines::Gradient;
 use super::magnitudes::{magnitudes, rounding_of, scratch_len};
 use super::partial_sums::{PartialSums, add_some_taps};
 use super::stacked_grad_weight::StackedGradWeight;
@@ -27,10 +29,8 @@ const CHANNELS: usize = 64;
 /// Elements of a line of the cache: where parts of scratch memory begin.
 const LINE: usize = 16;
 
-/// Pixels whose products are summed before dw is written, at most: whole words of laid codes of every kernel, for sums of whole numbers are rounded where a block ends.
-const BLOCK: usize = 480;
-
-const _: () = assert!(BLOCK <= MOST_DEPTH && StochasticRounding::MOST <= MOST, "sums of whole numbers are exact");
+/// Pixels whose products are summed before dw is written, at most: whole words of laid codes.
+const BLOCK: usize = 8 * WORD;
 
 /// What is multiplied.
 pub struct BinaryGradWeight {
@@ -58,40 +58,9 @@ pub struct BinaryGradWeight {
     outside: bool,
 }
 
-/// dy or, behind a max pool, the gradient of the pool and its index, which is empty elsewhere; and what it is rounded with.
-#[derive(Clone, Copy)]
-pub struct Gradient<'a> {
-    dy: &'a [f32],
-    index: &'a [u32],
-    pub rounding: Option<&'a Rounding>,
-}
-
-impl Gradient<'_> {
-    /// What sums of its numbers are multiplied by.
-    pub fn unit(&self) -> f32 {
-        self.rounding.map_or(1.0, |rounding| rounding.unit)
-    }
-}
-
-/// A way to multiply.
-pub trait Product: Send + Sync + 'static {
-    /// Name of the kernel.
-    fn kernel_name(&self) -> &'static str;
-    /// What is multiplied.
-    fn shape(&self) -> &BinaryGradWeight;
-    /// Elements of the laid patches.
-    fn laid_len(&self) -> usize;
-    /// Scratch elements of a lane.
-    fn lane_len(&self) -> usize;
-    /// Lays the patches of all pixels.
-    fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]);
-    /// The partial sums, `[partials, outputs, taps · channels]`.
-    fn sum(&self, threads: Threads, gradient: Gradient<'_>, laid: &[u32], partials: &mut [f32], lanes: &mut [u32]);
-}
-
 impl BinaryGradWeight {
     /// For x `[n, h, w, c]` of `codes`, dy `[n, h', w', o]`, or that of a `pool` whose windows tile y, and dw `[o, c/groups, kh, kw]`; `pad_value`, 0 or 1, stands outside x, and dy is rounded as
-    /// `rounding` says.
+    /// `rounding` says; fails, saying why, where it cannot be.
     pub fn new(
         window: &Window,
         groups: usize,
@@ -101,13 +70,14 @@ impl BinaryGradWeight {
         (codes, pad_value): (Codes, u8),
         rounding: Option<StochasticRounding>,
         target: Target,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let PartialSums { images: partial, channels: piece } = PartialSums::new(images, groups, outputs);
         // Pixels of y that no window of the pool reads have no gradient.
         let [rows, columns] = pool.map_or([rows, columns], |pool| [rows * pool.kernel[0], columns * pool.kernel[1]]);
         let (input, output) = ([height, width], [rows, columns]);
         let (cropped, first) = if pad_value == 0 { window.cropped(input, output) } else { (*window, [0; 2]) };
-        Self {
+        check_sums(partial * rows * columns, rounding)?;
+        Ok(Self {
             isa: target.isa,
             codes,
             rounding,
@@ -128,14 +98,14 @@ impl BinaryGradWeight {
             partial,
             block: BLOCK.min(partial * rows * columns),
             outside: codes == Codes::Sign && pad_value == 0 && cropped.reaches_out(input, output),
-        }
+        })
     }
 
     /// The kernel: packed codes are input 0, dy is input 1, the index of a pool input 2.
     pub fn prepare(self, target: Target) -> Prepared<Kernel> {
-        match self.rounding.and_then(|_| LutGemm::new(self.isa, self.codes)) {
-            Some(gemm) => prepare(ByteGradWeight::new(self, gemm), target),
-            None => prepare(StackedGradWeight::new(self), target),
+        match self.rounding {
+            Some(_) => prepare(StackedGradWeight::<Pair>::new(self), target),
+            None => prepare(StackedGradWeight::<f32>::new(self), target),
         }
     }
 
@@ -204,48 +174,23 @@ impl BinaryGradWeight {
         (self.block_pixels(block / self.blocks(), block % self.blocks()), group)
     }
 
-    /// Gives the bits of the patches of some pixels, `word` pixels at a time, to `lay([number of the word, panel], rows)`; `rows` is room for those of all panels.
-    pub fn words(
+    /// Gives the bits of the patches of some pixels, `N` pixels at a time and panel by panel, to `lay`; `rows` is room for those of all panels.
+    pub fn words<const N: usize>(
         &self,
         codes: &[u64],
         (pixels, group): (Range<usize>, usize),
-        word: usize,
-        rows: &mut [[u64; MOST_CODES]],
-        mut lay: impl FnMut([usize; 2], &[u64; MOST_CODES]),
+        rows: &mut [[u64; N]],
+        mut lay: impl FnMut(&[u64; N]),
     ) {
-        for (i, first) in pixels.clone().step_by(word).enumerate() {
-            self.patches.write(codes, (group, first, word.min(pixels.end - first)), rows);
-            for (panel, rows) in rows.iter().enumerate() {
-                lay([i, panel], rows);
-            }
+        for first in pixels.clone().step_by(N) {
+            self.patches.write(codes, (group, first, N.min(pixels.end - first)), rows);
+            rows.iter().for_each(&mut lay);
         }
-    }
-
-    /// Reads dy in the order of memory: for each pixel a line of the output channels of a piece from `first` on, which lines are `stride` apart, and zeros.
-    pub fn lines(
-        &self,
-        gradient: Gradient<'_>,
-        pixels: Range<usize>,
-        first: usize,
-        (lines, stride): (&mut [f32], usize),
-    ) {
-        let (lines, rest) = lines.split_at_mut(pixels.len() * stride);
-        rest.fill(0.0);
-        self.isa.vectorize(
-            #[inline(always)]
-            || {
-                for (line, place) in lines.chunks_exact_mut(stride).zip(self.places(pixels.start)) {
-                    let (line, rest) = line.split_at_mut(self.piece);
-                    rest.fill(0.0);
-                    self.line(gradient, place, first, line);
-                }
-            },
-        );
     }
 
     /// For the pixels of dy from one on, counted over all images: those of what stands for dy, and the tap of the pool, which always has whole windows.
     #[inline(always)]
-    fn places(&self, pixel: usize) -> impl Iterator<Item = (usize, usize)> {
+    pub fn places(&self, pixel: usize) -> impl Iterator<Item = (usize, usize)> {
         let [kh, kw] = self.pool.map_or([1, 1], |pool| pool.kernel);
         let columns = self.patches.output[1];
         let (row, column) = (pixel / columns, pixel % columns);
@@ -267,32 +212,38 @@ impl BinaryGradWeight {
         })
     }
 
-    /// Some channels of a pixel of dy.
+    /// What `finish` makes of some channels of a pixel of dy.
     #[inline(always)]
-    fn line(
+    pub fn line<T>(
         &self,
-        Gradient { dy, index, rounding }: Gradient<'_>,
+        (Gradient { dy, index }, rounding): (Gradient<'_>, Option<&Rounding>),
         (at, tap): (usize, usize),
         first: usize,
-        line: &mut [f32],
+        finish: impl Fn(f32) -> T,
+        line: &mut [T],
     ) {
         let at = at * self.outputs + first;
         let numbers = line.iter_mut().zip(&dy[at..]).zip(at as u32..);
         match (rounding, self.pool) {
-            (None, None) => numbers.for_each(|((line, dy), _)| *line = *dy),
-            (Some(rounding), None) => numbers.for_each(|((line, dy), at)| *line = rounding.round(*dy, at)),
+            (None, None) => numbers.for_each(|((line, dy), _)| *line = finish(*dy)),
+            (Some(rounding), None) => numbers.for_each(|((line, dy), at)| *line = finish(rounding.round(*dy, at))),
             (None, Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), _), chosen)| {
-                *line = if *chosen == tap as u32 { *dy } else { 0.0 };
+                *line = finish(if *chosen == tap as u32 { *dy } else { 0.0 });
             }),
             (Some(rounding), Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), at), chosen)| {
                 let number = rounding.round(*dy, at);
-                *line = if *chosen == tap as u32 { number } else { 0.0 };
+                *line = finish(if *chosen == tap as u32 { number } else { 0.0 });
             }),
         }
     }
 
     /// The sums of dy over the pixels that a tap reads outside x.
-    fn sum_outsides(&self, threads: Threads, gradient: Gradient<'_>, outsides: &mut [f32]) {
+    fn sum_outsides(
+        &self,
+        threads: Threads,
+        (gradient, rounding): (Gradient<'_>, Option<&Rounding>),
+        outsides: &mut [f32],
+    ) {
         if !self.outside {
             return;
         }
@@ -319,15 +270,16 @@ impl BinaryGradWeight {
                             for (sums, first) in sums.chunks_mut(CHANNELS).zip((0..).step_by(CHANNELS)) {
                                 let mut line = [0.0; CHANNELS];
                                 let line = &mut line[..sums.len()];
-                                self.line(gradient, place, first, line);
+                                self.line((gradient, rounding), place, first, |dy| dy, line);
                                 sums.iter_mut().zip(line).for_each(|(sum, dy)| *sum += *dy);
                             }
                         }
                     }
                 },
             );
+            let unit = rounding.map_or(1.0, |rounding| rounding.unit);
             for sum in sums {
-                *sum *= gradient.unit();
+                *sum *= unit;
             }
         });
     }
@@ -348,7 +300,7 @@ impl BinaryGradWeight {
     }
 }
 
-fn prepare<P: Product>(product: P, target: Target) -> Prepared<Kernel> {
+fn prepare<L: Lane>(product: StackedGradWeight<L>, target: Target) -> Prepared<Kernel> {
     let shape = product.shape();
     let lens = [
         product.laid_len().next_multiple_of(LINE),
@@ -371,7 +323,7 @@ fn prepare<P: Product>(product: P, target: Target) -> Prepared<Kernel> {
             let (partials, outsides) = (bytemuck::cast_slice_mut(partials), bytemuck::cast_slice_mut(outsides));
             let rounding = shape.rounding_of(io, magnitudes);
             let index = shape.pool.map_or(&[][..], |_| io.input(2));
-            let gradient = Gradient { dy: io.input(1), index, rounding: rounding.as_ref() };
+            let gradient = (Gradient { dy: io.input(1), index }, rounding.as_ref());
             product.lay(threads, io.input(0), &mut laid[..product.laid_len()], lanes);
             let partials = &mut partials[..shape.partials() * shape.outputs * shape.depth()];
             product.sum(threads, gradient, laid, partials, lanes);

@@ -23,7 +23,8 @@ pub struct BitPatches {
 }
 
 impl BitPatches {
-    /// Writes the bits of `count` neighbouring patches of a group, `[taps, channels]` without gaps: word w of the i-th is `words[w][i]`.
+    /// Writes the bits of `count` neighbouring patches of a group, `N` at most, `[taps, channels]` without gaps: word w of the i-th is `words[w][i]`. Bits behind the last channel of a
+    /// pixel are 0.
     pub fn write<const N: usize>(
         &self,
         codes: &[u64],

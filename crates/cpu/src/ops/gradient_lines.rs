@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use binary_nets_graph::Window;
 use binary_nets_graph::ops::Rounding;
+use binary_nets_kernels::Isa;
 
 /// Weights: a factor for each source channel times a number that bits stand for.
 #[derive(Clone, Copy)]
@@ -23,9 +24,10 @@ pub struct Gradient<'a> {
     pub index: &'a [u32],
 }
 
-/// How rows of dy become numbers.
+/// How pieces of rows of dy become numbers.
 #[derive(Clone, Copy)]
 pub struct GradientLines {
+    pub isa: Isa,
     /// The max pool whose gradient stands for dy.
     pub pool: Option<Window>,
     /// Rows, columns and channels of dy.
@@ -33,17 +35,24 @@ pub struct GradientLines {
     pub groups: usize,
     /// Numbers of one group of a pixel: its channels, and zeros.
     pub padded: usize,
+    /// Pixels of a piece.
+    pub columns: usize,
 }
 
 impl GradientLines {
     /// Numbers of one pixel.
-    pub fn pixel(&self) -> usize {
+    fn pixel(&self) -> usize {
         self.groups * self.padded
     }
 
-    /// Numbers of the row of the pool's gradient above so many pixels of dy.
-    pub fn pooled_len(&self, columns: usize) -> usize {
-        self.pool.map_or(0, |pool| (columns.div_ceil(pool.kernel[1]) + 1) * self.pixel())
+    /// Numbers of a piece.
+    pub fn len(&self) -> usize {
+        self.columns * self.pixel()
+    }
+
+    /// Numbers of the row of the pool's gradient above a piece.
+    pub fn pooled_len(&self) -> usize {
+        self.pool.map_or(0, |pool| (self.columns.div_ceil(pool.kernel[1]) + 1) * self.pixel())
     }
 
     /// Channels of one group.
@@ -51,9 +60,36 @@ impl GradientLines {
         self.source[2] / self.groups
     }
 
-    /// Some pixels of a row of dy, counted over all images, times the factors of a term and rounded; there is room for those of the pool.
-    #[inline(always)]
+    /// A piece of a row of dy, counted over all images, from a column on, times the factors of a term and rounded; zeros are outside, and without a place everywhere. There is
+    /// room for [`pooled_len`](Self::pooled_len) numbers.
     pub fn make(
+        &self,
+        gradient: Gradient<'_>,
+        place: Option<(usize, isize)>,
+        factors: (&Term<'_>, Option<&Rounding>),
+        line: &mut [f32],
+        pooled: &mut [f32],
+    ) {
+        let (row, first) = place.unwrap_or((0, self.source[1] as isize));
+        let count = self.columns as isize;
+        let start = (-first).clamp(0, count);
+        let end = (self.source[1] as isize - first).clamp(start, count);
+        let inside = [start, end].map(|column| column as usize * self.pixel());
+        line[..inside[0]].fill(0.0);
+        line[inside[1]..].fill(0.0);
+        if start == end {
+            return;
+        }
+        let (line, columns) = (&mut line[inside[0]..inside[1]], (first + start) as usize..(first + end) as usize);
+        self.isa.vectorize(
+            #[inline(always)]
+            || self.make_inside(gradient, (row, columns), factors, line, pooled),
+        );
+    }
+
+    /// Some pixels of a row.
+    #[inline(always)]
+    fn make_inside(
         &self,
         gradient: Gradient<'_>,
         (row, columns): (usize, Range<usize>),
@@ -112,9 +148,9 @@ impl GradientLines {
     }
 }
 
-/// `finish` of each source channel times its factor and of its index; groups of `channels` are padded with zeros.
+/// Writes what `finish` makes of each source channel times its factor, and of its index; groups of `channels` are padded with zeros.
 #[inline(always)]
-pub fn scale(
+fn scale(
     dy: &[f32],
     term: &Term<'_>,
     (channels, padded, groups): (usize, usize, usize),

@@ -14,8 +14,6 @@ mod binary_grad_weight;
 mod bit_patches;
 mod blocks;
 mod bop;
-mod byte_grad_input;
-mod byte_grad_weight;
 mod clamp;
 mod clear;
 mod compare;
@@ -94,7 +92,7 @@ pub fn prepare(op: &Op, io: &IoMeta, target: Target) -> Result<Prepared<Kernel>,
         Op::BinarizeWeight(op) => binarize_weight::prepare(op, io, target)?,
         Op::BinaryConv2d(op) => binary_conv2d::prepare(op, io, target)?,
         Op::BinaryConv2dGradInput(op) => binary_conv2d::prepare_grad_input(op, io, target)?,
-        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target),
+        Op::BinaryConv2dGradWeight(op) => binary_conv2d::prepare_grad_weight(op, io, target)?,
         Op::TernarizeWeight(op) => ternarize_weight::prepare(op, io, target),
         Op::TernarizeWeightGrad(op) => ternarize_weight::prepare_grad(op, io, target),
         Op::TernaryConv2d(op) => ternary_conv2d::prepare(op, io, target)?,

@@ -2,28 +2,48 @@
 //!
 //! The tables of a few pixels of dy stay in the first cache while all bits of their patches are looked up.
 
+use binary_nets_graph::ops::Rounding;
 use binary_nets_kernels::StackLut;
-use binary_nets_kernels::stack_lut::{FLOATS, PLACES, ROWS, TABLES, Table, WORD};
+use binary_nets_kernels::stack_lut::{CODES, LANES, Lane, PLACES, TABLES, Table, WORD};
 
-use super::binary_grad_weight::{BinaryGradWeight, Gradient, Product};
+use super::binary_grad_weight::BinaryGradWeight;
+use super::gradient_lines::Gradient;
 use crate::threads::Threads;
 
-/// Elements of a table.
-const TABLE: usize = size_of::<Table>() / size_of::<f32>();
-
-/// Pixels whose tables are added at a time.
-const PIXELS: usize = TABLES * FLOATS;
+/// Elements of the tables that are added at a time.
+const TABLES_LEN: usize = TABLES * size_of::<Table<f32>>() / size_of::<u32>();
 
 /// dw from x and dy.
-pub struct StackedGradWeight {
-    lut: StackLut,
+pub struct StackedGradWeight<L: Lane> {
+    lut: StackLut<L>,
     shape: BinaryGradWeight,
 }
 
-impl StackedGradWeight {
+/// What a thread writes besides dw.
+struct Scratch<'a, L: Lane> {
+    tables: &'a mut [Table<L>],
+    /// The sums of one stack for one block.
+    sums: &'a mut [L::Sum],
+    /// Those of all stacks for all blocks.
+    totals: &'a mut [L::Sum],
+    /// Of dy of a block, `[pixels, stacks, LANES]`: the rows of a lane are neighbours.
+    lines: &'a mut [L],
+}
+
+impl<L: Lane> StackedGradWeight<L> {
     /// The kernel with that product.
     pub fn new(shape: BinaryGradWeight) -> Self {
         Self { lut: StackLut::new(shape.isa, shape.codes), shape }
+    }
+
+    /// Name of the kernel.
+    pub fn kernel_name(&self) -> &'static str {
+        self.lut.kernel_name()
+    }
+
+    /// What is multiplied.
+    pub fn shape(&self) -> &BinaryGradWeight {
+        &self.shape
     }
 
     /// Bytes of one word of pixels, `[panels]`.
@@ -36,103 +56,144 @@ impl StackedGradWeight {
         self.shape.block.div_ceil(WORD) * self.word_len()
     }
 
-    /// Elements of the sums of one stack.
-    fn sums_len(&self) -> usize {
-        StackLut::sums_len(self.shape.depth())
-    }
-
-    /// Stacks of one piece.
-    fn stacks(&self) -> usize {
-        self.shape.piece.div_ceil(ROWS)
-    }
-
-    /// Elements of the lines of dy of a block.
-    fn lines_len(&self) -> usize {
-        self.shape.block.next_multiple_of(FLOATS) * self.stacks() * ROWS
-    }
-}
-
-impl Product for StackedGradWeight {
-    fn kernel_name(&self) -> &'static str {
-        self.lut.kernel_name()
-    }
-
-    fn shape(&self) -> &BinaryGradWeight {
-        &self.shape
-    }
-
-    /// `[partials, blocks, groups, words, panels]` places.
-    fn laid_len(&self) -> usize {
+    /// Elements of `[partials, blocks, groups, words, panels]` places.
+    pub fn laid_len(&self) -> usize {
         let blocks = self.shape.partials() * self.shape.blocks() * self.shape.patches.groups;
         blocks * self.block_len() / size_of::<u32>()
     }
 
-    /// Rows of bits that are laid; or tables, lines of dy, the sums of a stack for one block, and those of all stacks for all blocks.
-    fn lane_len(&self) -> usize {
-        let rows = self.shape.panels() * WORD * size_of::<u64>() / size_of::<u32>();
-        rows.max(TABLES * TABLE + self.lines_len() + (1 + self.stacks()) * self.sums_len()).next_multiple_of(ROWS)
+    /// Elements of the sums of one stack.
+    fn sums_len(&self) -> usize {
+        StackLut::<L>::sums_len(self.shape.depth())
     }
 
-    fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
+    /// Stacks of one piece.
+    fn stacks(&self) -> usize {
+        self.shape.piece.div_ceil(L::ROWS)
+    }
+
+    /// Elements of each part of the scratch memory.
+    fn lens(&self) -> [usize; 4] {
+        let stacks = self.stacks();
+        [TABLES_LEN, self.sums_len(), stacks * self.sums_len(), self.shape.block * stacks * LANES]
+    }
+
+    /// Scratch elements of a lane, where bits of patches are laid, too.
+    pub fn lane_len(&self) -> usize {
+        let rows = self.shape.panels() * WORD * size_of::<u64>() / size_of::<u32>();
+        rows.max(self.lens().iter().sum()).next_multiple_of(LANES)
+    }
+
+    fn scratch<'a>(&self, scratch: &'a mut [u32]) -> Scratch<'a, L> {
+        let [tables, sums, totals, lines] = self.lens();
+        let (tables, scratch) = scratch.split_at_mut(tables);
+        let (sums, scratch) = scratch.split_at_mut(sums);
+        let (totals, scratch) = scratch.split_at_mut(totals);
+        let lines = &mut scratch[..lines];
+        Scratch {
+            tables: bytemuck::cast_slice_mut(tables),
+            sums: bytemuck::cast_slice_mut(sums),
+            totals: bytemuck::cast_slice_mut(totals),
+            lines: bytemuck::cast_slice_mut(lines),
+        }
+    }
+
+    /// Lays the patches of all pixels.
+    pub fn lay(&self, threads: Threads, codes: &[u64], laid: &mut [u32], lanes: &mut [u32]) {
         let laid = bytemuck::cast_slice_mut::<u32, u8>(laid);
         threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
-            let laid = laid.as_chunks_mut().0;
             let rows = &mut bytemuck::cast_slice_mut(scratch).as_chunks_mut().0[..self.shape.panels()];
-            self.shape.words(codes, self.shape.laid_block(i), WORD, rows, |[word, panel], rows| {
-                self.lut.lay(rows, &mut laid[word * self.shape.panels() + panel]);
+            let mut places = laid.as_chunks_mut().0.iter_mut();
+            self.shape.words::<WORD>(codes, self.shape.laid_block(i), rows, |rows| {
+                self.lut.lay(rows, places.next().expect("places of all words"));
             });
         });
     }
 
-    fn sum(&self, threads: Threads, gradient: Gradient<'_>, laid: &[u32], partials: &mut [f32], lanes: &mut [u32]) {
+    /// Reads dy in the order of memory: for each of some pixels a line of the output channels of a piece from `first` on, and zeros.
+    fn make_lines(
+        &self,
+        (gradient, rounding): (Gradient<'_>, Option<&Rounding>),
+        (start, first): (usize, usize),
+        lines: &mut [L],
+    ) {
+        self.shape.isa.vectorize(
+            #[inline(always)]
+            || {
+                for (line, place) in lines.chunks_exact_mut(self.stacks() * LANES).zip(self.shape.places(start)) {
+                    let (line, rest) = bytemuck::cast_slice_mut(line).split_at_mut(self.shape.piece);
+                    rest.fill(L::number(0.0));
+                    self.shape.line((gradient, rounding), place, first, L::number, line);
+                }
+            },
+        );
+    }
+
+    /// Adds the products of a block to the sums of a stack.
+    fn add(&self, stack: usize, lines: &[L], words: &[u8], tables: &mut [Table<L>], sums: &mut [L::Sum]) {
+        let stride = self.stacks() * LANES;
+        for (lines, words) in lines.chunks(WORD * stride).zip(words.chunks(self.word_len())) {
+            let tables = &mut tables[..(lines.len() / stride).div_ceil(CODES)];
+            // As far as the last pixel's stack.
+            let end = lines.len() - stride + (stack + 1) * LANES;
+            self.lut.tables(&lines[stack * LANES..end], stride, tables);
+            self.lut.add(tables, words, sums);
+        }
+    }
+
+    /// The partial sums, `[partials, outputs, taps · channels]`.
+    pub fn sum(
+        &self,
+        threads: Threads,
+        (gradient, rounding): (Gradient<'_>, Option<&Rounding>),
+        laid: &[u32],
+        partials: &mut [f32],
+        lanes: &mut [u32],
+    ) {
         let BinaryGradWeight { piece, outputs, ref patches, .. } = self.shape;
         let depth = self.shape.depth();
-        let scale = gradient.unit();
         let laid: &[u8] = bytemuck::cast_slice(laid);
         threads.for_chunks_with(partials, piece * depth, lanes, self.lane_len(), |i, dw, scratch| {
-            let (tables, scratch) = bytemuck::cast_slice_mut(scratch).split_at_mut(TABLES * TABLE);
-            let tables: &mut [Table] = bytemuck::cast_slice_mut(tables);
-            let (lines, scratch) = scratch.split_at_mut(self.lines_len());
-            let (sums, scratch) = scratch.split_at_mut(self.sums_len());
-            let totals = &mut scratch[..self.stacks() * self.sums_len()];
-            let stride = self.stacks() * ROWS;
+            let Scratch { tables, sums, totals, lines } = self.scratch(scratch);
+            let stride = self.stacks() * LANES;
             let (partial, first) = (i * piece / outputs, i * piece % outputs);
             let group = first / (outputs / patches.groups);
+            totals.fill(bytemuck::Zeroable::zeroed());
             for block in 0..self.shape.blocks() {
                 let pixels = self.shape.block_pixels(partial, block);
                 // The last images may be fewer.
                 if pixels.is_empty() {
                     break;
                 }
-                // Behind the last pixel there is nothing.
-                let lines = &mut lines[..pixels.len().next_multiple_of(FLOATS) * stride];
-                self.shape.lines(gradient, pixels, first, (lines, stride));
+                let lines = &mut lines[..pixels.len() * stride];
+                self.make_lines((gradient, rounding), (pixels.start, first), lines);
                 let at = (partial * self.shape.blocks() + block) * patches.groups + group;
                 let words = &laid[at * self.block_len()..][..self.block_len()];
                 for (stack, totals) in totals.chunks_exact_mut(self.sums_len()).enumerate() {
-                    sums.fill(0.0);
-                    for (lines, words) in
-                        lines.chunks(PIXELS * stride).zip(words.chunks(PIXELS / WORD * self.word_len()))
-                    {
-                        let tables = &mut tables[..lines.len() / stride / FLOATS];
-                        self.lut.tables_of_columns(&lines[stack * ROWS..], stride, tables);
-                        self.lut.add(tables, words, sums);
+                    if L::EXACT {
+                        self.add(stack, lines, words, tables, totals);
+                        continue;
                     }
+                    // Chains of floats begin anew with each block.
+                    sums.fill(bytemuck::Zeroable::zeroed());
+                    self.add(stack, lines, words, tables, sums);
                     self.lut.isa().vectorize(
                         #[inline(always)]
-                        || {
-                            for (total, sum) in totals.iter_mut().zip(&*sums) {
-                                let product = scale * sum;
-                                *total = if block == 0 { product } else { *total + product };
-                            }
-                        },
+                        || totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total = L::plus(*total, *sum)),
                     );
                 }
             }
+            let scale = rounding.map_or(1.0, |rounding| rounding.unit);
             for (stack, totals) in totals.chunks_exact(self.sums_len()).enumerate() {
-                let rows: [usize; ROWS] = std::array::from_fn(|row| (stack * ROWS + row) * depth);
-                let count = ROWS.min(piece - stack * ROWS);
-                self.lut.write(totals, (&rows[..count], depth), (1.0, false), dw);
+                let mut starts = [[0; LANES]; 2];
+                let mut rows = [&[][..]; 2];
+                for (i, (rows, starts)) in rows.iter_mut().zip(&mut starts).enumerate().take(L::EACH) {
+                    let all = (stack * L::ROWS + i..piece.min((stack + 1) * L::ROWS)).step_by(L::EACH);
+                    let count = all.len();
+                    starts.iter_mut().zip(all).for_each(|(start, row)| *start = row * depth);
+                    *rows = &starts[..count];
+                }
+                self.lut.write(totals, (rows, depth), (scale, false), dw);
             }
         });
     }

@@ -7,8 +7,7 @@ use crate::{Graph, GraphError, Node, Op, Value};
 
 use super::rewrite::Rewrite;
 
-/// Pixels of a window from which on most of what a pool spreads out is zeros, which are neither written nor, where a kernel goes by the index, multiplied: with fewer, products with
-/// every pixel cost less per product.
+/// Pixels of a window from which on most of what a pool spreads out is zeros, so that it costs less to read its gradient and index again for each pixel than to write and read them all.
 const LEAST_TAPS: usize = 4;
 
 /// Lets the gradients of binary convolutions read that of the max pool behind them by its index, where they would read what that spreads out: a number for each window instead

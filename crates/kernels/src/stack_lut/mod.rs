@@ -1,58 +1,68 @@
-//! Products of floats and codes of one bit, by look-up tables that sixteen rows share (the method of four Russians: Arlazarov, Dinic, Kronrod and Faradžev 1970).
+//! Products of numbers and codes of one bit, by look-up tables that rows share (the method of four Russians: Arlazarov, Dinic, Kronrod and Faradžev 1970).
 //!
-//! Four floats and four codes have 16 possible sums of products. Where many rows of floats meet the same codes, an entry of a [`Table`] is a vector, with a lane for each row of a
-//! *stack* of [`ROWS`] of them, and four codes are the place of one entry: adding it replaces four multiply-adds in each lane. A few tables lie in the first cache while all
-//! columns read them ([`StackLut::add`]); sums of a column lie side by side, a lane for each row, until they are written ([`StackLut::write`]).
+//! Five numbers and five codes have 32 possible sums of products. Where many rows of numbers meet the same codes, an entry of a [`Table`] is a vector that has a sum for each row of a
+//! *stack* of them, and five codes are the place of one entry: adding it replaces five multiply-adds in each row. A few tables lie in the first cache while all columns read them
+//! ([`StackLut::add`]); sums of a column lie side by side, until they are written to their rows ([`StackLut::write`]).
 //!
-//! A sum is **one ascending chain of additions** of such sums of four, and a sum of four is `fl(fl(±a ± b) + fl(±c ± d))`, whatever the instruction set: results are bitwise equal
-//! everywhere.
+//! A [`Lane`] is a float of one row or, for whole numbers, those of two rows in 16 bits: twice as many rows for each look-up.
+//!
+//! A sum of floats is **one ascending chain of additions** of sums of five, and a sum of five is `fl(fl(fl(±a ± b) + fl(±c ± d)) ± e)`, whatever the instruction set: results are bitwise
+//! equal everywhere. A sum of whole numbers is exact.
 
 mod kernels;
+mod lane;
 mod tile;
 
-pub use kernels::{KERNELS, Kernel};
+pub use kernels::Kernel;
+pub use lane::{Lane, MOST_DEPTH, Pair};
 
 use binary_nets_bits::Codes;
 
 use crate::{Isa, KernelError};
 
-/// Rows of a stack.
-pub const ROWS: usize = 16;
+/// Lanes of a stack.
+pub const LANES: usize = 16;
 
-/// Floats of each row in one table.
-pub const FLOATS: usize = 4;
+/// Numbers of each row in one table, and codes of one place.
+pub const CODES: usize = 5;
 
-/// All sums of four floats of each row, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
-pub type Table = [[f32; ROWS]; 1 << FLOATS];
+/// All sums of five numbers of each row, each times the code that its bit in the entry's number stands for: for 0/1 codes the sum of a subset, for ±1 a signed sum.
+pub type Table<L> = [[L; LANES]; 1 << CODES];
 
-/// Tables that are added at a time, at most: half of a first cache.
-pub const TABLES: usize = 16;
+/// Tables that are added at a time, at most: they lie in a first cache of 32 KiB, and 64 channels are no more.
+pub const TABLES: usize = 13;
+
+/// Codes of a column that are laid, and added, at a time, at most.
+pub const WORD: usize = TABLES * CODES;
 
 /// Columns whose codes are laid at a time.
 pub const PANEL: usize = 64;
 
-/// Codes of a column that are laid at a time.
-pub const WORD: usize = 32;
-
 /// Laid places of a word of a panel.
-pub const PLACES: usize = WORD / FLOATS * PANEL;
+pub const PLACES: usize = TABLES * PANEL;
+
+/// Numbers of a line that [`StackLut::columns`] reads are a multiple of this.
+pub const FOUR: usize = 4;
+
+/// The largest magnitude of whole numbers.
+pub const MOST: f32 = 127.0;
 
 /// A product with its kernel chosen. Every buffer is the caller's; the caller splits rows among threads.
 #[derive(Clone, Copy, Debug)]
-pub struct StackLut {
-    kernel: &'static Kernel,
+pub struct StackLut<L: Lane> {
+    kernel: &'static Kernel<L>,
     isa: Isa,
     codes: Codes,
 }
 
-impl StackLut {
+impl<L: Lane> StackLut<L> {
     /// Chooses the kernel of `isa` for codes of one kind.
     pub fn new(isa: Isa, codes: Codes) -> Self {
         Self { kernel: kernels::of(isa), isa, codes }
     }
 
     /// Uses `kernel`, whatever it is.
-    pub fn with_kernel(kernel: &'static Kernel, codes: Codes) -> Result<Self, KernelError> {
+    pub fn with_kernel(kernel: &'static Kernel<L>, codes: Codes) -> Result<Self, KernelError> {
         let isa = kernel.id.available()?;
         Ok(Self { kernel, isa, codes })
     }
@@ -67,23 +77,22 @@ impl StackLut {
         self.isa
     }
 
-    /// Makes tables of the first floats of [`ROWS`] rows, which are `stride` apart.
+    /// Number k of each of the [`LANES`] lines of `x`, which are `stride` apart, becomes column k.
     ///
     /// # Panics
-    /// If `x` ends before the last float of the last row.
-    pub fn tables_of_rows(&self, x: &[f32], stride: usize, tables: &mut [Table]) {
-        assert!(x.len() >= (ROWS - 1) * stride + tables.len() * FLOATS, "floats of {} tables", tables.len());
-        (self.kernel.tables_of_rows)(self.isa, self.codes, (x, stride), tables);
+    /// If there are other columns than a multiple of [`FOUR`], or `x` ends before the last number of the last line.
+    pub fn columns(&self, x: &[L], stride: usize, columns: &mut [[L; LANES]]) {
+        assert!(columns.len().is_multiple_of(FOUR), "{} columns", columns.len());
+        assert!(x.len() >= (LANES - 1) * stride + columns.len(), "numbers of {} columns", columns.len());
+        (self.kernel.columns)(self.isa, (x, stride), columns);
     }
 
-    /// Makes tables of the first floats of [`ROWS`] rows that stand upright: number k of each is in line k of `x`, and lines are `stride` apart.
+    /// Makes tables of columns, which begin `stride` lanes apart in `x`; those beyond its end are zeros.
     ///
     /// # Panics
-    /// If `x` ends before the last float of the last line.
-    pub fn tables_of_columns(&self, x: &[f32], stride: usize, tables: &mut [Table]) {
-        let lines = tables.len() * FLOATS;
-        assert!(x.len() + stride >= lines * stride + ROWS, "floats of {} tables", tables.len());
-        (self.kernel.tables_of_columns)(self.isa, self.codes, (x, stride), tables);
+    /// If `x` ends within a column.
+    pub fn tables(&self, x: &[L], stride: usize, tables: &mut [Table<L>]) {
+        (self.kernel.tables)(self.isa, self.codes, (x, stride), tables);
     }
 
     /// Lays the codes of 64 columns, one row of bits after the other, as places.
@@ -93,32 +102,34 @@ impl StackLut {
 
     /// Elements of the sums of so many columns.
     pub fn sums_len(columns: usize) -> usize {
-        columns.next_multiple_of(tile::COLUMNS) * ROWS
+        columns.next_multiple_of(tile::COLUMNS) * L::ROWS
     }
 
-    /// Adds what some tables, [`TABLES`] at most, have at the places of each column: `sums` are those of a stack, `places` are `[words, panels]` laid ones.
+    /// Adds what some tables, [`TABLES`] at most, have at the places of each column: `sums` are those of a stack, `places` the `[panels]` laid ones of a word.
     ///
     /// # Panics
-    /// If there are more tables, or fewer places.
-    pub fn add(&self, tables: &[Table], places: &[u8], sums: &mut [f32]) {
+    /// If there are more tables, fewer places, or other sums than [`sums_len`](Self::sums_len) says.
+    pub fn add(&self, tables: &[Table<L>], places: &[u8], sums: &mut [L::Sum]) {
         assert!(tables.len() <= TABLES, "{} tables at a time", tables.len());
-        let panels = sums.len().div_ceil(PANEL * ROWS);
-        assert!(places.len() >= (tables.len() * FLOATS).div_ceil(WORD) * panels * PLACES, "places of {panels} panels");
+        assert!(sums.len().is_multiple_of(Self::sums_len(1)), "{} sums", sums.len());
+        let panels = sums.len().div_ceil(PANEL * L::ROWS);
+        assert!(places.len() >= panels * PLACES, "places of {panels} panels");
         (self.kernel.add)(self.isa, tables, places, sums);
     }
 
-    /// Writes the sums of a stack times `scale` to rows of `c`, which begin at `rows`, or adds them, the product rounded before it is added. There can be fewer rows than in the
-    /// stack.
+    /// Writes the sums of a stack times `scale` to rows of `c`, or adds them, the product rounded before it is added. The rows begin at `rows`: those of the first number of each lane, and
+    /// those of the second. There can be fewer than lanes.
     ///
     /// # Panics
-    /// If `c` ends before the last element.
+    /// If there are more rows than in a stack, fewer sums, or `c` ends before the last element.
     pub fn write(
         &self,
-        sums: &[f32],
-        (rows, columns): (&[usize], usize),
+        sums: &[L::Sum],
+        (rows, columns): ([&[usize]; 2], usize),
         (scale, accumulate): (f32, bool),
         c: &mut [f32],
     ) {
+        assert!(rows.iter().all(|rows| rows.len() <= LANES) && (L::EACH == 2 || rows[1].is_empty()), "{rows:?}");
         assert!(sums.len() >= Self::sums_len(columns), "sums of {columns} columns");
         (self.kernel.write)(self.isa, sums, (rows, columns), (scale, accumulate), c);
     }

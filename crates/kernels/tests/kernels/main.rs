@@ -4,7 +4,6 @@ mod binary_conv2d;
 mod codes;
 mod gemm;
 mod image_conv2d;
-mod lut_gemm;
 mod quantize;
 mod random;
 mod stack_lut;

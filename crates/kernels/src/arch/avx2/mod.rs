@@ -3,27 +3,18 @@
 
 mod bytes;
 mod floats;
-mod fours;
 mod integers;
 mod nibbles;
 mod pairs;
-mod planes;
+mod stacks;
+mod transposes;
 mod words;
 
-use super::avx512::Avx512;
 use crate::{isa::Isa, vector::Token};
 
 /// Proof that this machine has AVX2 with FMA, BMI and POPCNT: 256-bit vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
-
-impl Avx2 {
-    /// The token of a machine that has AVX-512, whose detection finds AVX2 and FMA, too.
-    #[inline(always)]
-    pub fn implied_by(_: Avx512) -> Self {
-        Self(())
-    }
-}
 
 impl Token for Avx2 {
     const NAME: &'static str = "avx2";

@@ -1,32 +1,40 @@
 //! AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
 #![allow(unsafe_code, reason = "intrinsics; the token proves the features")]
 
-mod byte_lookups;
 mod floats;
-mod fours;
 mod integers;
 mod pairs;
 mod quads;
+mod stacks;
+mod transposes;
 mod words;
 
 use crate::{arch::avx2::Avx2, isa::Isa, vector::Token};
 
 /// Proof that this machine has AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ, on top of AVX2: 512-bit vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
+pub struct Avx512(Avx2);
+
+impl Avx512 {
+    /// The AVX2 that is there, too.
+    #[inline(always)]
+    fn avx2(self) -> Avx2 {
+        self.0
+    }
+}
 
 impl Token for Avx512 {
     const NAME: &'static str = "avx512";
 
     fn detect() -> Option<Self> {
-        let found = Avx2::detect().is_some()
-            && is_x86_feature_detected!("avx512f")
+        let avx2 = Avx2::detect()?;
+        let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("avx512vpopcntdq");
-        found.then_some(Self(()))
+        found.then_some(Self(avx2))
     }
 
     fn of(isa: Isa) -> Option<Self> {

@@ -27,6 +27,18 @@ impl Floats for Neon {
     }
 
     #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: `self` proves NEON.
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: `self` proves NEON.
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         // SAFETY: `self` proves NEON.
         unsafe { vfmaq_f32(c, a, b) }

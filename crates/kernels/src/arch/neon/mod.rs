@@ -3,10 +3,10 @@
 
 mod bytes;
 mod floats;
-mod fours;
 mod integers;
 mod pairs;
-mod planes;
+mod stacks;
+mod transposes;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

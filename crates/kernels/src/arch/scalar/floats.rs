@@ -21,6 +21,16 @@ impl Floats for Scalar {
     }
 
     #[inline(always)]
+    fn add(self, a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: f32, b: f32) -> f32 {
+        a - b
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }

@@ -1,9 +1,10 @@
 //! Plain Rust: one lane, on every machine.
 
 mod floats;
-mod fours;
 mod integers;
 mod pairs;
+mod stacks;
+mod transposes;
 mod words;
 
 use crate::{isa::Isa, vector::Token};

@@ -1,5 +1,5 @@
 use super::Avx2;
-use crate::vector::{Floats, Fours};
+use crate::vector::{Floats, Transposes};
 use std::arch::x86_64::*;
 
 /// Transposes both blocks of 4 × 4: float k of half h of vector j becomes float j of half h of vector k.
@@ -18,7 +18,7 @@ fn transpose([a, b, c, d]: [__m256; 4], _: Avx2) -> [__m256; 4] {
     }
 }
 
-impl Fours for Avx2 {
+impl Transposes for Avx2 {
     #[inline(always)]
     fn columns_of(self, rows: &[[f32; 4]; 16], columns: &mut [[f32; 16]; 4]) {
         for first in [0, 8] {
@@ -55,7 +55,7 @@ impl Fours for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+    fn transpose<const N: usize>(self, rows: &[u64; N], lanes: &mut [u8; 64]) {
         let (low, high) = lanes.split_at_mut(32);
         for (half, lanes) in [low, high].into_iter().enumerate() {
             // SAFETY: `self` proves AVX2; the half has 32 bytes.

@@ -1,22 +1,21 @@
 use super::Avx512;
-use crate::arch::avx2::Avx2;
-use crate::vector::Fours;
+use crate::vector::Transposes;
 use std::arch::x86_64::*;
 
 /// Rows of four floats are half a vector of AVX2.
-impl Fours for Avx512 {
+impl Transposes for Avx512 {
     #[inline(always)]
     fn columns_of(self, rows: &[[f32; 4]; 16], columns: &mut [[f32; 16]; 4]) {
-        Avx2::implied_by(self).columns_of(rows, columns);
+        self.avx2().columns_of(rows, columns);
     }
 
     #[inline(always)]
     fn rows_of(self, columns: &[[f32; 16]; 4], rows: &mut [[f32; 4]; 16]) {
-        Avx2::implied_by(self).rows_of(columns, rows);
+        self.avx2().rows_of(columns, rows);
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+    fn transpose<const N: usize>(self, rows: &[u64; N], lanes: &mut [u8; 64]) {
         // SAFETY: `self` proves AVX-512 BW; there are 64 bytes.
         unsafe {
             let mut all = _mm512_setzero_si512();

@@ -1,10 +1,10 @@
 use super::Neon;
-use crate::vector::Fours;
+use crate::vector::Transposes;
 use std::arch::aarch64::*;
 
-impl Fours for Neon {
+impl Transposes for Neon {
     #[inline(always)]
-    fn transpose(self, rows: &[u64; 4], lanes: &mut [u8; 64]) {
+    fn transpose<const N: usize>(self, rows: &[u64; N], lanes: &mut [u8; 64]) {
         for (i, lanes) in lanes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             // SAFETY: `self` proves NEON; there are 8 bits and 8 bytes.
             unsafe {

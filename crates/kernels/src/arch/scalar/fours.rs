@@ -1,4 +1,0 @@
-use super::Scalar;
-use crate::vector::Fours;
-
-impl Fours for Scalar {}

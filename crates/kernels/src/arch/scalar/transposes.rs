@@ -1,0 +1,4 @@
+use super::Scalar;
+use crate::vector::Transposes;
+
+impl Transposes for Scalar {}
