@@ -33,9 +33,9 @@ macro_rules! names {
 /// other kernels of the instruction set; it is 1 where tiles are about equally fast.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, 7, 1>(names!("7x8_avx512")),
-    #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, 4, 2>(names!("4x16_avx512")),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, 7, 1>(names!("7x8_avx512")),
     #[cfg(target_arch = "x86_64")]
     Kernel::table::<Avx2, 1, 2>(names!("2x64_avx2")).costs(8),
     #[cfg(target_arch = "x86_64")]

@@ -20,27 +20,35 @@ pub struct Kernel {
     per_word: usize,
     pixels: usize,
     block: usize,
+    cost: usize,
     pub(super) i16: fn(Isa, Job<'_, i16>),
     pub(super) i32: fn(Isa, Job<'_, i32>),
     pub(super) i64: fn(Isa, Job<'_, i64>),
 }
 
-/// Every kernel; of one instruction set and one size of weights, the better comes first.
+/// Every kernel; of one instruction set and one size of weights, the better comes first. The cost is the time of a full tile for a pixel and a channel, compared with the
+/// other kernels of the instruction set; it is 1 where tiles are about equally fast.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InQuads, 4, 2>("image_conv2d_i8_4x32_avx512"),
+    Kernel::of::<Avx512, InQuads, 6, 4>("image_conv2d_i8_6x64_avx512").costs(20),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InQuads, 7, 2>("image_conv2d_i8_7x32_avx512"),
+    Kernel::of::<Avx512, InQuads, 7, 2>("image_conv2d_i8_7x32_avx512").costs(23),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InQuads, 7, 1>("image_conv2d_i8_7x16_avx512"),
+    Kernel::of::<Avx512, InQuads, 4, 2>("image_conv2d_i8_4x32_avx512").costs(26),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InQuads, 1, 4>("image_conv2d_i8_1x64_avx512"),
+    Kernel::of::<Avx512, InQuads, 7, 1>("image_conv2d_i8_7x16_avx512").costs(32),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InPairs, 4, 2>("image_conv2d_i16_4x32_avx512"),
+    Kernel::of::<Avx512, InQuads, 1, 4>("image_conv2d_i8_1x64_avx512").costs(35),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InPairs, 7, 1>("image_conv2d_i16_7x16_avx512"),
+    Kernel::of::<Avx512, InPairs, 6, 4>("image_conv2d_i16_6x64_avx512").costs(20),
     #[cfg(target_arch = "x86_64")]
-    Kernel::of::<Avx512, InPairs, 8, 1>("image_conv2d_i16_8x16_avx512"),
+    Kernel::of::<Avx512, InPairs, 7, 2>("image_conv2d_i16_7x32_avx512").costs(21),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, InPairs, 4, 2>("image_conv2d_i16_4x32_avx512").costs(25),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, InPairs, 7, 1>("image_conv2d_i16_7x16_avx512").costs(28),
+    #[cfg(target_arch = "x86_64")]
+    Kernel::of::<Avx512, InPairs, 8, 1>("image_conv2d_i16_8x16_avx512").costs(31),
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx2, InPairs, 2, 4>("image_conv2d_i16_2x32_avx2"),
     #[cfg(target_arch = "x86_64")]
@@ -53,14 +61,14 @@ pub static KERNELS: &[Kernel] = &[
     Kernel::of::<Scalar, InPairs, 2, 2>("image_conv2d_i16_2x2_scalar"),
 ];
 
-/// The kernel of `isa` for weights up to `largest` that has most of them in a word and whose tiles waste least on output rows of `pixels` × `channels`; the first listed
+/// The kernel of `isa` for weights up to `largest` that has most of them in a word and whose tiles take least time for output rows of `pixels` × `channels`; the first listed
 /// among equals. A tile of one pixel shares its weights with no other, so it is for rows of one.
 pub(super) fn fastest(isa: Isa, largest: i16, pixels: usize, channels: usize) -> &'static Kernel {
     let able = |kernel: &&Kernel| kernel.id.is_for(isa) && largest <= kernel.largest;
     let fits = |kernel: &&Kernel| kernel.pixels > 1 || pixels == 1;
     let work = |kernel: &&Kernel| {
         let tiles = pixels.next_multiple_of(kernel.pixels) * channels.next_multiple_of(kernel.block);
-        (kernel.largest, tiles)
+        (kernel.largest, tiles * kernel.cost)
     };
     let kernel = KERNELS.iter().filter(able).filter(fits).min_by_key(work);
     kernel.expect("every instruction set has a kernel for all weights")
@@ -76,10 +84,16 @@ impl Kernel {
             per_word: F::PER_WORD,
             pixels: P,
             block: N * S::LANES,
+            cost: 1,
             i16: run::<S, F, i16, P, N>,
             i32: run::<S, F, i32, P, N>,
             i64: run::<S, F, i64, P, N>,
         }
+    }
+
+    /// The same, with another cost.
+    const fn costs(self, cost: usize) -> Self {
+        Self { cost, ..self }
     }
 
     /// The largest |weight| that it takes.

@@ -161,7 +161,7 @@ fn the_largest_sums_fit() {
     for kernel in available::<Pair>() {
         for most in [MOST, -MOST] {
             let lut = StackLut::with_kernel(kernel, Codes::Sign).unwrap();
-            let mut tables = [Table::<Pair>::default(); TABLES];
+            let mut tables = vec![Table::<Pair>::default(); TABLES];
             lut.tables(&[Pair::of([most; 2]); WORD * LANES], LANES, &mut tables);
             let mut sums = vec![0; StackLut::<Pair>::sums_len(1)];
             for _ in 0..100 {
