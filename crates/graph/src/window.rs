@@ -138,6 +138,15 @@ impl Window {
         let end = before(self.padding[axis] + input).min(self.kernel[axis]);
         if first < end { first..end } else { 0..0 }
     }
+
+    /// The output coordinates, of `outputs`, for which a tap lies inside an input of extent `input` along `axis`: consecutive ones, `0..0` where there are none.
+    #[inline]
+    pub fn outputs_inside(&self, axis: usize, input: usize, outputs: usize, tap: usize) -> Range<usize> {
+        let before = |end: usize| end.saturating_sub(tap * self.dilation[axis]).div_ceil(self.stride[axis]);
+        let first = before(self.padding[axis]);
+        let end = before(self.padding[axis] + input).min(outputs);
+        if first < end { first..end } else { 0..0 }
+    }
 }
 
 /// The distinct sets of taps that lie inside the image along one axis, in order of first appearance.
@@ -240,5 +249,22 @@ mod tests {
             assert_eq!(cases.taps.len(), 1 << 14);
         }
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn outputs_inside_are_those_that_have_a_source() {
+        for [kernel, stride, padding, dilation] in
+            [[3, 1, 1, 1], [3, 2, 1, 1], [7, 2, 3, 1], [3, 1, 5, 4], [2, 3, 0, 1], [1, 2, 0, 1], [5, 1, 9, 1]]
+        {
+            let window = Window { dilation: [dilation; 2], ..Window::square(kernel, stride, padding) };
+            for input in 1..12 {
+                for (outputs, tap) in (0..9).flat_map(|outputs| (0..kernel).map(move |tap| (outputs, tap))) {
+                    let expected: Vec<usize> =
+                        (0..outputs).filter(|&output| window.source(1, input, output, tap).is_some()).collect();
+                    let range = window.outputs_inside(1, input, outputs, tap);
+                    assert_eq!(range.collect::<Vec<_>>(), expected, "{window:?}: {input}, {outputs}, {tap}");
+                }
+            }
+        }
     }
 }

@@ -234,7 +234,7 @@ fn bench_stack_lut<L: Lane>(report: &Report) {
                 lut.columns(black_box(&x), WORD, black_box(&mut columns));
             });
             // Where an entry begins in a line of the cache, as scratch memory does.
-            let mut room = vec![Table::<L>::default(); TABLES + 1];
+            let mut room = [Table::<L>::default(); TABLES + 1];
             let start = room.as_ptr().cast::<u8>().align_offset(64) / size_of::<L>();
             let tables = &mut room.as_flattened_mut().as_flattened_mut()[start..].as_chunks_mut().0;
             let tables = &mut tables.as_chunks_mut().0[..TABLES];

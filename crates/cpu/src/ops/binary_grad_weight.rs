@@ -253,18 +253,16 @@ impl BinaryGradWeight {
         threads.for_chunks(outsides, self.outputs, |i, sums| {
             let (partial, tap) = (i / self.patches.window.taps(), i % self.patches.window.taps());
             sums.fill(0.0);
-            let inside = |axis: usize, at: usize, tap: usize| {
-                self.patches.window.source(axis, self.patches.input[axis], at, tap).is_some()
+            let inside = |axis: usize, outputs: usize, tap: usize| {
+                self.patches.window.outputs_inside(axis, self.patches.input[axis], outputs, tap)
             };
-            // Those inside are neighbours.
-            let first = (0..columns).find(|&column| inside(1, column, tap % kw)).unwrap_or(columns);
-            let last = (first..columns).rfind(|&column| inside(1, column, tap % kw)).map_or(first, |last| last + 1);
+            let (inside_rows, inside_columns) = (inside(0, rows, tap / kw), inside(1, columns, tap % kw));
             let images = partial * self.partial..self.images.min((partial + 1) * self.partial);
             self.isa.vectorize(
                 #[inline(always)]
                 || {
                     for row in images.flat_map(|image| (0..rows).map(move |row| image * rows + row)) {
-                        let within = if inside(0, row % rows, tap / kw) { first..last } else { 0..0 };
+                        let within = if inside_rows.contains(&(row % rows)) { inside_columns.clone() } else { 0..0 };
                         for column in (0..within.start).chain(within.end..columns) {
                             let place = self.places(row * columns + column).next().expect("a pixel");
                             for (sums, first) in sums.chunks_mut(CHANNELS).zip((0..).step_by(CHANNELS)) {

@@ -61,12 +61,11 @@ impl BitPatches {
         // The patches that meet a pixel there, and the first such pixel.
         let (mut inside, mut source) = (0..0, None);
         if let Some(y) = self.window.source(0, height, row, tap / kw) {
-            let x = |i: usize| self.window.source(1, width, column + i, tap % kw);
-            if let Some(start) = (0..places.len()).find(|i| x(*i).is_some()) {
-                let end = (start..places.len()).find(|i| x(*i).is_none()).unwrap_or(places.len());
-                inside = start..end;
-                source = x(start).map(|x| (image * height + y) * width + x);
-            }
+            let all = self.window.outputs_inside(1, width, self.output[1], tap % kw);
+            inside = all.start.clamp(column, column + places.len()) - column
+                ..all.end.clamp(column, column + places.len()) - column;
+            let x = self.window.source(1, width, column + inside.start, tap % kw);
+            source = x.filter(|_| !inside.is_empty()).map(|x| (image * height + y) * width + x);
         }
         for word in 0..per_pixel {
             let valid = WORD.min(self.channels - word * WORD);
