@@ -15,7 +15,7 @@ const SLOT: Duration = Duration::from_millis(1);
 const SLOTS: usize = 16;
 
 /// Pixels of the outputs, a multiple of what any tile takes.
-const PIXELS: usize = 56;
+const PIXELS: usize = 168;
 
 /// Some calls of a kernel on buffers of their own.
 type Call = Box<dyn FnMut() + Send>;
@@ -91,7 +91,7 @@ fn binary(kernel: &'static binary_conv2d::Kernel, inputs: usize, outputs: usize)
 }
 
 fn image(kernel: &'static image_conv2d::Kernel) -> Result<(usize, Call), KernelError> {
-    let geometry = row(9, 16, 32);
+    let geometry = row(9, 16, 64);
     // Weights that every kernel takes.
     let largest = 127;
     let conv = ImageConv2d::with_kernel(geometry.clone(), largest, kernel)?;

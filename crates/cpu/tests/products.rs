@@ -592,6 +592,35 @@ fn whole_gradients_behind_pools_are_exact() {
 }
 
 #[test]
+fn rounded_gradients_that_are_not_finite_leave_no_number_behind() {
+    let (batch, input, [c, o], groups, window) = (3, [6, 5], [7, 40], 1, Window::square(3, 1, 1));
+    let rounding = Some(StochasticRounding { stream: 5 });
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let spoil = |case: &mut Case| {
+            let mut dy = case.floats("dy").to_vec();
+            dy[37] = bad;
+            case.inputs.tensors.insert("dy".to_owned(), Values::F32(dy));
+        };
+        let mut dx = Case::new(&format!("dx of {bad}"), batch);
+        let dy = dx.input("dy", Meaning::F32, &[input[0], input[1], o]);
+        let weight = dx.state("w", Meaning::bits(Codes::Sign), StateKind::Parameter, &[o, 3, 3, c]);
+        let alpha = dx.state("alpha", Meaning::F32, StateKind::Parameter, &[1]);
+        dx.op(BinaryConv2dGradInput { window, groups, input, rounding, unpool: None }, &[dy, weight, alpha]);
+        let mut dw = Case::new(&format!("dw of {bad}"), batch);
+        let dy = dw.input("dy", Meaning::F32, &[input[0], input[1], o]);
+        let bits = dw.input("x", Meaning::Bit { codes: Codes::Sign, groups }, &[input[0], input[1], c]);
+        dw.op(BinaryConv2dGradWeight { window, pad_value: 0, rounding, unpool: None }, &[bits, dy]);
+        for mut case in [dx, dw] {
+            spoil(&mut case);
+            for isa in Isa::available() {
+                let Values::F32(y) = &case.run(isa, 2).outputs["y"] else { panic!("'y' has floats") };
+                assert!(y.iter().all(|y| !y.is_finite()), "{} on {}", case.name, isa.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn scales_are_means_rounded_once() {
     for (scale, parts) in [(WeightScale::Tensor, 1), (WeightScale::Group, 2), (WeightScale::Channel, 18)] {
         let mut case = Case::new(&format!("binarize_weight {scale:?}"), 1);

@@ -214,53 +214,52 @@ fn bench_gemm(report: &Report) {
 }
 
 fn bench_stack_lut<L: Lane>(report: &Report) {
-    use stack_lut::{CODES, FOUR, LANES, PANEL, PLACES, TABLES, Table, WORD};
+    use stack_lut::{FOUR, LANES, PANEL, PLACES, TABLES_LEN, Table, WORD};
     for kernel in L::kernels() {
         if kernel.id.isa().is_none() {
             continue;
         }
+        let name = kernel.id.name();
+        let lut = StackLut::with_kernel(kernel, Codes::Sign).expect("listed");
+        let rows: [u64; WORD] = words(WORD).try_into().expect("as many");
+        let mut places = [0; PLACES];
+        report.line(name, "lay", WORD * PANEL / 8, "GB/s", || {
+            lut.lay(black_box(&rows), black_box(&mut places));
+        });
+        let numbers = floats(2 * LANES * WORD);
+        let x: Vec<L> = numbers.as_chunks().0.iter().map(|x| L::of(x.map(|x| (127.0 * x).round()))).collect();
+        let mut columns = [[L::default(); LANES]; WORD / FOUR * FOUR];
+        let bytes = size_of_val(&columns);
+        report.line(name, "columns", bytes, "GB/s", || {
+            lut.columns(black_box(&x), WORD, black_box(&mut columns));
+        });
+        // Where an entry begins in a line of the cache, as scratch memory does.
+        let mut room = vec![0_u32; TABLES_LEN + 16];
+        let start = room.as_ptr().align_offset(64);
+        let tables: &mut [Table<L>] = bytemuck::cast_slice_mut(&mut room[start..][..TABLES_LEN]);
+        let bytes = size_of_val(tables);
         for codes in [Codes::Sign, Codes::Step] {
             let lut = StackLut::with_kernel(kernel, codes).expect("listed");
-            let rows: [u64; WORD] = words(WORD).try_into().expect("as many");
-            let mut places = [0; PLACES];
-            report.line(kernel.id.name(), &format!("lay {codes:?}"), WORD * PANEL / 8, "GB/s", || {
-                lut.lay(black_box(&rows), black_box(&mut places));
-            });
-            let numbers = floats(2 * LANES * WORD);
-            let x: Vec<L> = numbers.as_chunks().0.iter().map(|x| L::of(x.map(|x| (127.0 * x).round()))).collect();
-            let mut columns = [[L::default(); LANES]; WORD / FOUR * FOUR];
-            let bytes = size_of_val(&columns);
-            report.line(kernel.id.name(), &format!("columns {codes:?}"), bytes, "GB/s", || {
-                lut.columns(black_box(&x), WORD, black_box(&mut columns));
-            });
-            // Where an entry begins in a line of the cache, as scratch memory does.
-            let mut room = [Table::<L>::default(); TABLES + 1];
-            let start = room.as_ptr().cast::<u8>().align_offset(64) / size_of::<L>();
-            let tables = &mut room.as_flattened_mut().as_flattened_mut()[start..].as_chunks_mut().0;
-            let tables = &mut tables.as_chunks_mut().0[..TABLES];
-            let bytes = size_of_val(tables);
-            report.line(kernel.id.name(), &format!("tables {codes:?}"), bytes, "GB/s", || {
+            report.line(name, &format!("tables {codes:?}"), bytes, "GB/s", || {
                 lut.tables(black_box(&x), LANES, black_box(tables));
             });
-            // Columns: channels of a pixel's gradient, and taps × channels of a weight's.
-            for columns in [16_usize, 64, 512, 9 * 64, 9 * 512] {
-                let places: Vec<u8> =
-                    words(columns.div_ceil(PANEL) * PLACES / 8).into_iter().flat_map(u64::to_le_bytes).collect();
-                let mut sums = vec![bytemuck::Zeroable::zeroed(); StackLut::<L>::sums_len(columns)];
-                // The last table of 64 codes lacks one.
-                let codes_of_tables = (TABLES * CODES).min(PANEL);
-                let shape = format!("{}x{columns}x{codes_of_tables} {codes:?}", L::ROWS);
-                report.line(kernel.id.name(), &shape, L::ROWS * columns * codes_of_tables, "GMAC/s", || {
-                    lut.add(tables, black_box(&places), black_box(&mut sums));
-                });
-                let mut c = vec![0.0; L::ROWS * columns];
-                let rows: Vec<usize> = (0..L::ROWS).map(|i| i * columns).collect();
-                let (first, second) = rows.split_at(LANES);
-                let shape = format!("write {}x{columns} {codes:?}", L::ROWS);
-                report.line(kernel.id.name(), &shape, 4 * c.len(), "GB/s", || {
-                    lut.write(black_box(&sums), ([first, second], columns), (1.0, false), black_box(&mut c));
-                });
-            }
+        }
+        // Columns: channels of a pixel's gradient, and taps × channels of a weight's.
+        for columns in [16_usize, 64, 512, 9 * 64, 9 * 512] {
+            let places: Vec<u8> =
+                words(columns.div_ceil(PANEL) * PLACES / 8).into_iter().flat_map(u64::to_le_bytes).collect();
+            let mut sums = vec![bytemuck::Zeroable::zeroed(); StackLut::<L>::sums_len(columns)];
+            // The last table of 64 codes lacks one.
+            let shape = format!("{}x{columns}x{PANEL}", L::ROWS);
+            report.line(name, &shape, L::ROWS * columns * PANEL, "GMAC/s", || {
+                lut.add(tables, black_box(&places), black_box(&mut sums));
+            });
+            let mut c = vec![0.0; L::ROWS * columns];
+            let rows: Vec<usize> = (0..L::ROWS).map(|i| i * columns).collect();
+            let (first, second) = rows.split_at(LANES);
+            report.line(name, &format!("write {}x{columns}", L::ROWS), 4 * c.len(), "GB/s", || {
+                lut.write(black_box(&sums), ([first, second], columns), (1.0, false), black_box(&mut c));
+            });
         }
     }
 }

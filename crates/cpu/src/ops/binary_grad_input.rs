@@ -137,3 +137,16 @@ fn prepare<L: Lane, const TERMS: usize>(
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_DEPTH, StochasticRounding, check_sums};
+
+    #[test]
+    fn sums_that_would_not_fit_are_refused() {
+        let rounding = Some(StochasticRounding { stream: 0 });
+        assert_eq!(check_sums(MOST_DEPTH, rounding), Ok(()));
+        assert!(check_sums(MOST_DEPTH + 1, rounding).unwrap_err().contains(&MOST_DEPTH.to_string()));
+        assert_eq!(check_sums(MOST_DEPTH + 1, None), Ok(()));
+    }
+}

@@ -29,7 +29,7 @@ const CHANNELS: usize = 64;
 /// Elements of a line of the cache: where parts of scratch memory begin.
 const LINE: usize = 16;
 
-/// Pixels whose products are summed before dw is written, at most: whole words of laid codes.
+/// Pixels whose patches are laid, and whose lines are made, at a time, at most: whole words. Chains of floats begin anew with each such block.
 const BLOCK: usize = 8 * WORD;
 
 /// What is multiplied.
@@ -174,16 +174,16 @@ impl BinaryGradWeight {
         (self.block_pixels(block / self.blocks(), block % self.blocks()), group)
     }
 
-    /// Gives the bits of the patches of some pixels, `N` pixels at a time and panel by panel, to `lay`; `rows` is room for those of all panels.
-    pub fn words<const N: usize>(
+    /// Gives the bits of the patches of some pixels, a word of pixels at a time and panel by panel, to `lay`; `rows` is room for those of all panels.
+    pub fn words(
         &self,
         codes: &[u64],
         (pixels, group): (Range<usize>, usize),
-        rows: &mut [[u64; N]],
-        mut lay: impl FnMut(&[u64; N]),
+        rows: &mut [[u64; WORD]],
+        mut lay: impl FnMut(&[u64; WORD]),
     ) {
-        for first in pixels.clone().step_by(N) {
-            self.patches.write(codes, (group, first, N.min(pixels.end - first)), rows);
+        for first in pixels.clone().step_by(WORD) {
+            self.patches.write(codes, (group, first, WORD.min(pixels.end - first)), rows);
             rows.iter().for_each(&mut lay);
         }
     }
@@ -223,21 +223,23 @@ impl BinaryGradWeight {
         line: &mut [T],
     ) {
         let at = at * self.outputs + first;
-        let numbers = line.iter_mut().zip(&dy[at..]).zip(at as u32..);
+        let numbers = line.iter_mut().zip(&dy[at..]).zip(at..);
         match (rounding, self.pool) {
             (None, None) => numbers.for_each(|((line, dy), _)| *line = finish(*dy)),
-            (Some(rounding), None) => numbers.for_each(|((line, dy), at)| *line = finish(rounding.round(*dy, at))),
+            (Some(rounding), None) => {
+                numbers.for_each(|((line, dy), at)| *line = finish(rounding.round(*dy, at as u32)));
+            }
             (None, Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), _), chosen)| {
                 *line = finish(if *chosen == tap as u32 { *dy } else { 0.0 });
             }),
             (Some(rounding), Some(_)) => numbers.zip(&index[at..]).for_each(|(((line, dy), at), chosen)| {
-                let number = rounding.round(*dy, at);
+                let number = rounding.round(*dy, at as u32);
                 *line = finish(if *chosen == tap as u32 { number } else { 0.0 });
             }),
         }
     }
 
-    /// The sums of dy over the pixels that a tap reads outside x.
+    /// The sums of dy over the pixels that a tap reads outside x; those of whole numbers are exact below 2²⁴.
     fn sum_outsides(
         &self,
         threads: Threads,

@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn every_thread_has_work() {
-        for threads in [1, 2, 4, 8] {
-            let pieces = Pieces::new(&batch(32, threads, [32, 32]));
-            assert!(32 / pieces.images >= threads, "{threads} threads: {pieces:?}");
+        for (rows, threads) in [16, 32].into_iter().flat_map(|rows| [1, 2, 4, 8].map(|threads| (rows, threads))) {
+            let pieces = Pieces::new(&Batch { rows, ..batch(32, threads, [32, 32]) });
+            assert!(32 / pieces.images >= threads, "{rows} rows, {threads} threads: {pieces:?}");
         }
     }
 }

@@ -8,18 +8,15 @@ use std::ops::Range;
 use binary_nets_bits::words;
 use binary_nets_graph::ops::Rounding;
 use binary_nets_kernels::StackLut;
-use binary_nets_kernels::stack_lut::{CODES, FOUR, LANES, Lane, PANEL, PLACES, TABLES, Table, WORD};
+use binary_nets_kernels::stack_lut::{CODES, FOUR, LANES, Lane, PANEL, PLACES, Pair, TABLES_LEN, Table, WORD};
 
 use super::binary_grad_input::{BinaryGradInput, Terms};
 use super::gradient_lines::{Gradient, GradientLines, Term};
 use super::pieces::{Batch, Pieces};
 use crate::threads::Threads;
 
-/// Elements of the tables that are added at a time.
-const TABLES_LEN: usize = TABLES * size_of::<Table<f32>>() / size_of::<u32>();
-
 /// Rows of a stack, at most.
-const MOST_ROWS: usize = 2 * LANES;
+const MOST_ROWS: usize = Pair::ROWS;
 
 /// dx from dy.
 pub struct StackedGradInput<L: Lane> {
@@ -49,7 +46,7 @@ struct Scratch<'a, L: Lane> {
     lines: &'a mut [L],
     /// One pixel of these.
     pixel: &'a mut [[L; LANES]],
-    /// A row of dy of each row of a lane, and one of the pool's gradient.
+    /// A row of dy of each row of a lane, where it has several, and one of the pool's gradient.
     room: &'a mut [f32],
 }
 
@@ -68,7 +65,7 @@ impl<L: Lane> StackedGradInput<L> {
             // A piece has as many rows of every part.
             down: if parts.each.iter().all(|part| part.size[0] == parts.most[0]) { parts.most[0] } else { 1 },
             margin: parts.margin,
-            lookups: taps.len().div_ceil(parts.each.len().max(1)) * targets,
+            lookups: taps.len() * targets,
         });
         let columns = pieces.size[1] + parts.margin[1];
         let lines =
@@ -133,8 +130,12 @@ impl<L: Lane> StackedGradInput<L> {
 
     /// Scratch elements of a lane.
     pub fn lane_len(&self) -> usize {
-        let room = L::EACH * self.lines.len() + self.lines.pooled_len();
-        (self.lens().iter().sum::<usize>() + room).next_multiple_of(LANES)
+        (self.lens().iter().sum::<usize>() + self.rows_len() + self.lines.pooled_len()).next_multiple_of(LANES)
+    }
+
+    /// Elements of the rows of dy of one lane, which are made apart where there are several.
+    fn rows_len(&self) -> usize {
+        if L::EACH == 1 { 0 } else { L::EACH * self.lines.len() }
     }
 
     fn scratch<'a>(&self, scratch: &'a mut [u32]) -> Scratch<'a, L> {
@@ -169,7 +170,7 @@ impl<L: Lane> StackedGradInput<L> {
         if places.iter().all(Option::is_none) {
             return false;
         }
-        let (rows, pooled) = scratch.room.split_at_mut(L::EACH * self.lines.len());
+        let (rows, pooled) = scratch.room.split_at_mut(self.rows_len());
         let factors = (&term.0, term.1.as_ref());
         for (lane, line) in scratch.lines.chunks_exact_mut(self.lines.len()).enumerate() {
             if L::EACH == 1 {

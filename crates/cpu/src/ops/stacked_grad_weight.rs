@@ -4,14 +4,11 @@
 
 use binary_nets_graph::ops::Rounding;
 use binary_nets_kernels::StackLut;
-use binary_nets_kernels::stack_lut::{CODES, LANES, Lane, PLACES, TABLES, Table, WORD};
+use binary_nets_kernels::stack_lut::{CODES, LANES, Lane, PLACES, TABLES_LEN, Table, WORD};
 
 use super::binary_grad_weight::BinaryGradWeight;
 use super::gradient_lines::Gradient;
 use crate::threads::Threads;
-
-/// Elements of the tables that are added at a time.
-const TABLES_LEN: usize = TABLES * size_of::<Table<f32>>() / size_of::<u32>();
 
 /// dw from x and dy.
 pub struct StackedGradWeight<L: Lane> {
@@ -22,7 +19,7 @@ pub struct StackedGradWeight<L: Lane> {
 /// What a thread writes besides dw.
 struct Scratch<'a, L: Lane> {
     tables: &'a mut [Table<L>],
-    /// The sums of one stack for one block.
+    /// The sums of one stack for one block, of floats.
     sums: &'a mut [L::Sum],
     /// Those of all stacks for all blocks.
     totals: &'a mut [L::Sum],
@@ -75,7 +72,12 @@ impl<L: Lane> StackedGradWeight<L> {
     /// Elements of each part of the scratch memory.
     fn lens(&self) -> [usize; 4] {
         let stacks = self.stacks();
-        [TABLES_LEN, self.sums_len(), stacks * self.sums_len(), self.shape.block * stacks * LANES]
+        [
+            TABLES_LEN,
+            if L::EXACT { 0 } else { self.sums_len() },
+            stacks * self.sums_len(),
+            self.shape.block * stacks * LANES,
+        ]
     }
 
     /// Scratch elements of a lane, where bits of patches are laid, too.
@@ -104,7 +106,7 @@ impl<L: Lane> StackedGradWeight<L> {
         threads.for_chunks_with(laid, self.block_len(), lanes, self.lane_len(), |i, laid, scratch| {
             let rows = &mut bytemuck::cast_slice_mut(scratch).as_chunks_mut().0[..self.shape.panels()];
             let mut places = laid.as_chunks_mut().0.iter_mut();
-            self.shape.words::<WORD>(codes, self.shape.laid_block(i), rows, |rows| {
+            self.shape.words(codes, self.shape.laid_block(i), rows, |rows| {
                 self.lut.lay(rows, places.next().expect("places of all words"));
             });
         });
@@ -177,7 +179,7 @@ impl<L: Lane> StackedGradWeight<L> {
                     // Chains of floats begin anew with each block.
                     sums.fill(bytemuck::Zeroable::zeroed());
                     self.add(stack, lines, words, tables, sums);
-                    self.lut.isa().vectorize(
+                    self.shape.isa.vectorize(
                         #[inline(always)]
                         || totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total = L::plus(*total, *sum)),
                     );

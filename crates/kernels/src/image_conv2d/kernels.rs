@@ -27,7 +27,7 @@ pub struct Kernel {
 }
 
 /// Every kernel; of one instruction set and one size of weights, the better comes first. The cost is the time of a full tile for a pixel and a channel, compared with the
-/// other kernels of the instruction set; it is 1 where tiles are about equally fast.
+/// others of that set and size; it is 1 where tiles are about equally fast.
 pub static KERNELS: &[Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     Kernel::of::<Avx512, InQuads, 6, 4>("image_conv2d_i8_6x64_avx512").costs(20),

@@ -82,8 +82,9 @@ impl Lane for Pair {
 
     #[inline(always)]
     fn of([first, second]: [f32; 2]) -> Self {
+        let [first, second] = if cfg!(target_endian = "little") { [first, second] } else { [second, first] };
         // Joined as one, so that loops become vector code.
-        bytemuck::cast(((first + UNIT).to_bits() & 0xffff | (second + UNIT).to_bits() << 16).to_le())
+        bytemuck::cast((first + UNIT).to_bits() & 0xffff | (second + UNIT).to_bits() << 16)
     }
 
     #[inline(always)]

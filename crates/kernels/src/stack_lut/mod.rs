@@ -32,6 +32,9 @@ pub type Table<L> = [[L; LANES]; 1 << CODES];
 /// Tables that are added at a time, at most: they lie in a first cache of 32 KiB, and 64 channels are no more.
 pub const TABLES: usize = 13;
 
+/// Elements of so many tables, in 32 bits each.
+pub const TABLES_LEN: usize = (TABLES * LANES) << CODES;
+
 /// Codes of a column that are laid, and added, at a time, at most.
 pub const WORD: usize = TABLES * CODES;
 
@@ -46,6 +49,8 @@ pub const FOUR: usize = 4;
 
 /// The largest magnitude of whole numbers.
 pub const MOST: f32 = 127.0;
+
+const _: () = assert!(WORD as i32 * MOST as i32 <= i16::MAX as i32, "sums of a word fit into 16 bits");
 
 /// A product with its kernel chosen. Every buffer is the caller's; the caller splits rows among threads.
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +75,6 @@ impl<L: Lane> StackLut<L> {
     /// Name of the chosen kernel: rows × columns of its tile, and the instruction set.
     pub fn kernel_name(&self) -> &'static str {
         self.kernel.id.name()
-    }
-
-    /// The instruction set of the kernel.
-    pub fn isa(&self) -> Isa {
-        self.isa
     }
 
     /// Number k of each of the [`LANES`] lines of `x`, which are `stride` apart, becomes column k.

@@ -27,8 +27,10 @@ pub(super) fn columns<L: Lane, S: Transposes>(token: S, (x, stride): (&[L], usiz
         for (four, line) in fours.iter_mut().zip(lines) {
             four.copy_from_slice(&line[FOUR * i..][..FOUR]);
         }
-        // A lane is as wide as a float.
-        token.columns_of(bytemuck::cast_ref(&fours), bytemuck::cast_mut(columns));
+        // A lane is as wide as a float; by value, for pairs need not lie where floats do.
+        let mut transposed = [[0.0; LANES]; FOUR];
+        token.columns_of(&bytemuck::cast(fours), &mut transposed);
+        *columns = bytemuck::cast(transposed);
     }
 }
 
