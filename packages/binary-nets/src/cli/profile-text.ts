@@ -17,28 +17,30 @@ export function profileText(layers: readonly LayerTime[], width: number): string
     const { path, seconds, macs, bytes: moved, peak } = layer
     const numbers = [ms(seconds), share(seconds / total), rate(macs, seconds)]
     const reached = ofPeak(peak === null ? null : macs / peak, seconds)
-    return [path, `${passes.indexOf(passOf(layer)) + 1}`, ...numbers, reached, bytes(moved)]
+    return { seconds, row: [path, `${passes.indexOf(passOf(layer)) + 1}`, ...numbers, reached, bytes(moved)] }
   })
   const byKind = sums.flatMap((sum) => {
     const { kind, name, seconds, macs, bytes: moved, atPeak } = sum
     const numbers = [ms(seconds), share(seconds / total), rate(macs, seconds), ofPeak(atPeak, seconds), bytes(moved)]
-    const row = [name, '', ...numbers]
-    if (kind !== 'binary' || atPeak === null) return [row]
-    const split = (name: string, seconds: number) => [name, '', ms(seconds), share(seconds / total), '', '', '']
-    return [row, split('├─ at the peak', atPeak), split('└─ around it', seconds - atPeak)]
+    const whole = { seconds, row: [name, '', ...numbers] }
+    if (kind !== 'binary' || atPeak === null) return [whole]
+    const split = (name: string, seconds: number) => {
+      return { seconds, row: [name, '', ms(seconds), share(seconds / total), '', '', ''] }
+    }
+    return [whole, split('├─ at the peak', atPeak), split('└─ around it', seconds - atPeak)]
   })
   const macs = sums.reduce((sum, { macs }) => sum + macs, 0)
   const moved = sums.reduce((sum, { bytes }) => sum + bytes, 0)
   const all = ['all', '', ms(total), share(1), rate(macs, total), '', bytes(moved)]
 
   // Bars take what the columns leave.
-  const everything = [HEAD, ...rows, all, ...byKind]
+  const everything = [HEAD, all, ...[...rows, ...byKind].map(({ row }) => row)]
   const taken = HEAD.slice(0, -1).map((_, column) => Math.max(...everything.map((row) => row[column]?.length ?? 0)))
   const room = width - taken.reduce((sum, column) => sum + column + GAP.length, 0)
   const length = Math.max(0, Math.min(room, 40))
-  const drawn = (rows: readonly string[][]) => {
-    const most = Math.max(...rows.map((row) => Number(row[2]))) || 1
-    return rows.map((row) => [...row, bar(Number(row[2]) / most, length)])
+  const drawn = (rows: readonly { seconds: number; row: string[] }[]) => {
+    const most = Math.max(...rows.map(({ seconds }) => seconds)) || 1
+    return rows.map(({ seconds, row }) => [...row, bar(seconds / most, length)])
   }
 
   const text = table(HEAD, [...drawn(rows), all, ...drawn(byKind)], ALIGN).split('\n')
