@@ -24,8 +24,6 @@ pub struct StackedGradInput<L: Lane> {
     shape: BinaryGradInput,
     lines: GradientLines,
     pieces: Pieces,
-    /// Columns of dy that a piece reads.
-    columns: usize,
     /// Part and number of each tap, and the source row and column that it reads for target row and column 0.
     taps: Vec<(usize, usize, [usize; 2])>,
 }
@@ -70,7 +68,7 @@ impl<L: Lane> StackedGradInput<L> {
         let columns = pieces.size[1] + parts.margin[1];
         let lines =
             GradientLines { isa: shape.isa, pool, source, groups, padded: sources.next_multiple_of(FOUR), columns };
-        Self { lut: StackLut::new(shape.isa, shape.codes), lines, pieces, columns, taps, shape }
+        Self { lut: StackLut::new(shape.isa, shape.codes), lines, pieces, taps, shape }
     }
 
     /// What is multiplied.
@@ -196,7 +194,7 @@ impl<L: Lane> StackedGradInput<L> {
     /// Adds a row of dy to the sums of the rows of dx that read it.
     fn add(&self, row: usize, places: &[u8], scratch: &mut Scratch<'_, L>) {
         let BinaryGradInput { ref parts, groups, channels: [sources, _], .. } = self.shape;
-        for column in 0..self.columns {
+        for column in 0..self.lines.columns {
             for group in 0..groups {
                 let places = &places[group * self.taps.len() * self.tap_len()..];
                 let at = (column * groups + group) * self.lines.padded;

@@ -15,14 +15,6 @@ use crate::{arch::avx2::Avx2, isa::Isa, vector::Token};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(Avx2);
 
-impl Avx512 {
-    /// The AVX2 that is there, too.
-    #[inline(always)]
-    fn avx2(self) -> Avx2 {
-        self.0
-    }
-}
-
 impl Token for Avx512 {
     const NAME: &'static str = "avx512";
 

@@ -6,12 +6,12 @@ use std::arch::x86_64::*;
 impl Transposes for Avx512 {
     #[inline(always)]
     fn columns_of(self, rows: &[[f32; 4]; 16], columns: &mut [[f32; 16]; 4]) {
-        self.avx2().columns_of(rows, columns);
+        self.0.columns_of(rows, columns);
     }
 
     #[inline(always)]
     fn rows_of(self, columns: &[[f32; 16]; 4], rows: &mut [[f32; 4]; 16]) {
-        self.avx2().rows_of(columns, rows);
+        self.0.rows_of(columns, rows);
     }
 
     #[inline(always)]
